@@ -1,0 +1,40 @@
+/** Header names that the gateway itself reads: recognised once when parsed, so that finding one later is comparing integers. */
+
+const NAMES = [
+  'host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy-connection', 'proxy', 'via',
+  'server', 'date', 'content-type', 'content-encoding', 'accept', 'accept-encoding', 'user-agent', 'cookie', 'set-cookie', 'authorization',
+  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-path', 'x-forwarded-prefix', 'x-real-ip',
+  'x-kong-request-id', 'x-kong-proxy-latency', 'x-kong-upstream-latency', 'x-kong-response-latency', 'x-kong-upstream-status', 'apikey', 'origin', 'referer',
+  'x-consumer-id', 'x-consumer-custom-id', 'x-consumer-username', 'x-credential-identifier', 'x-anonymous-consumer', 'x-consumer-groups', 'x-authenticated-groups',
+  'vary', 'location', 'access-control-request-method', 'access-control-request-headers', 'http2-settings',
+] as const
+export type KnownHeader = (typeof NAMES)[number]
+
+/** Ids start at 1; 0 is any other name. */
+export const headerId = Object.fromEntries(NAMES.map((name, i) => [name, i + 1])) as { readonly [name in KnownHeader]: number }
+
+/** Candidates by length and first letter: rarely more than one. */
+const BY_LENGTH: { readonly id: number; readonly name: string; readonly first: number }[][] = []
+for (const name of NAMES) (BY_LENGTH[name.length] ??= []).push({ id: headerId[name], name, first: name.charCodeAt(0) })
+
+/** The id of the name at `source[start, end)`, letters in any case; 0 when it is not a known one. */
+export function identifyHeader(source: string, start: number, end: number): number {
+  const candidates = BY_LENGTH[end - start]
+  if (candidates === undefined) return 0
+  const first = source.charCodeAt(start) | 0x20
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i]!
+    if (candidate.first === first && equalsFolded(source, start, candidate.name)) return candidate.id
+  }
+  return 0
+}
+
+/** Whether `source` from `start` on equals `lower`, which is in lower case; ASCII letters in any case. */
+export function equalsFolded(source: string, start: number, lower: string): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    let code = source.charCodeAt(start + i)
+    if (code >= 65 && code <= 90) code |= 0x20
+    if (code !== lower.charCodeAt(i)) return false
+  }
+  return true
+}

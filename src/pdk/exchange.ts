@@ -1,0 +1,188 @@
+/**
+ * One request with its response, from the first byte to the log record: the object that every phase works on.
+ * Its shape is fixed (all fields are set in the constructor), so that the whole request path reads it at one speed.
+ */
+import type { HeaderList } from '#http/header-list.ts'
+import type { Consumer } from '#model/entities/consumer.ts'
+import type { Route } from '#model/entities/route.ts'
+import type { Service } from '#model/entities/service.ts'
+
+/** What ends an exchange early: returned by a phase, acted on by the proxy. */
+export interface Exit {
+  readonly kind: 'exit'
+  readonly status: number
+  /** Bytes or text of the body; null for none. */
+  readonly body: string | Buffer | null
+  readonly contentType: string | null
+  readonly headers: readonly (readonly [string, string])[]
+  /** The message of an error, whose body is made by the `Accept` header; null when `body` is the answer. */
+  readonly message: string | null
+}
+
+export interface ExitOptions {
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Who used a route, as an authentication plugin found out. */
+export interface Credential {
+  readonly id: string
+  readonly [field: string]: unknown
+}
+
+export interface ConsumerGroup {
+  readonly id: string
+  readonly name: string
+}
+
+/** Reading and replacing the request's body; implemented by the proxy. */
+export interface RequestBody {
+  /** The whole body, or the reason why not. A second call answers the same bytes. */
+  read(limitBytes: number): Promise<Buffer | { readonly error: 'too_large' | 'aborted' }>
+  /** Sends these bytes instead (Content-Length follows). */
+  replace(bytes: Buffer): void
+  /** Refuses bodies over this size with 413 while they stream. */
+  limit(limitBytes: number): void
+  /** Whether the request has a body at all. */
+  readonly exists: boolean
+}
+
+export class ClientRequest {
+  method = ''
+  /** Path of the target as received, without the query. */
+  rawPath = ''
+  /** Normalised path (RFC 3986 6.2.2), what routes match. */
+  path = ''
+  /** Query without '?'; null when there is none. What plugins set is what the upstream gets. */
+  query: string | null = null
+  httpVersion: '1.0' | '1.1' | '2' = '1.1'
+  scheme: 'http' | 'https' = 'http'
+  /** Host header without port. */
+  host = ''
+  /** Host header as received. */
+  hostHeader = ''
+  /** Port of the Host header, else of the listener. */
+  port = 0
+  hasHostPort = false
+  listenerPort = 0
+  headers: HeaderList
+  sni: string | null = null
+  /** Address of the connecting peer. */
+  peerIp = ''
+  peerPort = 0
+  serverIp = ''
+  serverPort = 0
+  /** Address of the client after trusted_ips and real_ip_header. */
+  clientIp = ''
+  clientPort = 0
+  /** Whether the peer is inside trusted_ips, so that its X-Forwarded-* count. */
+  isTrusted = false
+  body: RequestBody
+  bytesReceived = 0
+
+  constructor(headers: HeaderList, body: RequestBody) {
+    this.headers = headers
+    this.body = body
+  }
+}
+
+/** What is sent to the upstream, where it differs from the request. */
+export class UpstreamRequest {
+  scheme: 'http' | 'https' | 'grpc' | 'grpcs' = 'http'
+  host = ''
+  port = 0
+  /** Path with which the upstream is asked, without query. */
+  path = ''
+  /** The Host header that it gets; '' lets the balancer decide (name of the target or of the service). */
+  hostHeader = ''
+  retries = 0
+  connectTimeoutMs = 0
+  writeTimeoutMs = 0
+  readTimeoutMs = 0
+  /** The prefix that strip_path took off, for X-Forwarded-Prefix; null for none. */
+  strippedPrefix: string | null = null
+}
+
+export class ClientResponse {
+  status = 0
+  headers: HeaderList
+  /** Who made it: the upstream, a plugin or the gateway itself ('exit'), or a failure ('error'). */
+  source: 'service' | 'exit' | 'error' = 'service'
+  bytesSent = 0
+  constructor(headers: HeaderList) {
+    this.headers = headers
+  }
+}
+
+/** One attempt to reach a target. */
+export interface Try {
+  readonly ip: string
+  readonly port: number
+  readonly startedAtMs: number
+  latencyMs: number
+  state: '' | 'failed' | 'next'
+  code: number
+}
+
+export class Exchange {
+  /** 32 lower-case hex characters: in X-Kong-Request-Id, error bodies and logs. */
+  readonly id: string
+  /** Unix time of the first byte, ms. */
+  readonly startedAtMs: number
+  readonly request: ClientRequest
+  readonly response: ClientResponse
+  readonly upstream: UpstreamRequest
+  route: Route | null = null
+  service: Service | null = null
+  matchedPath: string | null = null
+  captures: { readonly named: Readonly<Record<string, string>>; readonly unnamed: readonly string[] } | null = null
+  consumer: Consumer | null = null
+  consumerGroups: readonly ConsumerGroup[] = []
+  credential: Credential | null = null
+  /** Values that plugins of this exchange pass to each other. */
+  readonly shared: Map<string, unknown> = new Map<string, unknown>()
+  /** Status that the upstream answered; 0 before or without. */
+  upstreamStatus = 0
+  tries: Try[] = []
+  /** Milliseconds: before the request went to the upstream, waiting for its head, until the last byte. -1 when not reached. */
+  proxyLatencyMs = -1
+  upstreamLatencyMs = -1
+  totalLatencyMs = -1
+  error: Error | null = null
+
+  constructor(id: string, startedAtMs: number, request: ClientRequest, response: ClientResponse) {
+    this.id = id
+    this.startedAtMs = startedAtMs
+    this.request = request
+    this.response = response
+    this.upstream = new UpstreamRequest()
+  }
+
+  /** The moment at which the exchange began, for time-dependent decisions. */
+  get now(): number {
+    return this.startedAtMs
+  }
+
+  /** Answers now. An object becomes compact JSON; a text stays as it is. Header and log phases still run. */
+  exit(status: number, body?: string | Buffer | object | null, options?: ExitOptions): Exit {
+    const isJson = body !== null && body !== undefined && typeof body === 'object' && !Buffer.isBuffer(body)
+    return {
+      kind: 'exit',
+      status,
+      body: isJson ? JSON.stringify(body) : ((body as string | Buffer | null | undefined) ?? null),
+      contentType: isJson ? 'application/json; charset=utf-8' : null,
+      headers: options?.headers ? Object.entries(options.headers) : [],
+      message: null,
+    }
+  }
+
+  /** Answers with an error whose body follows the client's `Accept` and carries the request id. */
+  fail(status: number, message: string, options?: ExitOptions): Exit {
+    return { kind: 'exit', status, body: null, contentType: null, headers: options?.headers ? Object.entries(options.headers) : [], message }
+  }
+
+  /** Says who the client is; later plugins then run with this consumer's configuration. */
+  authenticate(consumer: Consumer | null, credential: Credential | null): void {
+    this.consumer = consumer
+    this.credential = credential
+  }
+}

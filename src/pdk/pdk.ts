@@ -1,0 +1,77 @@
+/** What a plugin sees. Operators' plugins import this file as `meridian/pdk`. */
+import type { ConfigOf, EntityDefinition, PluginSchema } from '#model/schema.ts'
+import type { Document } from '#model/document.ts'
+import type { Exchange, Exit } from './exchange.ts'
+
+export { definePluginSchema, defineEntity, t, type Static, type ConfigOf, type PluginSchema, type EntityDefinition } from '#model/schema.ts'
+export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
+export type { Document } from '#model/document.ts'
+
+/** Counters shared by all workers of this node, bounded in number; an evicted counter starts again at 0. */
+export interface LocalCounters {
+  /** Adds and answers the total after it. The counter ends at `expiresAtMs` (Unix ms) and is then 0. */
+  add(key: string, amount: number, expiresAtMs: number): number
+  read(key: string): number
+}
+
+/**
+ * Entities by key. What this worker has in its cache is answered at once, else there is a promise; it rejects with
+ * code STORE_UNAVAILABLE when the store can't be asked (answer 503, never 'unknown').
+ */
+export interface EntityReader {
+  get(kind: string, id: string): Document | null | Promise<Document | null>
+  lookup(kind: string, field: string, value: string): Document | null | Promise<Document | null>
+  /** All rows of `kind` whose foreign `field` is `id`. */
+  listBy(kind: string, field: string, id: string): readonly Document[] | Promise<readonly Document[]>
+}
+
+export interface PluginLog {
+  error(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  info(fields: object, message: string): void
+  debug(fields: object, message: string): void
+}
+
+/** What a plugin instance may use; made once per configuration of the plugin. */
+export interface PluginTools {
+  readonly pluginId: string
+  readonly scope: { readonly route: string | null; readonly service: string | null; readonly consumer: string | null; readonly consumerGroup: string | null }
+  readonly counters: LocalCounters
+  readonly entities: EntityReader
+  readonly log: PluginLog
+  readonly nodeId: string
+}
+
+/** A streamed change of a body: what `chunk` and `end` return goes on; null sends nothing. */
+export interface BodyTransform {
+  chunk(bytes: Buffer): Buffer | null
+  end(): Buffer | null
+}
+
+type Phase<S, R = void> = (exchange: Exchange, state: S) => R
+
+export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
+  readonly schema: Sch
+  readonly entities?: readonly EntityDefinition[]
+  /** Runs once per configuration change; requests see only its result. */
+  prepare(config: ConfigOf<Sch>, tools: PluginTools): S
+  /** Before routing; only global instances. */
+  readonly rewrite?: Phase<S, void | Exit | Promise<void | Exit>>
+  readonly access?: Phase<S, void | Exit | Promise<void | Exit>>
+  /** When the response's head is there; may change status and headers. */
+  readonly responseHeaders?: Phase<S>
+  /** A transform for this exchange's response body, or null to leave it. Its presence removes Content-Length. */
+  readonly responseBody?: Phase<S, BodyTransform | null>
+  /** After the last byte. */
+  readonly log?: Phase<S>
+  /** Ends timers and connections that `prepare` opened, when this configuration is gone. */
+  close?(state: S): void
+}
+
+/** Gives a plugin its types: config from the schema, the phases' second argument from `prepare`. */
+export function definePlugin<Sch extends PluginSchema, S>(plugin: Plugin<Sch, S>): Plugin<Sch, S> {
+  return plugin
+}
+
+/** The priority and the name by which the proxy orders plugins. */
+export interface AnyPlugin extends Plugin<PluginSchema, any> {}

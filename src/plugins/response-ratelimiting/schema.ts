@@ -1,0 +1,51 @@
+import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
+
+/** Configuration of `response-ratelimiting` as Kong 3.9 has it. */
+export const schema = definePluginSchema({
+  name: 'response-ratelimiting',
+  priority: 900,
+  version: '3.9.3',
+  scopes: { global: true, service: true, route: true, consumer: true },
+  protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https'] },
+  phases: ['access', 'header_filter', 'log'],
+  checks: [{ rule: 'conditional', if_field: 'config.policy', if_match: { eq: 'redis' }, then_field: 'config.redis.host', then_match: { required: true } }, { rule: 'conditional', if_field: 'config.policy', if_match: { eq: 'redis' }, then_field: 'config.redis.port', then_match: { required: true } }, { rule: 'conditional', if_field: 'config.policy', if_match: { eq: 'redis' }, then_field: 'config.redis.timeout', then_match: { required: true } }],
+  config: {
+    header_name: t.string({ default: 'x-kong-limit' }),
+    limit_by: t.string({ default: 'consumer', one_of: ['consumer', 'credential', 'ip'] }),
+    policy: t.string({ default: 'local', one_of: ['local', 'cluster', 'redis'] }),
+    fault_tolerant: t.boolean({ required: true, default: true }),
+    redis: t.record({
+      host: t.host(),
+      port: t.port({ default: 6379 }),
+      timeout: t.timeout({ default: 2000 }),
+      username: t.string({ referenceable: true }),
+      password: t.string({ len_min: 0, referenceable: true, encrypted: true }),
+      database: t.integer({ default: 0 }),
+      ssl: t.boolean({ required: false, default: false }),
+      ssl_verify: t.boolean({ required: false, default: false }),
+      server_name: t.sni({ required: false }),
+    }, { required: true }),
+    block_on_first_violation: t.boolean({ required: true, default: false }),
+    hide_client_headers: t.boolean({ required: true, default: false }),
+    limits: t.map(t.string(), t.record({
+      second: t.number({ gt: 0 }),
+      minute: t.number({ gt: 0 }),
+      hour: t.number({ gt: 0 }),
+      day: t.number({ gt: 0 }),
+      month: t.number({ gt: 0 }),
+      year: t.number({ gt: 0 }),
+    }, { required: true, validator: 'period_order_response', checks: [{ rule: 'at_least_one_of', fields: ['second', 'minute', 'hour', 'day', 'month', 'year'] }] }), { required: true, len_min: 1 }),
+  },
+  shorthand_fields: {
+    redis_host: t.string({ deprecated: { removal_in: '4.0', replaced_with: ['redis.host'] }, maps: { sets: ['redis.host'] } }),
+    redis_port: t.integer({ deprecated: { removal_in: '4.0', replaced_with: ['redis.port'] }, maps: { sets: ['redis.port'] } }),
+    redis_password: t.string({ len_min: 0, deprecated: { removal_in: '4.0', replaced_with: ['redis.password'] }, maps: { sets: ['redis.password'] } }),
+    redis_username: t.string({ deprecated: { removal_in: '4.0', replaced_with: ['redis.username'] }, maps: { sets: ['redis.username'] } }),
+    redis_ssl: t.boolean({ deprecated: { removal_in: '4.0', replaced_with: ['redis.ssl'] }, maps: { sets: ['redis.ssl'] } }),
+    redis_ssl_verify: t.boolean({ deprecated: { removal_in: '4.0', replaced_with: ['redis.ssl_verify'] }, maps: { sets: ['redis.ssl_verify'] } }),
+    redis_server_name: t.string({ deprecated: { removal_in: '4.0', replaced_with: ['redis.server_name'] }, maps: { sets: ['redis.server_name'] } }),
+    redis_timeout: t.integer({ deprecated: { removal_in: '4.0', replaced_with: ['redis.timeout'] }, maps: { sets: ['redis.timeout'] } }),
+    redis_database: t.integer({ deprecated: { removal_in: '4.0', replaced_with: ['redis.database'] }, maps: { sets: ['redis.database'] } }),
+  },
+})
+export type Config = ConfigOf<typeof schema>

@@ -1,0 +1,19 @@
+import { defineEntity, t, type Static } from '#model/schema.ts'
+
+/** The credentials or rows of a plugin: `sessions`. */
+export const sessions = defineEntity({
+  kind: 'sessions',
+  about: 'Rows of `sessions`.',
+  endpoint_key: 'session_id',
+  cache_key: ['session_id'],
+  ttl: true,
+  db_export: false,
+  fields: {
+    id: t.uuid(),
+    session_id: t.string({ required: true, unique: true }),
+    expires: t.integer(),
+    data: t.string(),
+    created_at: t.autoTimestampS(),
+  },
+})
+export type Sessions = Static<typeof sessions.fields>
