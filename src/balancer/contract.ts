@@ -10,9 +10,14 @@ export interface PickedTarget {
 }
 
 export type PickError = 'no_targets' | 'all_unhealthy' | 'name_error' | 'resolve_failed'
-export type Pick = { readonly ok: true; readonly target: PickedTarget } | { readonly ok: false; readonly code: PickError; readonly message: string }
+export type Pick =
+  | { readonly ok: true; readonly target: PickedTarget }
+  | { readonly ok: false; readonly code: PickError; readonly message: string }
 
-export type Outcome = { readonly type: 'status'; readonly status: number } | { readonly type: 'tcp_failure' } | { readonly type: 'timeout' }
+export type Outcome =
+  | { readonly type: 'status'; readonly status: number }
+  | { readonly type: 'tcp_failure' }
+  | { readonly type: 'timeout' }
 
 export interface Balancer {
   /** Chooses a target; synchronous whenever every name is cached. `tried` are those that failed in this exchange, avoided while others are left. */
@@ -30,7 +35,9 @@ export interface ResolvedAddress {
   readonly weight: number
   readonly priority: number
 }
-export type Resolution = { readonly ok: true; readonly addresses: readonly ResolvedAddress[] } | { readonly ok: false; readonly code: 'name_error' | 'resolve_failed'; readonly message: string }
+export type Resolution =
+  | { readonly ok: true; readonly addresses: readonly ResolvedAddress[] }
+  | { readonly ok: false; readonly code: 'name_error' | 'resolve_failed'; readonly message: string }
 
 export interface Resolver {
   /** Answers at once for IP literals and cached names (fresh, or stale while a refresh runs), else by a promise with a deadline. */

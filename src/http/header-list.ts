@@ -64,7 +64,8 @@ export class HeaderList {
     const at = this.#find(name, 0)
     if (at < 0) return this.append(name, value)
     this.#write(at, this.#name(at), value)
-    for (let next = this.#find(name, at + STRIDE); next >= 0; next = this.#find(name, next + STRIDE)) this.spans[next] = REMOVED
+    for (let next = this.#find(name, at + STRIDE); next >= 0; next = this.#find(name, next + STRIDE))
+      this.spans[next] = REMOVED
   }
 
   append(name: string, value: string): void {
@@ -103,7 +104,8 @@ export class HeaderList {
   }
 
   *[Symbol.iterator](): Generator<[name: string, value: string]> {
-    for (let at = 0; at < this.spans.length; at += STRIDE) if (this.spans[at] !== REMOVED) yield [this.#name(at), this.#value(at)]
+    for (let at = 0; at < this.spans.length; at += STRIDE)
+      if (this.spans[at] !== REMOVED) yield [this.#name(at), this.#value(at)]
   }
 
   /** Lower-case names; the value is a list where the name came several times. */
@@ -138,7 +140,12 @@ export class HeaderList {
       if (id === REMOVED || skip[id] === 1) continue
       const nameStart = spans[at + 1]!
       const valueEnd = spans[at + 4]!
-      if (nameStart >= 0 && spans[at + 3]! === spans[at + 2]! + 2 && source.charCodeAt(valueEnd) === 13 && source.charCodeAt(spans[at + 2]! + 1) === 32) {
+      if (
+        nameStart >= 0 &&
+        spans[at + 3]! === spans[at + 2]! + 2 &&
+        source.charCodeAt(valueEnd) === 13 &&
+        source.charCodeAt(spans[at + 2]! + 1) === 32
+      ) {
         if (runEnd === nameStart) runEnd = valueEnd + 2
         else {
           if (runEnd > 0) text += source.substring(runStart, runEnd)
@@ -182,7 +189,9 @@ export class HeaderList {
   }
 
   #value(at: number): string {
-    return this.spans[at + 1]! < 0 ? this.own![(at / STRIDE) * 2 + 1]! : this.source.substring(this.spans[at + 3]!, this.spans[at + 4]!)
+    return this.spans[at + 1]! < 0
+      ? this.own![(at / STRIDE) * 2 + 1]!
+      : this.source.substring(this.spans[at + 3]!, this.spans[at + 4]!)
   }
 
   #write(at: number, name: string, value: string): void {

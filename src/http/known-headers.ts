@@ -1,17 +1,62 @@
 /** Header names that the gateway itself reads: recognised once when parsed, so that finding one later is comparing integers. */
 
 const NAMES = [
-  'host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy-connection', 'proxy', 'via',
-  'server', 'date', 'content-type', 'content-encoding', 'accept', 'accept-encoding', 'user-agent', 'cookie', 'set-cookie', 'authorization',
-  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-path', 'x-forwarded-prefix', 'x-real-ip',
-  'x-kong-request-id', 'x-kong-proxy-latency', 'x-kong-upstream-latency', 'x-kong-response-latency', 'x-kong-upstream-status', 'apikey', 'origin', 'referer',
-  'x-consumer-id', 'x-consumer-custom-id', 'x-consumer-username', 'x-credential-identifier', 'x-anonymous-consumer', 'x-consumer-groups', 'x-authenticated-groups',
-  'vary', 'location', 'access-control-request-method', 'access-control-request-headers', 'http2-settings',
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'expect',
+  'upgrade',
+  'te',
+  'trailer',
+  'keep-alive',
+  'proxy-connection',
+  'proxy',
+  'via',
+  'server',
+  'date',
+  'content-type',
+  'content-encoding',
+  'accept',
+  'accept-encoding',
+  'user-agent',
+  'cookie',
+  'set-cookie',
+  'authorization',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-path',
+  'x-forwarded-prefix',
+  'x-real-ip',
+  'x-kong-request-id',
+  'x-kong-proxy-latency',
+  'x-kong-upstream-latency',
+  'x-kong-response-latency',
+  'x-kong-upstream-status',
+  'apikey',
+  'origin',
+  'referer',
+  'x-consumer-id',
+  'x-consumer-custom-id',
+  'x-consumer-username',
+  'x-credential-identifier',
+  'x-anonymous-consumer',
+  'x-consumer-groups',
+  'x-authenticated-groups',
+  'vary',
+  'location',
+  'access-control-request-method',
+  'access-control-request-headers',
+  'http2-settings',
 ] as const
 export type KnownHeader = (typeof NAMES)[number]
 
 /** Ids start at 1; 0 is any other name. */
-export const headerId = Object.fromEntries(NAMES.map((name, i) => [name, i + 1])) as { readonly [name in KnownHeader]: number }
+export const headerId = Object.fromEntries(NAMES.map((name, i) => [name, i + 1])) as {
+  readonly [name in KnownHeader]: number
+}
 
 /** Candidates by length and first letter: rarely more than one. */
 const BY_LENGTH: { readonly id: number; readonly name: string; readonly first: number }[][] = []

@@ -5,7 +5,9 @@ import type { EntityDefinition, PluginSchema } from './schema.ts'
 /** Kong's `fields` object: a message, a list by index or nested fields; `@entity` lists the failed checks of the whole. */
 export type FieldErrors = { readonly [field: string]: string | FieldErrors | readonly (string | FieldErrors | null)[] }
 
-export type Checked = { readonly ok: true; readonly document: Document } | { readonly ok: false; readonly fields: FieldErrors }
+export type Checked =
+  | { readonly ok: true; readonly document: Document }
+  | { readonly ok: false; readonly fields: FieldErrors }
 
 export interface CheckContext {
   /** Unix time in ms, for created_at, updated_at and ttl. */
@@ -28,7 +30,12 @@ export interface Model {
   /** PATCH: given fields change, records merge, null clears; the result is checked as a whole. */
   update(kind: string, current: Document, input: Readonly<Record<string, unknown>>, context: CheckContext): Checked
   /** PUT: like insert, keeping id and created_at of `current` when there is one. */
-  upsert(kind: string, current: Document | null, input: Readonly<Record<string, unknown>>, context: CheckContext): Checked
+  upsert(
+    kind: string,
+    current: Document | null,
+    input: Readonly<Record<string, unknown>>,
+    context: CheckContext,
+  ): Checked
   /** The document as the Admin API shows it: fields with deprecated names echoed, secrets as Kong shows them, ttl as seconds left. */
   present(kind: string, document: Document, nowMs: number): Readonly<Record<string, unknown>>
 }

@@ -56,7 +56,18 @@ export interface Options {
   readonly [key: string]: unknown
 }
 
-export type FieldType = 'string' | 'number' | 'integer' | 'boolean' | 'array' | 'set' | 'map' | 'record' | 'foreign' | 'json' | 'function'
+export type FieldType =
+  | 'string'
+  | 'number'
+  | 'integer'
+  | 'boolean'
+  | 'array'
+  | 'set'
+  | 'map'
+  | 'record'
+  | 'foreign'
+  | 'json'
+  | 'function'
 
 export interface Field extends Options {
   readonly type: FieldType
@@ -77,11 +88,16 @@ export interface Fields {
 type None = {}
 
 export const primitives = {
-  string: <const O extends Options = None>(options?: O) => ({ type: 'string', ...options }) as { readonly type: 'string' } & O,
-  number: <const O extends Options = None>(options?: O) => ({ type: 'number', ...options }) as { readonly type: 'number' } & O,
-  integer: <const O extends Options = None>(options?: O) => ({ type: 'integer', ...options }) as { readonly type: 'integer' } & O,
-  boolean: <const O extends Options = None>(options?: O) => ({ type: 'boolean', ...options }) as { readonly type: 'boolean' } & O,
-  json: <const O extends Options = None>(options?: O) => ({ type: 'json', ...options }) as { readonly type: 'json' } & O,
+  string: <const O extends Options = None>(options?: O) =>
+    ({ type: 'string', ...options }) as { readonly type: 'string' } & O,
+  number: <const O extends Options = None>(options?: O) =>
+    ({ type: 'number', ...options }) as { readonly type: 'number' } & O,
+  integer: <const O extends Options = None>(options?: O) =>
+    ({ type: 'integer', ...options }) as { readonly type: 'integer' } & O,
+  boolean: <const O extends Options = None>(options?: O) =>
+    ({ type: 'boolean', ...options }) as { readonly type: 'boolean' } & O,
+  json: <const O extends Options = None>(options?: O) =>
+    ({ type: 'json', ...options }) as { readonly type: 'json' } & O,
   array: <E extends Field, const O extends Options = None>(elements: E, options?: O) =>
     ({ type: 'array', elements, ...options }) as { readonly type: 'array'; readonly elements: E } & O,
   set: <E extends Field, const O extends Options = None>(elements: E, options?: O) =>
@@ -116,5 +132,10 @@ type Value<F> = F extends { type: 'string'; one_of: readonly (infer U)[] }
 
 /** The stored form of a record: every field present, `null` where it has no value. */
 export type Static<F> = {
-  readonly [K in keyof F]: F[K] extends { required: true } | { auto: true; type: 'string'; uuid: true } | { auto: true; timestamp: true } ? Value<F[K]> : Value<F[K]> | null
+  readonly [K in keyof F]: F[K] extends
+    | { required: true }
+    | { auto: true; type: 'string'; uuid: true }
+    | { auto: true; timestamp: true }
+    ? Value<F[K]>
+    : Value<F[K]> | null
 }

@@ -28,7 +28,11 @@ export interface EntityDefinition<F extends Fields = Fields> {
   readonly db_export?: boolean
   readonly shorthand_fields?: Fields
   readonly checks?: readonly Check[]
-  readonly subschemas_by_protocol?: readonly { readonly protocols: readonly string[]; readonly overrides?: Fields; readonly checks?: readonly Check[] }[]
+  readonly subschemas_by_protocol?: readonly {
+    readonly protocols: readonly string[]
+    readonly overrides?: Fields
+    readonly checks?: readonly Check[]
+  }[]
   /** Looked up by key when needed and not loaded whole into every worker (consumers, credentials). */
   readonly on_demand?: boolean
 }
@@ -42,7 +46,12 @@ export interface PluginSchema<F extends Fields = Fields> {
   readonly name: string
   readonly priority: number
   readonly version: string
-  readonly scopes: { readonly global: boolean; readonly service: boolean; readonly route: boolean; readonly consumer: boolean }
+  readonly scopes: {
+    readonly global: boolean
+    readonly service: boolean
+    readonly route: boolean
+    readonly consumer: boolean
+  }
   readonly protocols: { readonly default: readonly string[]; readonly allowed: readonly string[] }
   readonly phases?: readonly string[]
   readonly config: F

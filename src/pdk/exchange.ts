@@ -177,7 +177,14 @@ export class Exchange {
 
   /** Answers with an error whose body follows the client's `Accept` and carries the request id. */
   fail(status: number, message: string, options?: ExitOptions): Exit {
-    return { kind: 'exit', status, body: null, contentType: null, headers: options?.headers ? Object.entries(options.headers) : [], message }
+    return {
+      kind: 'exit',
+      status,
+      body: null,
+      contentType: null,
+      headers: options?.headers ? Object.entries(options.headers) : [],
+      message,
+    }
   }
 
   /** Says who the client is; later plugins then run with this consumer's configuration. */

@@ -3,7 +3,15 @@ import type { ConfigOf, EntityDefinition, PluginSchema } from '#model/schema.ts'
 import type { Document } from '#model/document.ts'
 import type { Exchange, Exit } from './exchange.ts'
 
-export { definePluginSchema, defineEntity, t, type Static, type ConfigOf, type PluginSchema, type EntityDefinition } from '#model/schema.ts'
+export {
+  definePluginSchema,
+  defineEntity,
+  t,
+  type Static,
+  type ConfigOf,
+  type PluginSchema,
+  type EntityDefinition,
+} from '#model/schema.ts'
 export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
 export type { Document } from '#model/document.ts'
 
@@ -35,7 +43,12 @@ export interface PluginLog {
 /** What a plugin instance may use; made once per configuration of the plugin. */
 export interface PluginTools {
   readonly pluginId: string
-  readonly scope: { readonly route: string | null; readonly service: string | null; readonly consumer: string | null; readonly consumerGroup: string | null }
+  readonly scope: {
+    readonly route: string | null
+    readonly service: string | null
+    readonly consumer: string | null
+    readonly consumerGroup: string | null
+  }
   readonly counters: LocalCounters
   readonly entities: EntityReader
   readonly log: PluginLog

@@ -42,9 +42,20 @@ export interface LogEntry {
 
 /** Why a transaction can't be applied to the state at its expected revision. */
 export type Violation =
-  | { readonly type: 'unique'; readonly kind: string; readonly fields: Readonly<Record<string, unknown>>; readonly existingId: string }
+  | {
+      readonly type: 'unique'
+      readonly kind: string
+      readonly fields: Readonly<Record<string, unknown>>
+      readonly existingId: string
+    }
   | { readonly type: 'primary_key'; readonly kind: string; readonly id: string }
-  | { readonly type: 'foreign'; readonly kind: string; readonly field: string; readonly reference: string; readonly id: string }
+  | {
+      readonly type: 'foreign'
+      readonly kind: string
+      readonly field: string
+      readonly reference: string
+      readonly id: string
+    }
   | { readonly type: 'restrict'; readonly kind: string; readonly id: string; readonly referencedBy: string }
   | { readonly type: 'too_large'; readonly bytes: number; readonly limitBytes: number }
 

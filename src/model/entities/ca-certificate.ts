@@ -13,7 +13,16 @@ export const caCertificates = defineEntity({
     tags: t.tags(),
   },
   checks: [
-    { rule: 'custom', fields: ['cert'], meaning: 'single PEM certificate only; notAfter in the future; basicConstraints CA must be true', errors: ['please submit only one certificate at a time', 'certificate expired, "Not After" time is in the past', 'certificate does not appear to be a CA because it is missing the "CA" basic constraint'] },
+    {
+      rule: 'custom',
+      fields: ['cert'],
+      meaning: 'single PEM certificate only; notAfter in the future; basicConstraints CA must be true',
+      errors: [
+        'please submit only one certificate at a time',
+        'certificate expired, "Not After" time is in the past',
+        'certificate does not appear to be a CA because it is missing the "CA" basic constraint',
+      ],
+    },
   ],
 })
 export type CaCertificate = Static<typeof caCertificates.fields>

@@ -18,9 +18,26 @@ export const certificates = defineEntity({
   },
   checks: [
     { rule: 'mutually_required', fields: ['cert_alt', 'key_alt'] },
-    { rule: 'custom', fields: ['cert', 'key'], meaning: 'public key of cert equals public part of key', errors: ['certificate does not match key'] },
-    { rule: 'custom', fields: ['cert_alt', 'key_alt'], meaning: 'public key of cert_alt equals public part of key_alt', errors: ['alternative certificate does not match key'] },
-    { rule: 'custom', fields: ['cert', 'cert_alt'], meaning: 'cert and cert_alt must use different key types (e.g. RSA vs ECDSA)', errors: ['certificate and alternative certificate need to have different type (e.g. RSA and ECDSA), the provided certificates were both of the same type'] },
+    {
+      rule: 'custom',
+      fields: ['cert', 'key'],
+      meaning: 'public key of cert equals public part of key',
+      errors: ['certificate does not match key'],
+    },
+    {
+      rule: 'custom',
+      fields: ['cert_alt', 'key_alt'],
+      meaning: 'public key of cert_alt equals public part of key_alt',
+      errors: ['alternative certificate does not match key'],
+    },
+    {
+      rule: 'custom',
+      fields: ['cert', 'cert_alt'],
+      meaning: 'cert and cert_alt must use different key types (e.g. RSA vs ECDSA)',
+      errors: [
+        'certificate and alternative certificate need to have different type (e.g. RSA and ECDSA), the provided certificates were both of the same type',
+      ],
+    },
   ],
 })
 export type Certificate = Static<typeof certificates.fields>

@@ -14,8 +14,6 @@ export const consumers = defineEntity({
     custom_id: t.string({ unique: true }),
     tags: t.tags(),
   },
-  checks: [
-    { rule: 'at_least_one_of', fields: ['custom_id', 'username'] },
-  ],
+  checks: [{ rule: 'at_least_one_of', fields: ['custom_id', 'username'] }],
 })
 export type Consumer = Static<typeof consumers.fields>

@@ -22,7 +22,18 @@ export const keys = defineEntity({
   checks: [
     { rule: 'mutually_exclusive', fields: ['pem', 'jwk'] },
     { rule: 'at_least_one_of', fields: ['pem', 'jwk'] },
-    { rule: 'custom', fields: ['jwk', 'pem', 'kid'], meaning: 'jwk: JSON decodable, its kid equals the entity kid, loads as JWK, conforms to jwk record; pem: needs private_key or public_key; vault references skip checks', errors: ['could not json decode jwk string', 'kid in jwk.kid must be equal to keys.kid', 'could not load JWK, likely not a valid key', 'need to supply a PEM formatted public and/or private key.'] },
+    {
+      rule: 'custom',
+      fields: ['jwk', 'pem', 'kid'],
+      meaning:
+        'jwk: JSON decodable, its kid equals the entity kid, loads as JWK, conforms to jwk record; pem: needs private_key or public_key; vault references skip checks',
+      errors: [
+        'could not json decode jwk string',
+        'kid in jwk.kid must be equal to keys.kid',
+        'could not load JWK, likely not a valid key',
+        'need to supply a PEM formatted public and/or private key.',
+      ],
+    },
   ],
 })
 export type Key = Static<typeof keys.fields>

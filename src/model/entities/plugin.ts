@@ -8,7 +8,7 @@ export const plugins = defineEntity({
   cache_key: ['name', 'route', 'service', 'consumer'],
   workspaceable: true,
   subschema_key: 'name',
-  subschema_error: 'plugin \'%s\' not enabled; add it to the \'plugins\' configuration property',
+  subschema_error: "plugin '%s' not enabled; add it to the 'plugins' configuration property",
   fields: {
     id: t.uuid(),
     name: t.string({ required: true }),
@@ -18,8 +18,7 @@ export const plugins = defineEntity({
     route: t.foreign('routes', { default: null, on_delete: 'cascade' }),
     service: t.foreign('services', { default: null, on_delete: 'cascade' }),
     consumer: t.foreign('consumers', { default: null, on_delete: 'cascade' }),
-    config: t.record({
-    }, { abstract: true }),
+    config: t.record({}, { abstract: true }),
     protocols: t.protocols(),
     enabled: t.boolean({ required: true, default: true }),
     tags: t.tags(),

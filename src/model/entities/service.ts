@@ -27,14 +27,54 @@ export const services = defineEntity({
     enabled: t.boolean({ required: true, default: true }),
   },
   shorthand_fields: {
-    url: t.string({ maps: { parses: 'absolute URL', sets: { protocol: 'scheme (default: http; port 80 => http, 443 => https when no scheme)', host: 'host', port: 'explicit port, else 80 for http, 443 for https, else 80', path: 'path or null' } } }),
+    url: t.string({
+      maps: {
+        parses: 'absolute URL',
+        sets: {
+          protocol: 'scheme (default: http; port 80 => http, 443 => https when no scheme)',
+          host: 'host',
+          port: 'explicit port, else 80 for http, 443 for https, else 80',
+          path: 'path or null',
+        },
+      },
+    }),
   },
   checks: [
-    { rule: 'conditional', if_field: 'protocol', if_match: { one_of: ['tcp', 'tls', 'udp', 'grpc', 'grpcs'] }, then_field: 'path', then_match: { eq: null } },
-    { rule: 'conditional', if_field: 'protocol', if_match: { not_one_of: ['https', 'tls'] }, then_field: 'client_certificate', then_match: { eq: null } },
-    { rule: 'conditional', if_field: 'protocol', if_match: { not_one_of: ['https', 'tls'] }, then_field: 'tls_verify', then_match: { eq: null } },
-    { rule: 'conditional', if_field: 'protocol', if_match: { not_one_of: ['https', 'tls'] }, then_field: 'tls_verify_depth', then_match: { eq: null } },
-    { rule: 'conditional', if_field: 'protocol', if_match: { not_one_of: ['https', 'tls'] }, then_field: 'ca_certificates', then_match: { eq: null } },
+    {
+      rule: 'conditional',
+      if_field: 'protocol',
+      if_match: { one_of: ['tcp', 'tls', 'udp', 'grpc', 'grpcs'] },
+      then_field: 'path',
+      then_match: { eq: null },
+    },
+    {
+      rule: 'conditional',
+      if_field: 'protocol',
+      if_match: { not_one_of: ['https', 'tls'] },
+      then_field: 'client_certificate',
+      then_match: { eq: null },
+    },
+    {
+      rule: 'conditional',
+      if_field: 'protocol',
+      if_match: { not_one_of: ['https', 'tls'] },
+      then_field: 'tls_verify',
+      then_match: { eq: null },
+    },
+    {
+      rule: 'conditional',
+      if_field: 'protocol',
+      if_match: { not_one_of: ['https', 'tls'] },
+      then_field: 'tls_verify_depth',
+      then_match: { eq: null },
+    },
+    {
+      rule: 'conditional',
+      if_field: 'protocol',
+      if_match: { not_one_of: ['https', 'tls'] },
+      then_field: 'ca_certificates',
+      then_match: { eq: null },
+    },
   ],
 })
 export type Service = Static<typeof services.fields>

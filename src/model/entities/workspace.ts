@@ -9,14 +9,33 @@ export const workspaces = defineEntity({
   generate_admin_api: false,
   fields: {
     id: t.uuid(),
-    name: t.utf8Name({ required: true, not_one_of: ['workspaces', 'consumers', 'certificates', 'services', 'routes', 'snis', 'upstreams', 'targets', 'plugins', 'tags', 'ca_certificates', 'clustering_data_planes', 'parameters', 'vaults', 'key_sets', 'keys', 'filter_chains'] }),
+    name: t.utf8Name({
+      required: true,
+      not_one_of: [
+        'workspaces',
+        'consumers',
+        'certificates',
+        'services',
+        'routes',
+        'snis',
+        'upstreams',
+        'targets',
+        'plugins',
+        'tags',
+        'ca_certificates',
+        'clustering_data_planes',
+        'parameters',
+        'vaults',
+        'key_sets',
+        'keys',
+        'filter_chains',
+      ],
+    }),
     comment: t.string(),
     created_at: t.autoTimestampS(),
     updated_at: t.autoTimestampS(),
-    meta: t.record({
-    }, { required: true }),
-    config: t.record({
-    }, { required: true }),
+    meta: t.record({}, { required: true }),
+    config: t.record({}, { required: true }),
   },
 })
 export type Workspace = Static<typeof workspaces.fields>

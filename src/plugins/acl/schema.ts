@@ -8,7 +8,10 @@ export const schema = definePluginSchema({
   scopes: { global: true, service: true, route: true, consumer: false },
   protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https'] },
   phases: ['access'],
-  checks: [{ rule: 'only_one_of', fields: ['config.allow', 'config.deny'] }, { rule: 'at_least_one_of', fields: ['config.allow', 'config.deny'] }],
+  checks: [
+    { rule: 'only_one_of', fields: ['config.allow', 'config.deny'] },
+    { rule: 'at_least_one_of', fields: ['config.allow', 'config.deny'] },
+  ],
   config: {
     allow: t.array(t.string()),
     deny: t.array(t.string()),

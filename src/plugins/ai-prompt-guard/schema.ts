@@ -8,7 +8,16 @@ export const schema = definePluginSchema({
   scopes: { global: true, service: true, route: true, consumer: true },
   protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https'] },
   phases: ['access'],
-  checks: [{ rule: 'at_least_one_of', fields: ['config.allow_patterns', 'config.deny_patterns'] }, { rule: 'conditional', if_field: 'config.match_all_roles', if_match: { eq: true }, then_field: 'config.allow_all_conversation_history', then_match: { eq: false } }],
+  checks: [
+    { rule: 'at_least_one_of', fields: ['config.allow_patterns', 'config.deny_patterns'] },
+    {
+      rule: 'conditional',
+      if_field: 'config.match_all_roles',
+      if_match: { eq: true },
+      then_field: 'config.allow_all_conversation_history',
+      then_match: { eq: false },
+    },
+  ],
   config: {
     allow_patterns: t.array(t.string({ len_min: 1, len_max: 500 }), { required: false, len_max: 10 }),
     deny_patterns: t.array(t.string({ len_min: 1, len_max: 500 }), { required: false, len_max: 10 }),

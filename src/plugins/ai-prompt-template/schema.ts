@@ -9,10 +9,16 @@ export const schema = definePluginSchema({
   protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https'] },
   phases: ['access'],
   config: {
-    templates: t.array(t.record({
-      name: t.string({ required: true }),
-      template: t.string({ required: true }),
-    }, { required: true }), { required: true }),
+    templates: t.array(
+      t.record(
+        {
+          name: t.string({ required: true }),
+          template: t.string({ required: true }),
+        },
+        { required: true },
+      ),
+      { required: true },
+    ),
     allow_untemplated_requests: t.boolean({ required: true, default: true }),
     log_original_request: t.boolean({ required: true, default: false }),
     max_request_body_size: t.integer({ default: 8192, gt: 0 }),

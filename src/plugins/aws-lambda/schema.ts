@@ -8,7 +8,15 @@ export const schema = definePluginSchema({
   scopes: { global: true, service: true, route: true, consumer: true },
   protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https'] },
   phases: ['access', 'header_filter'],
-  checks: [{ rule: 'mutually_required', fields: ['config.aws_key', 'config.aws_secret'] }, { rule: 'custom', fields: ['config.proxy_url'], meaning: 'proxy_url scheme must be http', errors: ['proxy_url scheme must be http'] }],
+  checks: [
+    { rule: 'mutually_required', fields: ['config.aws_key', 'config.aws_secret'] },
+    {
+      rule: 'custom',
+      fields: ['config.proxy_url'],
+      meaning: 'proxy_url scheme must be http',
+      errors: ['proxy_url scheme must be http'],
+    },
+  ],
   config: {
     timeout: t.number({ required: true, default: 60000 }),
     keepalive: t.number({ required: true, default: 60000 }),
@@ -20,7 +28,11 @@ export const schema = definePluginSchema({
     aws_region: t.host(),
     function_name: t.string({ required: false }),
     qualifier: t.string(),
-    invocation_type: t.string({ required: true, default: 'RequestResponse', one_of: ['RequestResponse', 'Event', 'DryRun'] }),
+    invocation_type: t.string({
+      required: true,
+      default: 'RequestResponse',
+      one_of: ['RequestResponse', 'Event', 'DryRun'],
+    }),
     log_type: t.string({ required: true, default: 'Tail', one_of: ['Tail', 'None'] }),
     host: t.host(),
     port: t.port({ default: 443 }),

@@ -12,7 +12,10 @@ export const schema = definePluginSchema({
     origins: t.array(t.string({ validator: 'cors_origin' })),
     headers: t.array(t.string()),
     exposed_headers: t.array(t.string()),
-    methods: t.array(t.string({ one_of: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'] }), { default: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'] }),
+    methods: t.array(
+      t.string({ one_of: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'] }),
+      { default: ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'] },
+    ),
     max_age: t.number(),
     credentials: t.boolean({ required: true, default: false }),
     private_network: t.boolean({ required: true, default: false }),

@@ -6,7 +6,10 @@ export const schema = definePluginSchema({
   priority: 3,
   version: '3.9.3',
   scopes: { global: true, service: true, route: true, consumer: true },
-  protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] },
+  protocols: {
+    default: ['grpc', 'grpcs', 'http', 'https'],
+    allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'],
+  },
   phases: ['access', 'header_filter', 'body_filter'],
   config: {
     proto: t.string({ required: false }),

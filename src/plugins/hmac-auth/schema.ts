@@ -14,7 +14,9 @@ export const schema = definePluginSchema({
     anonymous: t.string(),
     validate_request_body: t.boolean({ required: true, default: false }),
     enforce_headers: t.array(t.string(), { default: [] }),
-    algorithms: t.array(t.string({ one_of: ['hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'] }), { default: ['hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'] }),
+    algorithms: t.array(t.string({ one_of: ['hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'] }), {
+      default: ['hmac-sha1', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'],
+    }),
     realm: t.string({ required: false }),
   },
 })

@@ -6,18 +6,36 @@ export const schema = definePluginSchema({
   priority: 12,
   version: '3.9.3',
   scopes: { global: true, service: true, route: true, consumer: true },
-  protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] },
+  protocols: {
+    default: ['grpc', 'grpcs', 'http', 'https'],
+    allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'],
+  },
   phases: ['log'],
   config: {
     http_endpoint: t.url({ required: true, referenceable: true, encrypted: true }),
     method: t.string({ default: 'POST', one_of: ['POST', 'PUT', 'PATCH'] }),
-    content_type: t.string({ default: 'application/json', one_of: ['application/json', 'application/json; charset=utf-8'] }),
+    content_type: t.string({
+      default: 'application/json',
+      one_of: ['application/json', 'application/json; charset=utf-8'],
+    }),
     timeout: t.number({ default: 10000 }),
     keepalive: t.number({ default: 60000 }),
     retry_count: t.integer({ deprecated: { removal_in: '4.0', old_default: 10 } }),
     queue_size: t.integer({ deprecated: { removal_in: '4.0', old_default: 1 } }),
     flush_timeout: t.number({ deprecated: { removal_in: '4.0', old_default: 2 } }),
-    headers: t.map(t.headerName({ match_none: [{ pattern: '^[Hh][Oo][Ss][Tt]$', error: 'cannot contain \'Host\' header' }, { pattern: '^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][n][Gg][Tt][Hh]$', error: 'cannot contain \'Content-Length\' header' }, { pattern: '^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Tt][Yy][Pp][Ee]$', error: 'cannot contain \'Content-Type\' header' }] }), t.string({ referenceable: true })),
+    headers: t.map(
+      t.headerName({
+        match_none: [
+          { pattern: '^[Hh][Oo][Ss][Tt]$', error: "cannot contain 'Host' header" },
+          {
+            pattern: '^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][n][Gg][Tt][Hh]$',
+            error: "cannot contain 'Content-Length' header",
+          },
+          { pattern: '^[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Tt][Yy][Pp][Ee]$', error: "cannot contain 'Content-Type' header" },
+        ],
+      }),
+      t.string({ referenceable: true }),
+    ),
     queue: t.queue({ required: true }),
     custom_fields_by_lua: t.luaCode(),
   },

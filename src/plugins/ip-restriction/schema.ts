@@ -6,7 +6,10 @@ export const schema = definePluginSchema({
   priority: 990,
   version: '3.9.3',
   scopes: { global: true, service: true, route: true, consumer: true },
-  protocols: { default: ['http', 'https', 'tcp', 'tls', 'grpc', 'grpcs'], allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] },
+  protocols: {
+    default: ['http', 'https', 'tcp', 'tls', 'grpc', 'grpcs'],
+    allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'],
+  },
   phases: ['access', 'preread'],
   checks: [{ rule: 'at_least_one_of', fields: ['config.allow', 'config.deny'] }],
   config: {

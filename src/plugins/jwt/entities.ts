@@ -16,11 +16,36 @@ export const jwtSecrets = defineEntity({
     key: t.string({ required: false, auto: true, unique: true }),
     secret: t.string({ auto: true }),
     rsa_public_key: t.string(),
-    algorithm: t.string({ default: 'HS256', one_of: ['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'EdDSA'] }),
+    algorithm: t.string({
+      default: 'HS256',
+      one_of: [
+        'HS256',
+        'HS384',
+        'HS512',
+        'RS256',
+        'RS384',
+        'RS512',
+        'ES256',
+        'ES384',
+        'ES512',
+        'PS256',
+        'PS384',
+        'PS512',
+        'EdDSA',
+      ],
+    }),
     tags: t.tags(),
   },
   checks: [
-    { rule: 'conditional', if_field: 'algorithm', if_match: { match_any: { patterns: ['^RS256$', '^RS384$', '^RS512$', '^PS256$', '^PS384$', '^PS512$', '^EdDSA$'] } }, then_field: 'rsa_public_key', then_match: { required: true, validator: 'jwt_public_key' } },
+    {
+      rule: 'conditional',
+      if_field: 'algorithm',
+      if_match: {
+        match_any: { patterns: ['^RS256$', '^RS384$', '^RS512$', '^PS256$', '^PS384$', '^PS512$', '^EdDSA$'] },
+      },
+      then_field: 'rsa_public_key',
+      then_match: { required: true, validator: 'jwt_public_key' },
+    },
   ],
 })
 export type JwtSecrets = Static<typeof jwtSecrets.fields>

@@ -8,7 +8,15 @@ export const schema = definePluginSchema({
   scopes: { global: true, service: true, route: true, consumer: false },
   protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https'] },
   phases: ['access'],
-  checks: [{ rule: 'conditional', if_field: 'config.maximum_expiration', if_match: { gt: 0 }, then_field: 'config.claims_to_verify', then_match: { contains: 'exp' } }],
+  checks: [
+    {
+      rule: 'conditional',
+      if_field: 'config.maximum_expiration',
+      if_match: { gt: 0 },
+      then_field: 'config.claims_to_verify',
+      then_match: { contains: 'exp' },
+    },
+  ],
   config: {
     uri_param_names: t.set(t.string(), { default: ['jwt'] }),
     cookie_names: t.set(t.string(), { default: [] }),

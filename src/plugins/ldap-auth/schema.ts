@@ -25,7 +25,14 @@ export const schema = definePluginSchema({
     realm: t.string({ required: false }),
   },
   config_checks: [
-    { rule: 'conditional', if_field: 'ldaps', if_match: { eq: true }, then_field: 'start_tls', then_match: { eq: false }, error: '\'ldaps\' and \'start_tls\' cannot be enabled simultaneously' },
+    {
+      rule: 'conditional',
+      if_field: 'ldaps',
+      if_match: { eq: true },
+      then_field: 'start_tls',
+      then_match: { eq: false },
+      error: "'ldaps' and 'start_tls' cannot be enabled simultaneously",
+    },
   ],
 })
 export type Config = ConfigOf<typeof schema>

@@ -28,7 +28,13 @@ export const schema = definePluginSchema({
     realm: t.string({ required: false }),
   },
   config_checks: [
-    { rule: 'conditional', if_field: 'mandatory_scope', if_match: { eq: true }, then_field: 'scopes', then_match: { required: true } },
+    {
+      rule: 'conditional',
+      if_field: 'mandatory_scope',
+      if_match: { eq: true },
+      then_field: 'scopes',
+      then_match: { required: true },
+    },
   ],
   config_rules: { validator: 'oauth2_flows' },
 })

@@ -6,7 +6,10 @@ export const schema = definePluginSchema({
   priority: 13,
   version: '3.9.3',
   scopes: { global: true, service: true, route: true, consumer: true },
-  protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] },
+  protocols: {
+    default: ['grpc', 'grpcs', 'http', 'https'],
+    allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'],
+  },
   phases: ['init_worker', 'configure', 'log'],
   config: {
     per_consumer: t.boolean({ default: false }),

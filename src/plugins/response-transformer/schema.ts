@@ -9,29 +9,47 @@ export const schema = definePluginSchema({
   protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https'] },
   phases: ['header_filter', 'body_filter'],
   config: {
-    remove: t.record({
-      json: t.array(t.string(), { required: true, default: [] }),
-      headers: t.array(t.string(), { required: true, default: [] }),
-    }, { required: true }),
-    rename: t.record({
-      json: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
-      headers: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$', validator: 'header_pair_both' }), { required: true, default: [] }),
-    }, { required: true }),
-    replace: t.record({
-      json: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
-      json_types: t.array(t.string({ one_of: ['boolean', 'number', 'string'] }), { required: true, default: [] }),
-      headers: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
-    }, { required: true }),
-    add: t.record({
-      json: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
-      json_types: t.array(t.string({ one_of: ['boolean', 'number', 'string'] }), { required: true, default: [] }),
-      headers: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
-    }, { required: true }),
-    append: t.record({
-      json: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
-      json_types: t.array(t.string({ one_of: ['boolean', 'number', 'string'] }), { required: true, default: [] }),
-      headers: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
-    }, { required: true }),
+    remove: t.record(
+      {
+        json: t.array(t.string(), { required: true, default: [] }),
+        headers: t.array(t.string(), { required: true, default: [] }),
+      },
+      { required: true },
+    ),
+    rename: t.record(
+      {
+        json: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
+        headers: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$', validator: 'header_pair_both' }), {
+          required: true,
+          default: [],
+        }),
+      },
+      { required: true },
+    ),
+    replace: t.record(
+      {
+        json: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
+        json_types: t.array(t.string({ one_of: ['boolean', 'number', 'string'] }), { required: true, default: [] }),
+        headers: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
+      },
+      { required: true },
+    ),
+    add: t.record(
+      {
+        json: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
+        json_types: t.array(t.string({ one_of: ['boolean', 'number', 'string'] }), { required: true, default: [] }),
+        headers: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
+      },
+      { required: true },
+    ),
+    append: t.record(
+      {
+        json: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
+        json_types: t.array(t.string({ one_of: ['boolean', 'number', 'string'] }), { required: true, default: [] }),
+        headers: t.array(t.string({ match: '^[^:]+:[\\s\\S]*$' }), { required: true, default: [] }),
+      },
+      { required: true },
+    ),
   },
 })
 export type Config = ConfigOf<typeof schema>

@@ -6,10 +6,18 @@ export const schema = definePluginSchema({
   priority: 1900,
   version: '3.9.3',
   scopes: { global: true, service: true, route: true, consumer: false },
-  protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'] },
+  protocols: {
+    default: ['grpc', 'grpcs', 'http', 'https'],
+    allowed: ['grpc', 'grpcs', 'http', 'https', 'tcp', 'tls', 'tls_passthrough', 'udp'],
+  },
   phases: ['access', 'header_filter'],
   config: {
-    secret: t.string({ required: false, default: '<random 32-char string generated when the schema is loaded>', referenceable: true, encrypted: true }),
+    secret: t.string({
+      required: false,
+      default: '<random 32-char string generated when the schema is loaded>',
+      referenceable: true,
+      encrypted: true,
+    }),
     storage: t.string({ default: 'cookie', one_of: ['cookie', 'kong'] }),
     audience: t.string({ default: 'default' }),
     idling_timeout: t.number({ default: 900 }),
@@ -26,8 +34,16 @@ export const schema = definePluginSchema({
     remember_cookie_name: t.string({ default: 'remember' }),
     remember_rolling_timeout: t.number({ default: 604800 }),
     remember_absolute_timeout: t.number({ default: 2592000 }),
-    response_headers: t.set(t.string({ one_of: ['id', 'audience', 'subject', 'timeout', 'idling-timeout', 'rolling-timeout', 'absolute-timeout'] })),
-    request_headers: t.set(t.string({ one_of: ['id', 'audience', 'subject', 'timeout', 'idling-timeout', 'rolling-timeout', 'absolute-timeout'] })),
+    response_headers: t.set(
+      t.string({
+        one_of: ['id', 'audience', 'subject', 'timeout', 'idling-timeout', 'rolling-timeout', 'absolute-timeout'],
+      }),
+    ),
+    request_headers: t.set(
+      t.string({
+        one_of: ['id', 'audience', 'subject', 'timeout', 'idling-timeout', 'rolling-timeout', 'absolute-timeout'],
+      }),
+    ),
     read_body_for_logout: t.boolean({ default: false }),
     logout_methods: t.set(t.string({ one_of: ['GET', 'POST', 'DELETE'] }), { default: ['POST', 'DELETE'] }),
     logout_query_arg: t.string({ default: 'session_logout' }),
