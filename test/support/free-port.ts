@@ -1,0 +1,39 @@
+import { createServer } from 'node:net'
+
+/**
+ * Below the range from which the kernel takes ports for outgoing connections (32768 up), so that a port found free
+ * here is not taken by a client's connection before its server binds it.
+ */
+const FIRST_PORT = 20_000
+const LAST_PORT = 31_999
+const ATTEMPTS = 100
+
+/** A TCP port that nothing listened on a moment ago, on loopback and on all addresses. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1))
+    if (given.has(port)) continue
+    if (await isFree(port)) {
+      given.add(port)
+      return port
+    }
+  }
+  throw new Error(`no free port among ${ATTEMPTS} tried in ${FIRST_PORT}-${LAST_PORT}`)
+}
+
+export async function freePorts(count: number): Promise<number[]> {
+  const ports: number[] = []
+  while (ports.length < count) ports.push(await freePort())
+  return ports
+}
+
+/** Ports handed out by this process: their servers may not have bound them yet. */
+const given = new Set<number>()
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => probe.close(() => resolve(true)))
+  })
+}
