@@ -1,0 +1,141 @@
+/** The head of a request (RFC 9112 3): strict where leniency is an attack. */
+import { FieldFacts, CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, parseFields } from './fields.ts'
+import { clientFailure, type WireFailure } from './failure.ts'
+import { HeaderList } from './header-list.ts'
+import { headerId } from './known-headers.ts'
+
+export interface HeadLimits {
+  /** Bytes of the request line; longer ones get 414. */
+  readonly requestLineBytes: number
+  /** Bytes of the whole head; longer ones get 400 (as nginx) or 431. */
+  readonly headBytes: number
+  readonly fields: number
+}
+
+export class RequestHead {
+  method = ''
+  /** Path as received, without query, '/' when an absolute target has none. */
+  rawPath = ''
+  /** Query without '?', null when the target has none. */
+  query: string | null = null
+  /** HTTP/1.minor. */
+  minor = 1
+  headers: HeaderList
+  /** Host header as received; '' in HTTP/1.0 without one. */
+  host = ''
+  contentLength = -1
+  isChunked = false
+  keepAlive = true
+  /** CONNECTION_* bits. */
+  connection = 0
+  hasUpgrade = false
+  expectsContinue = false
+
+  constructor(headers: HeaderList) {
+    this.headers = headers
+  }
+}
+
+/** Letters, digits(not nginx, but registered methods have none), '-' and '_' in upper case: what nginx takes as a method. */
+const METHOD = new Uint8Array(256)
+for (const c of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ-_') METHOD[c.charCodeAt(0)] = 1
+
+/** Bytes of a target: no controls, no space; bytes over 0x7f pass as nginx passes them (Kong matches on them). '#' never belongs there. */
+const TARGET = new Uint8Array(256)
+for (let c = 0x21; c < 0x100; c++) if (c !== 0x7f) TARGET[c] = 1
+
+/** Bytes of a Host: what reg-name, IPv6 literals and ports need (RFC 3986 3.2.2). */
+const HOST = new Uint8Array(256)
+for (const c of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%:[]") HOST[c.charCodeAt(0)] = 1
+
+/** Parses a whole head, from the request line to the empty line. `text` is its latin1 form. */
+export function parseRequestHead(text: string, limits: HeadLimits): RequestHead | WireFailure {
+  let pos = 0
+  let code = text.charCodeAt(0)
+  while (METHOD[code] === 1) code = text.charCodeAt(++pos)
+  if (pos === 0 || code !== 32) return clientFailure('BAD_METHOD', 400, 'the request line does not begin with a method in capital letters and a space')
+  const method = text.substring(0, pos)
+  const targetStart = ++pos
+  let questionMark = -1
+  code = text.charCodeAt(pos)
+  while (TARGET[code] === 1) {
+    if (code === 63 && questionMark < 0) questionMark = pos
+    code = text.charCodeAt(++pos)
+  }
+  const targetEnd = pos
+  if (code !== 32 || targetEnd === targetStart) return clientFailure('BAD_TARGET', 400, 'bad byte in the target')
+  if (!text.startsWith('HTTP/1.', pos + 1)) {
+    return text.startsWith('HTTP/', pos + 1) && text.charCodeAt(pos + 7) === 46
+      ? clientFailure('BAD_VERSION', 505, 'HTTP version is not 1.x')
+      : clientFailure('BAD_VERSION', 400, 'the request line does not end with HTTP/1.x')
+  }
+  const minor = text.charCodeAt(pos + 8) - 48
+  if (minor < 0 || minor > 1 || text.charCodeAt(pos + 9) !== 13 || text.charCodeAt(pos + 10) !== 10) {
+    return clientFailure('BAD_VERSION', 400, 'the request line does not end with HTTP/1.0 or HTTP/1.1')
+  }
+  if (targetEnd + 11 > limits.requestLineBytes) return clientFailure('URI_TOO_LONG', 414, 'request line over its limit')
+
+  const spans: number[] = []
+  const facts = new FieldFacts()
+  if (!parseFields(text, pos + 11, spans, facts, limits.fields)) return clientFailure('BAD_HEADER', 400, facts.problem)
+  const head = new RequestHead(new HeaderList(text, spans))
+  head.method = method
+  head.minor = minor
+  return readTarget(head, text, targetStart, targetEnd, questionMark) ?? readFraming(head, facts) ?? head
+}
+
+function readTarget(head: RequestHead, text: string, start: number, end: number, questionMark: number): WireFailure | null {
+  const first = text.charCodeAt(start)
+  if (head.method === 'CONNECT') return clientFailure('METHOD_NOT_ALLOWED', 405, 'CONNECT is not served')
+  if (head.method === 'TRACE') return clientFailure('METHOD_NOT_ALLOWED', 405, 'TRACE is not served')
+  let pathStart = start
+  if (first !== 47) {
+    if (first === 42 && end === start + 1 && head.method === 'OPTIONS') {
+      head.rawPath = '*'
+      return null
+    }
+    const scheme = /^https?:\/\//i.exec(text.substring(start, start + 8))
+    if (scheme === null) return clientFailure('BAD_TARGET', 400, 'the target is neither a path nor an absolute http(s) URI')
+    pathStart = start + scheme[0].length
+    while (pathStart < end && text.charCodeAt(pathStart) !== 47 && text.charCodeAt(pathStart) !== 63) pathStart++
+    const authority = text.substring(start + scheme[0].length, pathStart)
+    if (!isHost(authority)) return clientFailure('BAD_TARGET', 400, 'bad authority in an absolute target')
+    // RFC 9112 3.2.2: the authority wins over Host; that both differ is how requests are smuggled past rules on the host.
+    const host = head.headers.getKnown(headerId['host'])
+    if (host !== null && host.toLowerCase() !== authority.toLowerCase()) return clientFailure('BAD_HOST', 400, 'Host differs from the authority of the target')
+  }
+  const pathEnd = questionMark < 0 ? end : questionMark
+  head.rawPath = pathEnd > pathStart ? text.substring(pathStart, pathEnd) : '/'
+  if (questionMark >= 0) head.query = text.substring(questionMark + 1, end)
+  return null
+}
+
+function readFraming(head: RequestHead, facts: FieldFacts): WireFailure | null {
+  head.host = facts.host
+  head.connection = facts.connection
+  head.hasUpgrade = facts.hasUpgrade
+  if (facts.hostCount !== 1) {
+    if (facts.hostCount > 1) return clientFailure('BAD_HOST', 400, 'several Host fields')
+    if (head.minor === 1) return clientFailure('BAD_HOST', 400, 'no Host field (RFC 9112 3.2)')
+  } else if (!isHost(facts.host)) return clientFailure('BAD_HOST', 400, 'Host is empty or has a byte that no host has')
+  if (facts.hasTransferEncoding) {
+    if (facts.contentLength >= 0) return clientFailure('BAD_FRAMING', 400, 'both Content-Length and Transfer-Encoding (RFC 9112 6.1)')
+    if (head.minor === 0) return clientFailure('BAD_FRAMING', 400, 'Transfer-Encoding in HTTP/1.0 (RFC 9112 6.1)')
+    if (facts.hasOtherCoding) return clientFailure('NOT_IMPLEMENTED', 501, 'a transfer coding other than chunked')
+    head.isChunked = true
+  }
+  head.contentLength = facts.contentLength
+  if (facts.hasExpect) {
+    if (head.headers.getKnown(headerId['expect'])!.toLowerCase() !== '100-continue') return clientFailure('EXPECTATION_FAILED', 417, 'an expectation other than 100-continue')
+    head.expectsContinue = head.minor === 1
+  }
+  head.keepAlive = (facts.connection & CONNECTION_CLOSE) === 0 && (head.minor === 1 || (facts.connection & CONNECTION_KEEP_ALIVE) !== 0)
+  return null
+}
+
+function isHost(host: string): boolean {
+  const { length } = host
+  if (length === 0) return false
+  for (let i = 0; i < length; i++) if (HOST[host.charCodeAt(i)] !== 1) return false
+  return true
+}

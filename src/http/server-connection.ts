@@ -1,0 +1,446 @@
+/**
+ * A client's HTTP/1.1 connection: reads requests one after the other (pipelined ones wait for their turn), hands each to the
+ * handler with its body as a stream, and writes the responses. It knows the wire and nothing of routing.
+ */
+import type { Socket } from 'node:net'
+import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
+import { ChunkedReader, type ChunkedSink } from './chunked.ts'
+import { clientFailure, type WireFailure } from './failure.ts'
+import type { HeaderList } from './header-list.ts'
+import { parseRequestHead, RequestHead, type HeadLimits } from './request-head.ts'
+import { writeBoth } from './write.ts'
+
+export interface ServerLimits extends HeadLimits {
+  /** Time for a whole head, from its first byte. */
+  readonly headTimeoutMs: number
+  /** Time between two reads of a body. */
+  readonly bodyTimeoutMs: number
+  /** Time between two successful writes to a client that does not read. */
+  readonly sendTimeoutMs: number
+  /** Time that an idle connection is kept. */
+  readonly idleTimeoutMs: number
+  /** Requests after which a connection is closed (bounds what one connection can pin). */
+  readonly requestsPerConnection: number
+}
+
+/** What the handler does with the body of one request and with its end. */
+export interface RequestSink {
+  /** Valid until the callback returns; answers nothing, pauses by `connection.pauseBody()`. */
+  onRequestData(bytes: Buffer): void
+  onRequestEnd(trailers: HeaderList | null): void
+  /** The connection ended, or its deadline passed, before the exchange did. */
+  onClientGone(failure: WireFailure): void
+  /** The client reads again after `write` said stop. */
+  onClientDrain(): void
+}
+
+export interface ServerHandler {
+  /** A request's head is complete. The body follows on the sink that this returns. */
+  onRequest(connection: ServerConnection, head: RequestHead): RequestSink
+  /** The bytes are no request that can be served: answer and let the connection close. */
+  onBadRequest(connection: ServerConnection, failure: WireFailure): void
+  onClose(connection: ServerConnection): void
+}
+
+const HEAD = 0
+const BODY = 1
+/** The request was read whole; its response is still on its way. */
+const RESPONDING = 2
+/** The response is out, the rest of the request's body is read and dropped. */
+const DISCARDING = 3
+/** Bytes pass through untouched (Upgrade). */
+const TUNNEL = 4
+const CLOSED = 5
+
+/** Unread rest of a body that is worth reading to keep the connection; more costs less to close. */
+const MAX_DISCARD_BYTES = 65536
+/** Pipelined bytes held while a response is on its way; then reading stops. */
+const MAX_HELD_BYTES = 65536
+/** How long a closing connection still reads, so that the client gets the answer and not a reset (RFC 9112 9.6). */
+const LINGER_MS = 2000
+
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+
+export class ServerConnection implements DeadlineHolder, ChunkedSink {
+  readonly socket: Socket
+  readonly isTls: boolean
+  readonly sni: string | null
+  readonly peerIp: string
+  readonly peerPort: number
+  readonly serverIp: string
+  readonly serverPort: number
+  deadlineMs = 0
+  deadlineTick = 0
+  /** Requests begun on this connection. */
+  requests = 0
+  /** Bytes of the current request, head and body. */
+  bytesReceived = 0
+  /** Whether the connection ends after the current response. */
+  isLast = false
+  #handler: ServerHandler
+  #limits: ServerLimits
+  #deadlines: Deadlines
+  #state = HEAD
+  #sink: RequestSink | null = null
+  /** Bytes that wait for the rest of a head, or for the response before them. */
+  #held: Buffer | null = null
+  #headScanned = 0
+  #headBegan = false
+  #bodyRemaining = 0
+  #chunked: ChunkedReader | null = null
+  #isRequestRead = true
+  #isResponded = true
+  #isBodyPaused = false
+  #onTunnelData: ((bytes: Buffer) => void) | null = null
+  #discarded = 0
+  #isEnding = false
+
+  constructor(socket: Socket, handler: ServerHandler, limits: ServerLimits, deadlines: Deadlines, facts: { isTls: boolean; sni: string | null; serverPort: number }) {
+    this.socket = socket
+    this.#handler = handler
+    this.#limits = limits
+    this.#deadlines = deadlines
+    this.isTls = facts.isTls
+    this.sni = facts.sni
+    this.peerIp = plainAddress(socket.remoteAddress ?? '')
+    this.peerPort = socket.remotePort ?? 0
+    this.serverIp = plainAddress(socket.localAddress ?? '')
+    this.serverPort = facts.serverPort
+    socket.on('data', (bytes: Buffer) => this.#onData(bytes))
+    socket.on('drain', () => this.#onDrain())
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => this.#onClose())
+    deadlines.set(this, performance.now(), limits.headTimeoutMs)
+  }
+
+  /** No exchange is under way and no byte of another has come. */
+  get isIdle(): boolean {
+    return this.#state === HEAD && !this.#headBegan
+  }
+
+  get isClosed(): boolean {
+    return this.#state === CLOSED
+  }
+
+  /** The request's body was read to its end. */
+  get isRequestRead(): boolean {
+    return this.#isRequestRead
+  }
+
+  /** Writes the head of a response and, when it is there, the first bytes of its body. False: wait for `onClientDrain`. */
+  writeHead(head: string, body: Buffer | null): boolean {
+    return this.#wrote(body === null || body.length === 0 ? this.socket.write(head, 'latin1') : writeBoth(this.socket, head, body))
+  }
+
+  /** Writes bytes of the response's body as they are framed by the caller. */
+  write(bytes: Buffer): boolean {
+    return this.#wrote(this.socket.write(bytes))
+  }
+
+  writeText(text: string): boolean {
+    return this.#wrote(this.socket.write(text, 'latin1'))
+  }
+
+  /** The response is complete: go on with the next request, or close. */
+  endResponse(): void {
+    if (this.#isResponded) return
+    this.#isResponded = true
+    this.#finishExchange()
+  }
+
+  /** The response can't be completed: cut the connection so that the client does not take it for a whole one. */
+  abort(): void {
+    this.socket.destroy()
+  }
+
+  /** Stops reading the body until `resumeBody`. */
+  pauseBody(): void {
+    if (this.#isBodyPaused) return
+    this.#isBodyPaused = true
+    this.socket.pause()
+    this.#deadlines.set(this, performance.now(), 0)
+  }
+
+  resumeBody(): void {
+    if (!this.#isBodyPaused) return
+    this.#isBodyPaused = false
+    if (this.#held !== null) {
+      const held = this.#held
+      this.#held = null
+      this.#consume(held)
+      if (this.#isBodyPaused || this.#state === CLOSED) return
+    }
+    this.socket.resume()
+    if (!this.#isRequestRead) this.#deadlines.set(this, performance.now(), this.#limits.bodyTimeoutMs)
+  }
+
+  /** From now on bytes pass to `onData` untouched; returns what came after the request's head already. */
+  startTunnel(onData: (bytes: Buffer) => void): Buffer | null {
+    this.#state = TUNNEL
+    this.#onTunnelData = onData
+    this.#deadlines.set(this, performance.now(), 0)
+    const rest = this.#held
+    this.#held = null
+    return rest
+  }
+
+  /** Ends after the current response, or now when idle (drain). */
+  closeWhenDone(): void {
+    this.isLast = true
+    if (this.isIdle) this.#close()
+  }
+
+  onDeadline(): void {
+    if (this.#state === CLOSED) return
+    if (this.#isEnding || this.isIdle) {
+      this.socket.destroy()
+      return
+    }
+    if (this.#state === HEAD) return this.#refuse(clientFailure('CLIENT_TIMEOUT', 408, 'the head was not complete in time'))
+    const what = this.#isRequestRead ? 'the client did not read the response in time' : 'the body did not come in time'
+    const sink = this.#sink
+    this.#sink = null
+    if (sink !== null) sink.onClientGone(clientFailure('CLIENT_TIMEOUT', 408, what))
+    else this.socket.destroy()
+  }
+
+  onChunkData(bytes: Buffer): void {
+    this.#deliver(bytes)
+  }
+
+  #onData(bytes: Buffer): void {
+    if (this.#state === TUNNEL) {
+      this.#onTunnelData!(bytes)
+      return
+    }
+    if (this.#isEnding) return
+    if (this.#isBodyPaused || this.#state === RESPONDING) {
+      // Pipelined bytes, or what arrived before the pause took effect.
+      this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes])
+      if (this.#held.length > MAX_HELD_BYTES) this.socket.pause()
+      return
+    }
+    if (this.#held !== null) {
+      bytes = Buffer.concat([this.#held, bytes])
+      this.#held = null
+    }
+    this.#consume(bytes)
+  }
+
+  #consume(bytes: Buffer): void {
+    let pos = 0
+    while (pos < bytes.length) {
+      if (this.#state === HEAD) {
+        pos = this.#readHead(bytes, pos)
+        if (pos < 0) return
+      } else if (this.#state === BODY || this.#state === DISCARDING) {
+        if (this.#isBodyPaused) break
+        pos = this.#readBody(bytes, pos)
+        if (pos < 0) return
+      } else break
+    }
+    if (pos < bytes.length && this.#state !== CLOSED && !this.#isEnding) {
+      const rest = pos === 0 ? bytes : bytes.subarray(pos)
+      if (this.#state === TUNNEL) this.#onTunnelData!(rest)
+      else this.#held = rest
+    }
+  }
+
+  /** Answers where the head ends, or -1 when it is incomplete or refused. */
+  #readHead(bytes: Buffer, pos: number): number {
+    while (pos < bytes.length && bytes[pos] === 13 && bytes[pos + 1] === 10) pos += 2 // RFC 9112 2.2: empty lines before a request are skipped
+    if (pos >= bytes.length) return pos
+    if (!this.#headBegan) {
+      this.#headBegan = true
+      this.#headScanned = 0
+      if (this.requests > 0) this.#deadlines.set(this, performance.now(), this.#limits.headTimeoutMs)
+    }
+    const end = bytes.indexOf(END_OF_HEAD, pos + Math.max(0, this.#headScanned - 3))
+    const size = (end < 0 ? bytes.length : end + 4) - pos
+    if (end < 0 || size > this.#limits.headBytes) return this.#holdHead(bytes, pos, size, end >= 0)
+    const head = parseRequestHead(bytes.toString('latin1', pos, end + 4), this.#limits)
+    if (!(head instanceof RequestHead)) {
+      this.#refuse(head)
+      return -1
+    }
+    this.#begin(head, size)
+    return end + 4
+  }
+
+  #holdHead(bytes: Buffer, pos: number, size: number, isWhole: boolean): number {
+    const problem = this.#problemOfPart(bytes, pos, size)
+    if (problem !== null || isWhole) {
+      this.#refuse(problem ?? clientFailure('HEADER_TOO_LARGE', 400, 'head over its limit'))
+      return -1
+    }
+    this.#headScanned = size
+    this.#held = pos === 0 ? bytes : bytes.subarray(pos)
+    return -1
+  }
+
+  /** What can be said about a head that is not complete: so that garbage is answered at once and not after the time-out. */
+  #problemOfPart(bytes: Buffer, pos: number, size: number): WireFailure | null {
+    const line = bytes.indexOf(10, pos)
+    const lineSize = line < 0 ? size : line - pos + 1
+    if (lineSize > this.#limits.requestLineBytes) return clientFailure('URI_TOO_LONG', 414, 'request line over its limit')
+    if (size > this.#limits.headBytes) return clientFailure('HEADER_TOO_LARGE', 400, 'head over its limit')
+    const first = bytes[pos]!
+    if ((first < 65 || first > 90) && first !== 13 && first !== 45 && first !== 95) return clientFailure('BAD_METHOD', 400, 'the first byte is none of a method')
+    for (let at = line; at >= 0; at = bytes.indexOf(10, at + 1)) {
+      if (at === pos || bytes[at - 1] !== 13) return clientFailure('BAD_HEADER', 400, 'a line ends with a bare LF')
+    }
+    return null
+  }
+
+  #begin(head: RequestHead, size: number): void {
+    const now = performance.now()
+    this.requests++
+    this.bytesReceived = size
+    this.#headBegan = false
+    this.#isResponded = false
+    this.#discarded = 0
+    if (!head.keepAlive || this.requests >= this.#limits.requestsPerConnection) this.isLast = true
+    this.#chunked = head.isChunked ? new ChunkedReader() : null
+    this.#bodyRemaining = head.contentLength > 0 ? head.contentLength : 0
+    this.#isRequestRead = !head.isChunked && this.#bodyRemaining === 0
+    this.#state = this.#isRequestRead ? RESPONDING : BODY
+    this.#deadlines.set(this, now, this.#isRequestRead ? 0 : this.#limits.bodyTimeoutMs)
+    const sink = this.#handler.onRequest(this, head)
+    if (!this.#isResponded || !this.#isRequestRead) this.#sink = sink
+  }
+
+  #readBody(bytes: Buffer, pos: number): number {
+    if (this.#chunked !== null) {
+      const end = this.#chunked.read(bytes, pos, this)
+      if (end < 0) {
+        this.#refuse(clientFailure('BAD_CHUNK', 400, this.#chunked.problem))
+        return -1
+      }
+      this.bytesReceived += end - pos
+      if (this.#chunked.isDone) this.#endBody(this.#chunked.trailers)
+      else this.#touchBody()
+      return end
+    }
+    const end = Math.min(bytes.length, pos + this.#bodyRemaining)
+    this.#bodyRemaining -= end - pos
+    this.bytesReceived += end - pos
+    this.#deliver(pos === 0 && end === bytes.length ? bytes : bytes.subarray(pos, end))
+    if (this.#bodyRemaining === 0) this.#endBody(null)
+    else this.#touchBody()
+    return this.#state === CLOSED ? -1 : end
+  }
+
+  #deliver(bytes: Buffer): void {
+    if (this.#state === BODY) {
+      this.#sink?.onRequestData(bytes)
+      return
+    }
+    this.#discarded += bytes.length
+    if (this.#discarded > MAX_DISCARD_BYTES) this.#close()
+  }
+
+  #touchBody(): void {
+    if (!this.#isBodyPaused && this.#state === BODY) this.#deadlines.set(this, performance.now(), this.#limits.bodyTimeoutMs)
+  }
+
+  #endBody(trailers: HeaderList | null): void {
+    if (this.#isRequestRead) return
+    this.#isRequestRead = true
+    if (this.#state === DISCARDING) {
+      this.#finishExchange()
+      return
+    }
+    if (this.#state !== BODY) return
+    this.#state = RESPONDING
+    this.#deadlines.set(this, performance.now(), 0)
+    this.#sink?.onRequestEnd(trailers)
+  }
+
+  #finishExchange(): void {
+    if (this.#state === CLOSED || this.#state === TUNNEL) return
+    this.#sink = null
+    if (this.#isBodyPaused) {
+      this.#isBodyPaused = false
+      this.socket.resume()
+    }
+    if (!this.#isRequestRead) {
+      if (this.isLast || this.#bodyRemaining > MAX_DISCARD_BYTES) return this.#close()
+      this.#state = DISCARDING
+      this.#deadlines.set(this, performance.now(), LINGER_MS)
+      const held = this.#held
+      this.#held = null
+      if (held !== null) this.#consume(held)
+      return
+    }
+    if (this.isLast) return this.#close()
+    this.#state = HEAD
+    this.#deadlines.set(this, performance.now(), this.#limits.idleTimeoutMs)
+    if (this.#held === null) return
+    // A pipelined request: in a fresh turn, so that a long pipeline does not grow the stack or starve other connections.
+    setImmediate(() => {
+      const held = this.#held
+      if (held === null || this.#state !== HEAD) return
+      this.#held = null
+      this.socket.resume()
+      this.#consume(held)
+    })
+  }
+
+  #refuse(failure: WireFailure): void {
+    this.isLast = true
+    const sink = this.#sink
+    if (this.#state === BODY && sink !== null) {
+      this.#sink = null
+      sink.onClientGone(failure)
+      return
+    }
+    if (this.#state === DISCARDING) return this.#close()
+    this.#state = RESPONDING
+    this.#isRequestRead = true
+    this.#isResponded = false
+    this.#handler.onBadRequest(this, failure)
+  }
+
+  /** Ends our side and reads on for a moment, so that the answer is not lost to a reset. */
+  #close(): void {
+    if (this.#state === CLOSED || this.#isEnding) return
+    this.#isEnding = true
+    this.#held = null
+    this.socket.end()
+    this.socket.resume()
+    this.#deadlines.set(this, performance.now(), LINGER_MS)
+  }
+
+  #wrote(isFlowing: boolean): boolean {
+    if (!isFlowing) this.#deadlines.set(this, performance.now(), this.#limits.sendTimeoutMs)
+    return isFlowing
+  }
+
+  #onDrain(): void {
+    if (this.#isRequestRead || this.#isBodyPaused) this.#deadlines.set(this, performance.now(), 0)
+    this.#sink?.onClientDrain()
+  }
+
+  #onEnd(): void {
+    if (this.#state === TUNNEL || this.#isEnding) return
+    // A client that is gone and one that only closed its sending side look the same; as nginx does, both cancel the exchange.
+    if (this.#isResponded) this.#close()
+    else this.socket.destroy()
+  }
+
+  #onClose(): void {
+    const sink = this.#sink
+    this.#sink = null
+    this.#state = CLOSED
+    this.#held = null
+    this.#deadlines.remove(this)
+    sink?.onClientGone(clientFailure('CLIENT_ABORTED', 499, 'the client closed the connection'))
+    this.#handler.onClose(this)
+  }
+}
+
+/** IPv4 addresses that a dual-stack socket shows as ::ffff:a.b.c.d, in their plain form. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}

@@ -1,0 +1,370 @@
+/** One connection to a target: sends a request, reads its response, and knows whether it may be used again. */
+import type { Socket } from 'node:net'
+import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
+import { ChunkedReader, type ChunkedSink } from '#http/chunked.ts'
+import { upstreamFailure, type WireFailure } from '#http/failure.ts'
+import type { HeaderList } from '#http/header-list.ts'
+import { parseResponseHead, ResponseHead } from '#http/response-head.ts'
+import { writeBoth } from '#http/write.ts'
+
+/** What the exchange does with what comes back. Bytes are valid until the callback returns, unless they are kept by writing them. */
+export interface ResponseSink {
+  /** 100, 102, 103: passed on before the response. */
+  onInterimResponse(head: ResponseHead): void
+  /** The head, with the body's first bytes when they came along; `isWhole` when nothing follows. */
+  onResponseHead(head: ResponseHead, body: Buffer | null, isWhole: boolean): void
+  onResponseData(bytes: Buffer): void
+  onResponseEnd(trailers: HeaderList | null): void
+  /** 101: from now on the sink gets raw bytes by `onResponseData`. */
+  onSwitchedProtocols(head: ResponseHead, rest: Buffer | null): void
+  onUpstreamFailure(failure: WireFailure): void
+  onUpstreamDrain(): void
+}
+
+export interface UpstreamTimeouts {
+  readonly connectMs: number
+  readonly readMs: number
+  readonly writeMs: number
+}
+
+const CONNECTING = 0
+const IDLE = 1
+const AWAIT_HEAD = 2
+const BODY = 3
+const TUNNEL = 4
+const CLOSED = 5
+
+const MAX_HEAD_BYTES = 65536
+const MAX_FIELDS = 500
+/** 1xx responses before the final one; an upstream that sends more is broken or hostile. */
+const MAX_INTERIM = 8
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+
+export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
+  readonly socket: Socket
+  /** What may share it: address, TLS name, certificates. */
+  readonly poolKey: string
+  deadlineMs = 0
+  deadlineTick = 0
+  requests = 0
+  /** Whether a byte of the current request may have reached the upstream. */
+  hasSent = false
+  /** Whether a byte of the current response has come. */
+  hasReceived = false
+  #deadlines: Deadlines
+  #onIdleGone: (connection: UpstreamConnection) => void
+  #state = CONNECTING
+  #sink: ResponseSink | null = null
+  #method = ''
+  #timeouts: UpstreamTimeouts = { connectMs: 0, readMs: 0, writeMs: 0 }
+  #head: ResponseHead | null = null
+  #held: Buffer | null = null
+  #headScanned = 0
+  #remaining = 0
+  #chunked: ChunkedReader | null = null
+  #interim = 0
+  #isRequestSent = false
+  #isWriteBlocked = false
+  #isPaused = false
+  #isReusable = false
+  #error: Error | null = null
+
+  constructor(socket: Socket, poolKey: string, isTls: boolean, deadlines: Deadlines, onIdleGone: (connection: UpstreamConnection) => void) {
+    this.socket = socket
+    this.poolKey = poolKey
+    this.#deadlines = deadlines
+    this.#onIdleGone = onIdleGone
+    socket.on(isTls ? 'secureConnect' : 'connect', () => this.#onConnect())
+    socket.on('data', (bytes: Buffer) => this.#onData(bytes))
+    socket.on('drain', () => this.#onDrain())
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', (error: Error) => {
+      this.#error = error
+    })
+    socket.on('close', () => this.#onClose())
+  }
+
+  get isConnected(): boolean {
+    return this.#state !== CONNECTING && this.#state !== CLOSED
+  }
+
+  /** The response ended cleanly and the request was sent whole: another may follow. */
+  get isReusable(): boolean {
+    return this.#state === IDLE && this.#isReusable
+  }
+
+  /** Begins a request. Bytes that are written before the connection stands are held by the socket. */
+  begin(sink: ResponseSink, method: string, timeouts: UpstreamTimeouts, isBodyComplete: boolean): void {
+    this.#sink = sink
+    this.#method = method
+    this.#timeouts = timeouts
+    this.#isRequestSent = isBodyComplete
+    this.#isReusable = false
+    this.#interim = 0
+    this.#head = null
+    this.hasSent = false
+    this.hasReceived = false
+    this.requests++
+    if (this.#state === CONNECTING) this.#deadlines.set(this, performance.now(), timeouts.connectMs)
+    else this.#state = AWAIT_HEAD
+  }
+
+  /** Writes the request's head and what there is of its body. Call when connected. */
+  writeHead(head: string, body: Buffer | null): boolean {
+    this.hasSent = true
+    this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    return this.#wrote(body === null ? this.socket.write(head, 'latin1') : writeBoth(this.socket, head, body))
+  }
+
+  write(bytes: Buffer): boolean {
+    return this.#wrote(this.socket.write(bytes))
+  }
+
+  writeText(text: string): boolean {
+    return this.#wrote(this.socket.write(text, 'latin1'))
+  }
+
+  /** The request's body is complete. */
+  endRequest(): void {
+    this.#isRequestSent = true
+    if (this.#state === AWAIT_HEAD) this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+  }
+
+  pause(): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    this.socket.pause()
+    this.#deadlines.set(this, performance.now(), 0)
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    if (this.#held !== null && this.#state === BODY) {
+      const held = this.#held
+      this.#held = null
+      this.#consume(held)
+      if (this.#isPaused) return
+    }
+    this.socket.resume()
+    if (this.#state === BODY) this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+  }
+
+  /** Gives up the exchange without telling its sink. */
+  destroy(): void {
+    this.#sink = null
+    this.socket.destroy()
+  }
+
+  /** Waits in a pool for at most `timeoutMs`. */
+  rest(timeoutMs: number): void {
+    this.#deadlines.set(this, performance.now(), timeoutMs)
+  }
+
+  onDeadline(): void {
+    if (this.#state === IDLE) return this.destroy()
+    const failure =
+      this.#state === CONNECTING
+        ? upstreamFailure('CONNECT_TIMEOUT', 504, true, 'no connection within connect_timeout')
+        : upstreamFailure('UPSTREAM_TIMEOUT', 504, this.#state === AWAIT_HEAD && !this.hasReceived, this.#isWriteBlocked ? 'the upstream took no bytes within write_timeout' : 'no bytes from the upstream within read_timeout')
+    this.#fail(failure)
+  }
+
+  onChunkData(bytes: Buffer): void {
+    this.#sink?.onResponseData(bytes)
+  }
+
+  #onConnect(): void {
+    this.#state = AWAIT_HEAD
+    this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    this.#sink?.onUpstreamDrain()
+  }
+
+  #onData(bytes: Buffer): void {
+    switch (this.#state) {
+      case TUNNEL:
+        this.#sink?.onResponseData(bytes)
+        return
+      case IDLE:
+        // Bytes that nobody asked for: whatever follows can't be trusted to answer the next request.
+        this.destroy()
+        return
+      case CLOSED:
+        return
+    }
+    if (this.#isPaused) {
+      this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes])
+      return
+    }
+    this.hasReceived = true
+    this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    if (this.#held !== null) {
+      bytes = Buffer.concat([this.#held, bytes])
+      this.#held = null
+    }
+    this.#consume(bytes)
+  }
+
+  #consume(bytes: Buffer): void {
+    let pos = 0
+    while (this.#state === AWAIT_HEAD) {
+      const end = bytes.indexOf(END_OF_HEAD, pos + Math.max(0, this.#headScanned - 3))
+      const size = (end < 0 ? bytes.length : end + 4) - pos
+      if (size > MAX_HEAD_BYTES) return this.#fail(upstreamFailure('HEADER_TOO_LARGE', 502, false, 'response head over 64 KiB'))
+      if (end < 0) {
+        if (size >= 5 && bytes.toString('latin1', pos, pos + 5) !== 'HTTP/') return this.#fail(upstreamFailure('BAD_STATUS_LINE', 502, false, 'the answer is not HTTP/1.x'))
+        this.#headScanned = size
+        this.#held = pos === 0 ? bytes : bytes.subarray(pos)
+        return
+      }
+      this.#headScanned = 0
+      const head = parseResponseHead(bytes.toString('latin1', pos, end + 4), this.#method, MAX_FIELDS)
+      if (!(head instanceof ResponseHead)) return this.#fail(head)
+      pos = end + 4
+      if (head.status === 101) return this.#switchProtocols(head, pos < bytes.length ? bytes.subarray(pos) : null)
+      if (head.status < 200) {
+        if (++this.#interim > MAX_INTERIM) return this.#fail(upstreamFailure('BAD_FRAMING', 502, false, 'too many 1xx responses'))
+        this.#sink?.onInterimResponse(head)
+        if (pos === bytes.length) return
+        continue
+      }
+      if (this.#beginResponse(head, bytes, pos)) return
+      pos = this.#headBodyEnd
+    }
+    if (this.#state === BODY && pos < bytes.length) this.#readBody(bytes, pos)
+  }
+
+  #headBodyEnd = 0
+
+  /** Hands over the head; true when the response ended or failed with it. */
+  #beginResponse(head: ResponseHead, bytes: Buffer, pos: number): boolean {
+    const available = bytes.length - pos
+    this.#head = head
+    this.#headBodyEnd = pos
+    if (head.framing === 'none' || (head.framing === 'length' && head.contentLength <= available)) {
+      const length = head.framing === 'none' ? 0 : head.contentLength
+      const body = length === 0 ? null : bytes.subarray(pos, pos + length)
+      this.#finish(available === length)
+      const sink = this.#sink
+      this.#sink = null
+      sink?.onResponseHead(head, body, true)
+      return true
+    }
+    this.#state = BODY
+    if (head.framing === 'length') {
+      this.#remaining = head.contentLength - available
+      this.#headBodyEnd = bytes.length
+      this.#sink?.onResponseHead(head, available > 0 ? bytes.subarray(pos) : null, false)
+      return true
+    }
+    if (head.framing === 'chunked') this.#chunked = new ChunkedReader()
+    this.#sink?.onResponseHead(head, null, false)
+    return this.#state !== BODY
+  }
+
+  #readBody(bytes: Buffer, pos: number): void {
+    const { framing } = this.#head!
+    if (framing === 'chunked') {
+      if (this.#isPaused) {
+        this.#held = bytes.subarray(pos)
+        return
+      }
+      const reader = this.#chunked!
+      const end = reader.read(bytes, pos, this)
+      if (this.#state !== BODY) return
+      if (end < 0) return this.#fail(upstreamFailure('BAD_CHUNK', 502, false, reader.problem))
+      if (reader.isDone) this.#end(end === bytes.length, reader.trailers)
+      return
+    }
+    if (framing === 'close') {
+      this.#sink?.onResponseData(bytes.subarray(pos))
+      return
+    }
+    const length = Math.min(bytes.length - pos, this.#remaining)
+    this.#remaining -= length
+    this.#sink?.onResponseData(bytes.subarray(pos, pos + length))
+    if (this.#remaining === 0 && this.#state === BODY) this.#end(pos + length === bytes.length, null)
+  }
+
+  #end(isClean: boolean, trailers: HeaderList | null): void {
+    this.#finish(isClean)
+    const sink = this.#sink
+    this.#sink = null
+    sink?.onResponseEnd(trailers)
+  }
+
+  /** The response is read whole. Bytes after it, or a request that is still being sent, forbid to use the connection again. */
+  #finish(isClean: boolean): void {
+    this.#isReusable = isClean && this.#head!.keepAlive && this.#isRequestSent
+    this.#state = IDLE
+    this.#chunked = null
+    this.#deadlines.set(this, performance.now(), 0)
+    if (this.#isPaused) {
+      this.#isPaused = false
+      this.socket.resume()
+    }
+  }
+
+  #switchProtocols(head: ResponseHead, rest: Buffer | null): void {
+    this.#state = TUNNEL
+    this.#deadlines.set(this, performance.now(), 0)
+    this.#sink?.onSwitchedProtocols(head, rest)
+  }
+
+  #wrote(isFlowing: boolean): boolean {
+    if (!isFlowing) {
+      this.#isWriteBlocked = true
+      this.#deadlines.set(this, performance.now(), this.#timeouts.writeMs)
+    }
+    return isFlowing
+  }
+
+  #onDrain(): void {
+    if (this.#isWriteBlocked) {
+      this.#isWriteBlocked = false
+      if (this.#state === AWAIT_HEAD) this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    }
+    if (this.#state !== IDLE) this.#sink?.onUpstreamDrain()
+  }
+
+  #onEnd(): void {
+    if (this.#state === TUNNEL) return
+    if (this.#state === BODY && this.#head!.framing === 'close') {
+      this.#end(false, null)
+      this.socket.destroy()
+      return
+    }
+    this.socket.destroy()
+  }
+
+  #onClose(): void {
+    const before = this.#state
+    this.#state = CLOSED
+    this.#deadlines.remove(this)
+    const sink = this.#sink
+    this.#sink = null
+    if (before === IDLE) this.#onIdleGone(this)
+    else if (sink !== null) {
+      if (before === TUNNEL) sink.onResponseEnd(null)
+      else sink.onUpstreamFailure(this.#closeFailure(before))
+    }
+  }
+
+  #closeFailure(state: number): WireFailure {
+    const detail = this.#error === null ? 'the upstream closed the connection' : this.#error.message
+    if (state === CONNECTING) return upstreamFailure('code' in (this.#error ?? {}) && isTlsError(this.#error!) ? 'TLS_FAILED' : 'CONNECT_FAILED', 502, true, detail)
+    return upstreamFailure('UPSTREAM_CLOSED', 502, !this.hasReceived, detail)
+  }
+
+  #fail(failure: WireFailure): void {
+    const sink = this.#sink
+    this.#sink = null
+    this.socket.destroy()
+    sink?.onUpstreamFailure(failure)
+  }
+}
+
+function isTlsError(error: Error): boolean {
+  const code = String((error as NodeJS.ErrnoException).code)
+  return code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.includes('CERT') || code.includes('SELF_SIGNED')
+}

@@ -1,0 +1,100 @@
+/** Connections to targets, kept for the next request: newest first, so that those at the bottom can age out. */
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions, type SecureContext } from 'node:tls'
+import type { Deadlines } from '#core/deadlines.ts'
+import { UpstreamConnection } from './connection.ts'
+
+export interface PoolSettings {
+  /** Idle connections kept per target at most; 0 keeps none. */
+  readonly size: number
+  readonly idleTimeoutMs: number
+  /** Requests after which a connection is closed. */
+  readonly maxRequests: number
+}
+
+/** How a target is reached over TLS; part of what may share a connection. */
+export interface TlsTarget {
+  /** Server name for SNI and verification. */
+  readonly servername: string
+  readonly isVerified: boolean
+  readonly verifyDepth: number | null
+  /** Certificates and trust store, made once per configuration. */
+  readonly context: SecureContext
+  /** Distinguishes contexts in the pool's key. */
+  readonly contextKey: string
+}
+
+export interface PoolFigures {
+  created: number
+  reused: number
+  idle: number
+}
+
+export class ConnectionPool {
+  readonly figures: PoolFigures = { created: 0, reused: 0, idle: 0 }
+  #settings: PoolSettings
+  #deadlines: Deadlines
+  #idle = new Map<string, UpstreamConnection[]>()
+
+  constructor(settings: PoolSettings, deadlines: Deadlines) {
+    this.#settings = settings
+    this.#deadlines = deadlines
+  }
+
+  /** An idle connection to the target, or null. */
+  take(key: string): UpstreamConnection | null {
+    const list = this.#idle.get(key)
+    if (list === undefined) return null
+    const connection = list.pop()
+    if (connection === undefined) return null
+    if (list.length === 0) this.#idle.delete(key)
+    this.figures.idle--
+    this.figures.reused++
+    return connection
+  }
+
+  /** Opens a connection; its failure reaches the sink that is given to `begin`. */
+  open(key: string, ip: string, port: number, tls: TlsTarget | null): UpstreamConnection {
+    this.figures.created++
+    const socket = tls === null ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true }) : openTls(ip, port, tls)
+    return new UpstreamConnection(socket, key, tls !== null, this.#deadlines, (connection) => this.#forget(connection))
+  }
+
+  /** Takes back a connection after its exchange; closes it when it can't or needn't be kept. */
+  release(connection: UpstreamConnection): void {
+    if (!connection.isReusable || connection.requests >= this.#settings.maxRequests || this.#settings.size === 0) return connection.destroy()
+    let list = this.#idle.get(connection.poolKey)
+    if (list === undefined) this.#idle.set(connection.poolKey, (list = []))
+    if (list.length >= this.#settings.size) return connection.destroy()
+    list.push(connection)
+    this.figures.idle++
+    connection.rest(this.#settings.idleTimeoutMs)
+  }
+
+  close(): void {
+    for (const list of this.#idle.values()) for (const connection of list) connection.destroy()
+  }
+
+  #forget(connection: UpstreamConnection): void {
+    const list = this.#idle.get(connection.poolKey)
+    const at = list?.indexOf(connection) ?? -1
+    if (at < 0) return
+    list!.splice(at, 1)
+    this.figures.idle--
+    if (list!.length === 0) this.#idle.delete(connection.poolKey)
+  }
+}
+
+/** What may share connections: the address and, for TLS, the name and the certificates (Kong: `ip|port|host|client certificate`). */
+export function poolKey(ip: string, port: number, tls: TlsTarget | null): string {
+  return tls === null ? `${ip}|${port}` : `${ip}|${port}|${tls.servername}|${tls.isVerified}|${tls.contextKey}`
+}
+
+function openTls(ip: string, port: number, tls: TlsTarget): Socket {
+  const options: ConnectionOptions = { host: ip, port, secureContext: tls.context, rejectUnauthorized: tls.isVerified, ALPNProtocols: ['http/1.1'] }
+  // RFC 6066 3: a literal address is no server name.
+  if (/[^0-9.]/.test(tls.servername) && !tls.servername.includes(':')) options.servername = tls.servername
+  const socket = connectTls(options)
+  socket.setNoDelay(true)
+  return socket
+}
