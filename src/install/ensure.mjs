@@ -21,7 +21,8 @@ function readPackages(file) {
   }
 }
 
-const fits = (list, value) => !list || (list.includes(value) && !list.includes(`!${value}`))
+// npm writes one platform as text and several as a list.
+const fits = (listed, value) => listed === undefined || [listed].flat().includes(value)
 
 /** Optional packages for other platforms are rightly absent; npm leaves them out by the same fields. */
 function belongsHere(entry) {
@@ -57,8 +58,9 @@ function npmCommand() {
 
 function install(folder) {
   const { command, prefix } = npmCommand()
-  // Dev and optional packages also under NODE_ENV=production: the runtime itself is an optional one.
-  const args = [...prefix, 'ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund']
+  // Dev and optional packages also under NODE_ENV=production: the runtime itself is an optional one. Errors only: npm
+  // would warn that packages want a newer Node than its own, which is what this install brings.
+  const args = [...prefix, 'ci', '--ignore-scripts', '--include=dev', '--include=optional', '--loglevel=error']
   const { status, signal, error } = spawnSync(command, args, { cwd: folder, stdio: ['ignore', 2, 2] })
   if (error) throw new Error(`npm could not be started: ${error.message}`, { cause: error })
   if (status !== 0) throw new Error(`npm ci ended with ${signal ?? `exit status ${status}`}; see its messages above`)

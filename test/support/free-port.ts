@@ -27,6 +27,12 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
+/** Whether nothing listens on any of `count` ports from `first` on. */
+export async function isFreeRange(first: number, count: number): Promise<boolean> {
+  for (let port = first; port < first + count; port++) if (!(await isFree(port))) return false
+  return true
+}
+
 /** Ports handed out by this process: their servers may not have bound them yet. */
 const given = new Set<number>()
 

@@ -1,0 +1,141 @@
+/** Replays the recorded answers of a real Kong against a started gateway. */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { isFreeRange } from './free-port.ts'
+import type { Gateway } from './gateway.ts'
+
+export interface CaseResult {
+  readonly topic: string
+  readonly name: string
+  readonly outcome: 'passed' | 'failed' | 'skipped'
+  readonly differences: readonly string[]
+}
+
+/** A case that differs from Kong on purpose, with the reason. */
+export interface AcceptedDifference {
+  readonly topic: string
+  readonly name: string
+  readonly reason: string
+}
+
+export interface ProxyCorpusOptions {
+  readonly topics?: readonly string[]
+  readonly profile?: 'default' | 'trusted'
+}
+
+const TIMEOUT_MS = 300_000
+/** The results name every difference of every failing case. */
+const OUTPUT_LIMIT_BYTES = 256 << 20
+/** The runner's own upstreams listen on the ports base + 1 to base + 12. */
+const UPSTREAM_PORTS = 12
+
+/** Requests through the proxy, each topic with its own configuration by POST /config: wants `database: 'off'`. */
+export async function runProxyCorpus(
+  corpus: string,
+  gateway: Gateway,
+  options: ProxyCorpusOptions = {},
+): Promise<CaseResult[]> {
+  return await run(path.join(corpus, 'run.mjs'), [
+    `--proxy=${gateway.proxyUrl}`,
+    `--proxy-tls=${gateway.tlsUrl}`,
+    `--admin=${gateway.adminUrl}`,
+    `--echo-base=${await upstreamPortBase()}`,
+    `--profile=${options.profile ?? 'default'}`,
+    ...(options.topics ?? []).map((topic) => `--topic=${topic}`),
+  ])
+}
+
+/** Sequences of Admin API calls; the runner empties the gateway: wants a database. */
+export async function runAdminCorpus(
+  corpus: string,
+  gateway: Gateway,
+  topics: readonly string[] = [],
+): Promise<CaseResult[]> {
+  return await run(path.join(corpus, 'run-admin.mjs'), [
+    `--admin=${gateway.adminUrl}`,
+    `--proxy=${gateway.proxyUrl}`,
+    ...topics.map((topic) => `--topic=${topic}`),
+  ])
+}
+
+function run(script: string, args: readonly string[]): Promise<CaseResult[]> {
+  return new Promise((resolve, reject) => {
+    execFile(
+      process.execPath,
+      [script, ...args, '--json'],
+      { timeout: TIMEOUT_MS, maxBuffer: OUTPUT_LIMIT_BYTES },
+      (failure, stdout, stderr) => {
+        // Exit status 1 only says that a case failed, which the results tell better.
+        try {
+          resolve((JSON.parse(stdout) as { results: CaseResult[] }).results)
+        } catch {
+          reject(
+            new Error(`${path.basename(script)} printed no results: ${stderr || stdout.slice(-2_000)}`, {
+              cause: failure,
+            }),
+          )
+        }
+      },
+    )
+  })
+}
+
+async function upstreamPortBase(): Promise<number> {
+  for (let base = 12_000 + (process.pid % 350) * 20; base < 19_500; base += 20) {
+    if (await isFreeRange(base + 1, UPSTREAM_PORTS)) return base
+  }
+  throw new Error(`no ${UPSTREAM_PORTS} free ports in a row below 19500`)
+}
+
+/**
+ * Reads the tables of accepted differences of docs/compatibility.md: rows `| topic | case | reason |` that stand
+ * between `<!-- differences -->` and `<!-- /differences -->`, so that the page a user reads is what the tests hold.
+ */
+export function readAcceptedDifferences(file: string): AcceptedDifference[] {
+  const sections = readFileSync(file, 'utf8').matchAll(/<!-- differences -->(.*?)<!-- \/differences -->/gs)
+  return [...sections].flatMap(([, section = '']) =>
+    section
+      .split('\n')
+      .filter((line) => line.startsWith('|'))
+      .slice(2)
+      .map((line) => {
+        const [topic = '', name = '', reason = ''] = line
+          .slice(1)
+          .split(/(?<!\\)\|/)
+          .map((cell) =>
+            cell
+              .trim()
+              .replaceAll('\\|', '|')
+              .replace(/^`(.*)`$/, '$1'),
+          )
+        return { topic, name, reason }
+      }),
+  )
+}
+
+const keyOf = (one: { readonly topic: string; readonly name: string }) => `${one.topic} | ${one.name}`
+
+export interface Verdict {
+  /** Differ and are not accepted: topic, case and what differs. */
+  readonly unexpected: readonly string[]
+  /** Accepted but pass: the page promises a difference that is gone. */
+  readonly obsolete: readonly string[]
+  readonly passed: number
+  readonly accepted: number
+}
+
+/** Judges the results; `accepted` cases of topics that were not run say nothing. */
+export function judge(results: readonly CaseResult[], accepted: readonly AcceptedDifference[]): Verdict {
+  const acceptedKeys = new Set(accepted.map(keyOf))
+  const failed = results.filter((result) => result.outcome === 'failed')
+  const passed = results.filter((result) => result.outcome === 'passed')
+  return {
+    unexpected: failed
+      .filter((result) => !acceptedKeys.has(keyOf(result)))
+      .map((result) => `${keyOf(result)} | ${result.differences.join(' ; ').slice(0, 1_500)}`),
+    obsolete: passed.map(keyOf).filter((key) => acceptedKeys.has(key)),
+    passed: passed.length,
+    accepted: failed.filter((result) => acceptedKeys.has(keyOf(result))).length,
+  }
+}

@@ -1,0 +1,54 @@
+/** The real components that tests use, by name, and what a test does without one. */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import type { TestContext } from 'node:test'
+import { debianProgram, type Program } from './debian-part.ts'
+
+/** Kong's recorded answers, beside the repository; not part of it. */
+export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 'shared', 'kong-corpus')
+
+interface Part<T> {
+  /** Whether a run in CI fails without it. */
+  readonly isRequired: boolean
+  /** Rejects with the reason when it can't be had. */
+  readonly locate: () => Promise<T>
+}
+
+const parts = {
+  nginx: { isRequired: true, locate: () => debianProgram('nginx', 'nginx') },
+  wrk: { isRequired: true, locate: () => debianProgram('wrk', 'wrk') },
+  h2load: { isRequired: true, locate: () => debianProgram('nghttp2-client', 'h2load') },
+  'kong-corpus': { isRequired: false, locate: locateCorpus },
+} satisfies Record<string, Part<unknown>>
+
+export type PartName = keyof typeof parts
+type Located<N extends PartName> = Awaited<ReturnType<(typeof parts)[N]['locate']>>
+
+async function locateCorpus(): Promise<string> {
+  if (!existsSync(corpusFolder)) throw new Error(`there is no folder ${corpusFolder}`)
+  return corpusFolder
+}
+
+export type { Program }
+export const partNames = Object.keys(parts) as PartName[]
+
+/** The part; rejects with the reason when it can't be had. */
+export async function locatePart<N extends PartName>(name: N): Promise<Located<N>> {
+  return (await parts[name].locate()) as Located<N>
+}
+
+/**
+ * The part, or null after marking the test as skipped (then return at once). With CI=true the absence of a required
+ * part fails the test: a run that skipped what it exists to check must not look green.
+ */
+export async function requirePart<N extends PartName>(test: TestContext, name: N): Promise<Located<N> | null> {
+  try {
+    return await locatePart(name)
+  } catch (error) {
+    if (process.env['CI'] === 'true' && parts[name].isRequired) {
+      throw new Error(`${name}, without which this test means nothing, can't be had`, { cause: error })
+    }
+    test.skip(`${name} can't be had: ${(error as Error).message.split('\n')[0]}`)
+    return null
+  }
+}
