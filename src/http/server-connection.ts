@@ -48,9 +48,8 @@ const BODY = 1
 const RESPONDING = 2
 /** The response is out, the rest of the request's body is read and dropped. */
 const DISCARDING = 3
-/** Bytes pass through untouched (Upgrade). */
-const TUNNEL = 4
-const CLOSED = 5
+/** Closed, or given away. */
+const CLOSED = 4
 
 /** Unread rest of a body that is worth reading to keep the connection; more costs less to close. */
 const MAX_DISCARD_BYTES = 65536
@@ -91,7 +90,6 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
   #isRequestRead = true
   #isResponded = true
   #isBodyPaused = false
-  #onTunnelData: ((bytes: Buffer) => void) | null = null
   #discarded = 0
   #isEnding = false
 
@@ -175,13 +173,15 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     if (!this.#isRequestRead) this.#deadlines.set(this, performance.now(), this.#limits.bodyTimeoutMs)
   }
 
-  /** From now on bytes pass to `onData` untouched; returns what came after the request's head already. */
-  startTunnel(onData: (bytes: Buffer) => void): Buffer | null {
-    this.#state = TUNNEL
-    this.#onTunnelData = onData
-    this.#deadlines.set(this, performance.now(), 0)
+  /** Gives the socket away (Upgrade): nothing is read or written here any more. Returns what came after the request already. */
+  detach(): Buffer | null {
     const rest = this.#held
     this.#held = null
+    this.#sink = null
+    this.#state = CLOSED
+    this.#deadlines.remove(this)
+    this.socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('drain').removeAllListeners('close').removeAllListeners('error')
+    this.#handler.onClose(this)
     return rest
   }
 
@@ -210,10 +210,6 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
   }
 
   #onData(bytes: Buffer): void {
-    if (this.#state === TUNNEL) {
-      this.#onTunnelData!(bytes)
-      return
-    }
     if (this.#isEnding) return
     if (this.#isBodyPaused || this.#state === RESPONDING) {
       // Pipelined bytes, or what arrived before the pause took effect.
@@ -241,9 +237,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
       } else break
     }
     if (pos < bytes.length && this.#state !== CLOSED && !this.#isEnding) {
-      const rest = pos === 0 ? bytes : bytes.subarray(pos)
-      if (this.#state === TUNNEL) this.#onTunnelData!(rest)
-      else this.#held = rest
+      this.#held = pos === 0 ? bytes : bytes.subarray(pos)
     }
   }
 
@@ -358,7 +352,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
   }
 
   #finishExchange(): void {
-    if (this.#state === CLOSED || this.#state === TUNNEL) return
+    if (this.#state === CLOSED) return
     this.#sink = null
     if (this.#isBodyPaused) {
       this.#isBodyPaused = false
@@ -423,7 +417,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
   }
 
   #onEnd(): void {
-    if (this.#state === TUNNEL || this.#isEnding) return
+    if (this.#isEnding) return
     // A client that is gone and one that only closed its sending side look the same; as nginx does, both cancel the exchange.
     if (this.#isResponded) this.#close()
     else this.socket.destroy()

@@ -3,9 +3,14 @@ import { primitives as p, type Field, type Options } from './field.ts'
 /** Kong's named field types, written once. A use may add or override rules: `t.host({ required: true })`. */
 type Named<F, O> = Omit<F, keyof O> & O
 
-function named<const F extends Field>(field: F, typedef: string) {
-  return <const O extends Options = {}>(options?: O): Named<F, O> =>
-    ({ ...field, typedef, ...options }) as unknown as Named<F, O>
+/** Called without options it is the field as it stands; two signatures, because TypeScript would else infer the options from where the result goes. */
+interface NamedField<F> {
+  (): F
+  <const O extends Options>(options: O): Named<F, O>
+}
+
+function named<const F extends Field>(field: F, typedef: string): NamedField<F> {
+  return ((options?: Options) => ({ ...field, typedef, ...options })) as NamedField<F>
 }
 
 const autoTimestampMs = named(p.number({ auto: true, timestamp: true }), 'auto_timestamp_ms')

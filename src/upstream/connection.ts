@@ -15,9 +15,12 @@ export interface ResponseSink {
   onResponseHead(head: ResponseHead, body: Buffer | null, isWhole: boolean): void
   onResponseData(bytes: Buffer): void
   onResponseEnd(trailers: HeaderList | null): void
-  /** 101: from now on the sink gets raw bytes by `onResponseData`. */
-  onSwitchedProtocols(head: ResponseHead, rest: Buffer | null): void
+  /** 101: the connection is detached; its socket and the bytes after the head belong to the sink now. */
+  onSwitchedProtocols(head: ResponseHead, socket: Socket, rest: Buffer | null): void
   onUpstreamFailure(failure: WireFailure): void
+  /** The connection stands: write the request. */
+  onUpstreamConnected(): void
+  /** It takes bytes again after a write said stop. */
   onUpstreamDrain(): void
 }
 
@@ -31,8 +34,7 @@ const CONNECTING = 0
 const IDLE = 1
 const AWAIT_HEAD = 2
 const BODY = 3
-const TUNNEL = 4
-const CLOSED = 5
+const CLOSED = 4
 
 const MAX_HEAD_BYTES = 65536
 const MAX_FIELDS = 500
@@ -177,14 +179,11 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
   #onConnect(): void {
     this.#state = AWAIT_HEAD
     this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
-    this.#sink?.onUpstreamDrain()
+    this.#sink?.onUpstreamConnected()
   }
 
   #onData(bytes: Buffer): void {
     switch (this.#state) {
-      case TUNNEL:
-        this.#sink?.onResponseData(bytes)
-        return
       case IDLE:
         // Bytes that nobody asked for: whatever follows can't be trusted to answer the next request.
         this.destroy()
@@ -306,9 +305,12 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
   }
 
   #switchProtocols(head: ResponseHead, rest: Buffer | null): void {
-    this.#state = TUNNEL
-    this.#deadlines.set(this, performance.now(), 0)
-    this.#sink?.onSwitchedProtocols(head, rest)
+    const sink = this.#sink
+    this.#sink = null
+    this.#state = CLOSED
+    this.#deadlines.remove(this)
+    this.socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('drain').removeAllListeners('close').removeAllListeners('error')
+    sink?.onSwitchedProtocols(head, this.socket, rest)
   }
 
   #wrote(isFlowing: boolean): boolean {
@@ -328,7 +330,6 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
   }
 
   #onEnd(): void {
-    if (this.#state === TUNNEL) return
     if (this.#state === BODY && this.#head!.framing === 'close') {
       this.#end(false, null)
       this.socket.destroy()
@@ -344,10 +345,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
     const sink = this.#sink
     this.#sink = null
     if (before === IDLE) this.#onIdleGone(this)
-    else if (sink !== null) {
-      if (before === TUNNEL) sink.onResponseEnd(null)
-      else sink.onUpstreamFailure(this.#closeFailure(before))
-    }
+    else sink?.onUpstreamFailure(this.#closeFailure(before))
   }
 
   #closeFailure(state: number): WireFailure {

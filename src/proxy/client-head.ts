@@ -1,0 +1,77 @@
+/** The head that the client gets: the upstream's fields, re-serialised, with what the gateway adds (Kong 3.9, `proxy_response_headers`). */
+import { CONNECTION_NAMES } from '#http/fields.ts'
+import { skipTable, type HeaderList } from '#http/header-list.ts'
+import { headerId } from '#http/known-headers.ts'
+import type { ResponseHead } from '#http/response-head.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import { statusLine } from './reasons.ts'
+import type { ProxySettings } from './settings.ts'
+
+const SKIPPED = skipTable(['connection', 'keep-alive', 'content-length', 'transfer-encoding', 'upgrade', 'via', 'proxy-connection', 'x-kong-request-id'])
+const SKIPPED_WITH_TRAILER = skipTable(['connection', 'keep-alive', 'content-length', 'transfer-encoding', 'upgrade', 'via', 'proxy-connection', 'x-kong-request-id', 'trailer'])
+
+/** Types that nginx gives a charset when they have none (its `charset_types` with Kong's `charset UTF-8`). */
+const CHARSET_TYPES = new Set(['text/html', 'text/xml', 'text/plain', 'text/vnd.wap.wml', 'application/javascript', 'application/rss+xml'])
+
+/** A length, 'chunked', 'close' (HTTP/1.0 client and no length) or 'none' (the head says nothing about a body). */
+export type ClientFraming = number | 'chunked' | 'close' | 'none'
+
+export interface Clock {
+  /** The current second as an HTTP date. */
+  readonly date: string
+}
+
+/** Prepares the upstream's fields for the client: what was meant for this hop goes. */
+export function cleanResponseFields(head: ResponseHead): void {
+  const { headers } = head
+  if ((head.connection & CONNECTION_NAMES) !== 0) {
+    for (const list of headers.getAll('connection')) {
+      for (const part of list.split(',')) {
+        const name = part.trim().toLowerCase()
+        if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade') headers.remove(name)
+      }
+    }
+  }
+  const type = headers.getKnown(headerId['content-type'])
+  if (type !== null && CHARSET_TYPES.has(type)) headers.set('Content-Type', type + '; charset=UTF-8')
+}
+
+/** The head of a proxied response. */
+export function proxiedHead(exchange: Exchange, head: ResponseHead, framing: ClientFraming, isLast: boolean, keepsTrailer: boolean, settings: ProxySettings, clock: Clock): string {
+  const { headers } = exchange.response
+  const tokens = settings.headers
+  const status = exchange.response.status
+  let text = statusLine(status, status === head.status ? head.reason : null) + headers.serialise(keepsTrailer ? SKIPPED : SKIPPED_WITH_TRAILER)
+  text += framingText(framing)
+  if (!headers.hasKnown(headerId['date'])) text += 'Date: ' + clock.date + '\r\n'
+  if (tokens.server && !headers.hasKnown(headerId['server'])) text += 'Server: ' + settings.product + '\r\n'
+  text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
+  if (tokens.upstreamLatency) text += 'X-Kong-Upstream-Latency: ' + Math.round(exchange.upstreamLatencyMs) + '\r\n'
+  if (tokens.proxyLatency) text += 'X-Kong-Proxy-Latency: ' + Math.round(exchange.proxyLatencyMs) + '\r\n'
+  if (tokens.upstreamStatus) text += 'X-Kong-Upstream-Status: ' + exchange.upstreamStatus + '\r\n'
+  if (tokens.via) text += viaText(headers, head.minor, settings.product)
+  if (tokens.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
+  return text + '\r\n'
+}
+
+/** The head of a response that the gateway makes itself. */
+export function ownHead(exchange: Exchange, framing: ClientFraming, isLast: boolean, latencyMs: number, settings: ProxySettings, clock: Clock): string {
+  const { headers, status } = exchange.response
+  const tokens = settings.headers
+  let text = statusLine(status, null) + 'Date: ' + clock.date + '\r\n' + headers.serialise(SKIPPED) + framingText(framing)
+  text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
+  if (tokens.responseLatency) text += 'X-Kong-Response-Latency: ' + Math.round(latencyMs) + '\r\n'
+  if (tokens.server && !headers.hasKnown(headerId['server'])) text += 'Server: ' + settings.product + '\r\n'
+  if (tokens.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
+  return text + '\r\n'
+}
+
+function framingText(framing: ClientFraming): string {
+  if (typeof framing === 'number') return 'Content-Length: ' + framing + '\r\n'
+  return framing === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : ''
+}
+
+function viaText(headers: HeaderList, minor: number, product: string): string {
+  const via = headers.getKnown(headerId['via'])
+  return (via === null ? 'Via: 1.' : 'Via: ' + headers.getAll('via').join(', ') + ', 1.') + minor + ' ' + product + '\r\n'
+}

@@ -1,0 +1,60 @@
+/** Whose X-Forwarded-* count, and which address the client has (Kong: trusted_ips, real_ip_header, real_ip_recursive). */
+import { BlockList, isIP } from 'node:net'
+import type { HeaderList } from '#http/header-list.ts'
+
+export interface ClientTrustSettings {
+  readonly trustedIps: readonly string[]
+  readonly realIpHeader: string
+  readonly realIpRecursive: boolean
+}
+
+export interface ClientTrust {
+  /** Whether the connecting peer is inside trusted_ips. */
+  isTrusted(peerIp: string): boolean
+  /** The client's address for a request from a trusted peer. */
+  realIp(peerIp: string, headers: HeaderList): string
+}
+
+export function createClientTrust(settings: ClientTrustSettings): ClientTrust {
+  const { trustedIps, realIpHeader, realIpRecursive } = settings
+  if (trustedIps.length === 0) return { isTrusted: () => false, realIp: (peerIp) => peerIp }
+  const list = new BlockList()
+  let trustsUnix = false
+  for (const entry of trustedIps) {
+    if (entry === 'unix:') {
+      trustsUnix = true
+      continue
+    }
+    const [address = '', bits] = entry.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  const isTrusted = (ip: string) => {
+    const version = isIP(ip)
+    return version === 0 ? trustsUnix && ip === '' : list.check(ip, version === 6 ? 'ipv6' : 'ipv4')
+  }
+  return {
+    isTrusted,
+    realIp(peerIp, headers) {
+      const values = headers.getAll(realIpHeader)
+      if (values.length === 0) return peerIp
+      const addresses = values.join(',').split(',').map((part) => plainIp(part.trim()))
+      // nginx takes the last address; with real_ip_recursive the last one that is not trusted itself.
+      for (let i = addresses.length - 1; i >= 0; i--) {
+        const address = addresses[i]!
+        if (isIP(address) === 0) return i === addresses.length - 1 ? peerIp : addresses[i + 1]!
+        if (!realIpRecursive || !isTrusted(address) || i === 0) return address
+      }
+      return peerIp
+    },
+  }
+}
+
+/** Without port and brackets. */
+function plainIp(text: string): string {
+  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(text)
+  if (bracketed) return bracketed[1]!
+  const withPort = /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text)
+  return withPort ? withPort[1]! : text
+}

@@ -1,0 +1,56 @@
+/** The one place where failures on the request path become answers. */
+import type { PickError } from '#balancer/contract.ts'
+import type { WireFailure } from '#http/failure.ts'
+import type { Route } from '#model/entities/route.ts'
+import type { Exchange, Exit } from '#pdk/exchange.ts'
+import { MESSAGES } from './error-body.ts'
+
+export interface FailureExit {
+  readonly status: number
+  readonly message: string
+  /** Whether what follows on the connection can't be trusted or is not wanted. */
+  readonly closes: boolean
+  readonly retryAfter: string | null
+}
+
+export function exitOfFailure(failure: WireFailure): FailureExit {
+  return {
+    status: failure.status,
+    message: MESSAGES[failure.status] ?? 'An unexpected error occurred',
+    closes: failure.source === 'client' || failure.code === 'OVERLOADED',
+    retryAfter: failure.code === 'OVERLOADED' ? '1' : null,
+  }
+}
+
+/** Kong's answers when no target can be had (`balancer_errors`). */
+export function exitOfPickError(exchange: Exchange, host: string, error: { readonly code: PickError; readonly message: string }): Exit {
+  switch (error.code) {
+    case 'no_targets':
+    case 'all_unhealthy':
+      return exchange.fail(503, 'failure to get a peer from the ring-balancer')
+    case 'name_error':
+      return exchange.fail(503, 'name resolution failed')
+    case 'resolve_failed':
+      return exchange.fail(500, `failed the initial dns/balancer resolve for '${host}' with: ${error.message}`)
+  }
+}
+
+/** What Kong checks after the match: https-only routes over http, gRPC routes over HTTP/1 (`protocol_checks_after_match`). */
+export function exitOfProtocol(exchange: Exchange, route: Route): Exit | null {
+  const { protocols } = route
+  if (protocols.includes('http') && !protocols.includes('grpc')) return null
+  const { request } = exchange
+  const forwarded = (request.isTrusted ? request.headers.get('x-forwarded-proto') : null) ?? request.scheme
+  if (protocols.includes('https') && !protocols.includes('http') && forwarded !== 'https') {
+    const status = route.https_redirect_status_code
+    if (status === 426) return exchange.exit(426, { message: 'Please use HTTPS protocol' }, { headers: { Connection: 'Upgrade', Upgrade: 'TLS/1.2, HTTP/1.1' } })
+    const host = (request.isTrusted ? request.headers.get('x-forwarded-host') : null) ?? request.host
+    return exchange.exit(status, null, { headers: { Location: `https://${host}${request.rawPath}${request.query === null ? '' : '?' + request.query}` } })
+  }
+  if (protocols.includes('grpc') || protocols.includes('grpcs')) {
+    const type = request.headers.get('content-type')
+    if (type === null || !type.startsWith('application/grpc')) return exchange.exit(415, { message: 'Non-gRPC request matched gRPC route' })
+    return exchange.exit(426, { message: 'Please use HTTP2 protocol' }, { headers: { Connection: 'Upgrade', Upgrade: 'HTTP/2' } })
+  }
+  return null
+}

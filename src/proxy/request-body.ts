@@ -1,0 +1,139 @@
+/** The body of one request on its way: held until the upstream can take it, collected when a plugin or `request_buffering` asks. */
+import type { ServerConnection } from '#http/server-connection.ts'
+import type { RequestBody } from '#pdk/exchange.ts'
+
+type ReadResult = Buffer | { readonly error: 'too_large' | 'aborted' }
+
+export const NO_BODY: RequestBody = {
+  exists: false,
+  read: async () => Buffer.alloc(0),
+  replace: () => undefined,
+  limit: () => undefined,
+}
+
+/** Held bytes at which the client is told to wait. */
+const HOLD_BYTES = 65536
+
+/** Where the bytes go once the upstream takes them. */
+export interface BodyTarget {
+  /** False: wait until `BodyFlow.flow` is called again. */
+  sendBody(bytes: Buffer): boolean
+  endBody(): void
+}
+
+export class BodyFlow implements RequestBody {
+  readonly exists = true
+  /** Bytes announced by Content-Length; -1 when chunked. */
+  readonly declaredLength: number
+  /** Set when a plugin gave other bytes. */
+  replacement: Buffer | null = null
+  isComplete = false
+  limitBytes = 0
+  receivedBytes = 0
+  #connection: ServerConnection
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #target: BodyTarget | null = null
+  #waiting: { limitBytes: number; callback: (result: ReadResult) => void } | null = null
+  #beforeReading: () => void
+  #isAborted = false
+
+  /** @param beforeReading called once when the body is wanted for the first time (100 Continue). */
+  constructor(connection: ServerConnection, declaredLength: number, beforeReading: () => void) {
+    this.#connection = connection
+    this.declaredLength = declaredLength
+    this.#beforeReading = beforeReading
+  }
+
+  read(limitBytes: number): Promise<ReadResult> {
+    if (this.replacement !== null) return Promise.resolve(this.replacement.length > limitBytes ? { error: 'too_large' as const } : this.replacement)
+    return new Promise((resolve) => this.collect(limitBytes, resolve))
+  }
+
+  /** Calls back with the whole body, at once when it is there; or with why it can't be had. Bytes that were collected stay held. */
+  collect(limitBytes: number, callback: (result: ReadResult) => void): void {
+    if (this.declaredLength > limitBytes || this.#heldBytes > limitBytes) return callback({ error: 'too_large' })
+    if (this.#isAborted) return callback({ error: 'aborted' })
+    if (this.isComplete) return callback(this.#join())
+    this.#beforeReading()
+    this.#waiting = { limitBytes, callback }
+    this.#connection.resumeBody()
+  }
+
+  replace(bytes: Buffer): void {
+    this.replacement = bytes
+  }
+
+  limit(limitBytes: number): void {
+    this.limitBytes = this.limitBytes === 0 ? limitBytes : Math.min(this.limitBytes, limitBytes)
+  }
+
+  /** What is held as one buffer, for sending along with the head or again to another target. */
+  get held(): Buffer | null {
+    return this.#heldBytes === 0 ? null : this.#join()
+  }
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Whether a limit is passed by what has come, or by what was announced. */
+  get isOverLimit(): boolean {
+    return this.limitBytes > 0 && (this.receivedBytes > this.limitBytes || this.declaredLength > this.limitBytes)
+  }
+
+  onData(bytes: Buffer): void {
+    this.receivedBytes += bytes.length
+    if (this.#target !== null) {
+      if (!this.#target.sendBody(bytes)) this.#connection.pauseBody()
+      return
+    }
+    this.#held.push(bytes)
+    this.#heldBytes += bytes.length
+    const waiting = this.#waiting
+    if (waiting !== null && this.#heldBytes > waiting.limitBytes) this.#answer({ error: 'too_large' })
+    if (this.#waiting === null && this.#heldBytes >= HOLD_BYTES) this.#connection.pauseBody()
+  }
+
+  onEnd(): void {
+    this.isComplete = true
+    if (this.#waiting !== null) this.#answer(this.#join())
+    this.#target?.endBody()
+  }
+
+  onAbort(): void {
+    this.#isAborted = true
+    this.#held = []
+    this.#heldBytes = 0
+    this.#target = null
+    if (this.#waiting !== null) this.#answer({ error: 'aborted' })
+  }
+
+  /** From now on bytes go to the target as they come; what is held was sent by the caller. */
+  flow(target: BodyTarget): void {
+    this.#beforeReading()
+    this.#target = target
+    this.#held = []
+    this.#heldBytes = 0
+    this.#connection.resumeBody()
+  }
+
+  /** Holds bytes again, because the target failed. What it was given is gone. */
+  hold(): void {
+    this.#target = null
+  }
+
+  resume(): void {
+    this.#connection.resumeBody()
+  }
+
+  #join(): Buffer {
+    if (this.#held.length > 1) this.#held = [Buffer.concat(this.#held, this.#heldBytes)]
+    return this.#held[0] ?? Buffer.alloc(0)
+  }
+
+  #answer(result: ReadResult): void {
+    const { callback } = this.#waiting!
+    this.#waiting = null
+    callback(result)
+  }
+}

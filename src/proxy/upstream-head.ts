@@ -1,0 +1,66 @@
+/** The head that the upstream gets: the client's fields, re-serialised, with what the gateway adds (Kong 3.9, `proxy_request_headers`). */
+import type { RequestHead } from '#http/request-head.ts'
+import { CONNECTION_NAMES } from '#http/fields.ts'
+import { skipTable } from '#http/header-list.ts'
+import { headerId } from '#http/known-headers.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import type { ProxySettings } from './settings.ts'
+
+/** Fields that the gateway writes itself, or that end here. */
+const SKIPPED = skipTable([
+  'host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'te', 'keep-alive', 'proxy-connection', 'proxy', 'via', 'http2-settings',
+  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-path', 'x-forwarded-prefix', 'x-real-ip', 'x-kong-request-id',
+])
+
+/** How the body goes to the upstream: its length, -1 for chunked, or no body at all. */
+export type BodyFraming = number | 'chunked' | 'none'
+
+export function upstreamHead(exchange: Exchange, head: RequestHead, hostHeader: string, framing: BodyFraming, isUpgrade: boolean, settings: ProxySettings): string {
+  const { request, upstream } = exchange
+  const { headers } = request
+  if ((head.connection & CONNECTION_NAMES) !== 0) removeNamedFields(exchange)
+  const path = upstream.path
+  let text = request.method + ' ' + path + (request.query === null ? '' : '?' + request.query) + ' HTTP/1.1\r\nHost: ' + hostHeader
+  text += isUpgrade ? '\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nX-Forwarded-For: ' : '\r\nConnection: keep-alive\r\nX-Forwarded-For: '
+
+  const { isTrusted } = request
+  text += headers.hasKnown(headerId['x-forwarded-for']) ? headers.getAll('x-forwarded-for').join(', ') + ', ' + request.peerIp : request.peerIp
+  text += '\r\nX-Forwarded-Proto: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-proto']) : null) ?? request.scheme)
+  text += '\r\nX-Forwarded-Host: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-host']) : null) ?? lowerHost(request.host))
+  text += '\r\nX-Forwarded-Port: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-port']) : null) ?? String(request.listenerPort))
+  text += '\r\nX-Forwarded-Path: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-path']) : null) ?? request.rawPath)
+  const prefix = (isTrusted ? headers.getKnown(headerId['x-forwarded-prefix']) : null) ?? upstream.strippedPrefix
+  if (prefix !== null) text += '\r\nX-Forwarded-Prefix: ' + prefix
+  text += '\r\nX-Real-IP: ' + request.clientIp
+
+  if (settings.headers.via) {
+    const via = headers.getKnown(headerId['via'])
+    text += (via === null ? '\r\nVia: ' : '\r\nVia: ' + via + ', ') + request.httpVersion + ' ' + settings.product
+  }
+  if (settings.headers.requestIdUpstream) text += '\r\nX-Kong-Request-Id: ' + exchange.id
+  const te = headers.getKnown(headerId['te'])
+  if (te !== null && /(^|,)\s*trailers\s*(,|;|$)/i.test(te)) text += '\r\nTE: trailers'
+  if (framing === 'chunked') text += '\r\nTransfer-Encoding: chunked\r\n'
+  else if (framing === 'none') text += '\r\n'
+  else text += '\r\nContent-Length: ' + framing + '\r\n'
+  return text + headers.serialise(SKIPPED) + '\r\n'
+}
+
+/** RFC 9110 7.6.1: fields that Connection names are meant for this hop only. Framing and end-to-end ones can't be taken away that way. */
+function removeNamedFields(exchange: Exchange): void {
+  const { headers } = exchange.request
+  for (const list of headers.getAll('connection')) {
+    for (const part of list.split(',')) {
+      const name = part.trim().toLowerCase()
+      if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade' && name !== 'host' && name !== 'content-length' && name !== 'transfer-encoding') headers.remove(name)
+    }
+  }
+}
+
+function lowerHost(host: string): string {
+  for (let i = 0; i < host.length; i++) {
+    const code = host.charCodeAt(i)
+    if (code >= 65 && code <= 90) return host.toLowerCase()
+  }
+  return host
+}

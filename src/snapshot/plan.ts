@@ -1,0 +1,55 @@
+/** The plugins of one route, resolved, configured and ordered: what the request path runs without looking anything up. */
+import type { AnyPlugin, BodyTransform } from '#pdk/pdk.ts'
+import type { Exchange, Exit } from '#pdk/exchange.ts'
+import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
+
+/** A configured plugin: made once per plugin entity and shared by every plan that uses it. */
+export interface PluginInstance {
+  readonly id: string
+  readonly name: string
+  readonly plugin: AnyPlugin
+  readonly document: PluginDocument
+  readonly state: unknown
+  /** Why `prepare` failed: the instance then fails requests closed. */
+  readonly broken: Error | null
+}
+
+export interface Step<R> {
+  readonly instance: PluginInstance
+  readonly run: (exchange: Exchange, state: unknown) => R
+}
+
+export interface Plan {
+  /** Every instance in the order of execution. */
+  readonly instances: readonly PluginInstance[]
+  readonly access: readonly Step<void | Exit | Promise<void | Exit>>[]
+  readonly responseHeaders: readonly Step<void>[]
+  readonly responseBody: readonly Step<BodyTransform | null>[]
+  readonly log: readonly Step<void>[]
+}
+
+export function createPlan(instances: readonly PluginInstance[]): Plan {
+  const access: Plan['access'][number][] = []
+  const responseHeaders: Plan['responseHeaders'][number][] = []
+  const responseBody: Plan['responseBody'][number][] = []
+  const log: Plan['log'][number][] = []
+  for (const instance of instances) {
+    const { plugin } = instance
+    if (instance.broken !== null) {
+      access.push({ instance, run: failClosed })
+      continue
+    }
+    if (plugin.access) access.push({ instance, run: plugin.access })
+    if (plugin.responseHeaders) responseHeaders.push({ instance, run: plugin.responseHeaders })
+    if (plugin.responseBody) responseBody.push({ instance, run: plugin.responseBody })
+    if (plugin.log) log.push({ instance, run: plugin.log })
+  }
+  return { instances, access, responseHeaders, responseBody, log }
+}
+
+export const EMPTY_PLAN: Plan = createPlan([])
+
+/** An instance that could not be prepared must not let requests pass unguarded. */
+function failClosed(exchange: Exchange): Exit {
+  return exchange.fail(500, 'An unexpected error occurred')
+}

@@ -1,0 +1,51 @@
+/** What a worker serves from: immutable to the reader, and sharing with the next one all that a change did not touch. */
+import type { Router } from '#router/contract.ts'
+import type { Balancer } from '#balancer/contract.ts'
+import type { Route } from '#model/entities/route.ts'
+import type { Service } from '#model/entities/service.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import type { Plan, PluginInstance, Step } from './plan.ts'
+import type { Exit } from '#pdk/exchange.ts'
+import type { TlsTarget } from '#upstream/pool.ts'
+
+/** A service with everything that can be decided before a request comes. */
+export interface CompiledService {
+  readonly service: Service
+  readonly balancer: Balancer
+  /** Computes what consistent hashing hashes, or null when the algorithm needs none. */
+  readonly hashInput: ((exchange: Exchange) => string | null) | null
+  /** Host header for the upstream that the upstream entity fixes; '' lets the target's name decide. */
+  readonly fixedHost: string
+  /** Null for plain http; else how to reach a target with this server name. */
+  readonly tls: ((servername: string) => TlsTarget) | null
+  readonly timeouts: { readonly connectMs: number; readonly writeMs: number; readonly readMs: number }
+  readonly retries: number
+  /** Port that needs no mention in the Host header: 80 or 443. */
+  readonly defaultPort: number
+}
+
+/** A route with its service and its plugins for a request without consumer. */
+export interface CompiledRoute {
+  readonly route: Route
+  readonly service: CompiledService | null
+  readonly plan: Plan
+  /** Whether some plugin has a configuration for particular consumers or groups, so that the plan may change with them. */
+  readonly hasConsumerPlans: boolean
+  /** Record of this route's figures; opaque to the request path. */
+  readonly figures: unknown
+}
+
+export interface Snapshot {
+  readonly revision: number
+  readonly hash: string
+  readonly router: Router
+  /** Instances without scope: they run for requests that match no route, too. */
+  readonly globalPlan: Plan
+  readonly rewrite: readonly Step<void | Exit | Promise<void | Exit>>[]
+  /** The compiled form of a route that `router` matched. */
+  compiled(route: Route): CompiledRoute
+  /** The plan with the consumer's configurations, derived on first use. */
+  consumerPlan(compiled: CompiledRoute, exchange: Exchange): Plan
+}
+
+export type { Plan, PluginInstance, Step }
