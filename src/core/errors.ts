@@ -87,6 +87,42 @@ export const errors = {
     message: 'The configuration log no longer reaches back to that revision.',
     remedy: 'Ask for a later revision; `log_retention` says how many are kept.',
   },
+  STORE_BUSY: {
+    status: 503,
+    message: 'Another process keeps the file of the configuration store locked.',
+    remedy: 'Retry; when it stays, look which other process has the file open (`fuser`), a backup tool for example.',
+  },
+  STORE_FORMAT: {
+    status: null,
+    message: 'The file of the configuration store is not one that this version understands.',
+    remedy:
+      'Start the version that wrote it, or restore a backup made before the upgrade; check the path in the settings.',
+  },
+  KEYRING_INVALID: {
+    status: null,
+    message: 'The keyring can not be read.',
+    remedy: 'One key a line, `id:base64 of 32 bytes`, the newest last; check `keyring_file` and `keyring_env`.',
+  },
+  KEY_MISSING: {
+    status: null,
+    message: 'A key that stored secrets are sealed with is not in the keyring.',
+    remedy: 'Put the key with the id that is named back into the keyring (`keyring_file`, `keyring_env`).',
+  },
+  KEY_WRONG: {
+    status: null,
+    message: 'A stored secret does not open with the key of its id.',
+    remedy: 'Use the keyring that the store was written with; if it is the right one, the stored data was changed.',
+  },
+  INVALID_OFFSET: {
+    status: 400,
+    message: 'The offset of a page is not one that a page before gave.',
+    remedy: 'Start again without offset, and pass offsets on as they came.',
+  },
+  RUNTIME_STORE_FULL: {
+    status: 503,
+    message: 'The store for short-lived values holds as many as it may.',
+    remedy: 'Look for a client that opens sessions without end; shorten the life of what is stored.',
+  },
 
   // Requests of clients.
   BAD_REQUEST_LINE: {

@@ -23,3 +23,9 @@ export interface Change {
 
 /** The workspace that exists from the start (Kong's fixed id for it in declarative mode). */
 export const DEFAULT_WORKSPACE = '0dc6f45b-8f8d-40d2-a504-473544ee190b'
+
+/**
+ * Documents of kinds with `ttl` hold here the moment at which they end, in Unix seconds, or null for never. The model writes it
+ * and shows it as `ttl`, the seconds left; the store no longer returns a row from that moment on.
+ */
+export const EXPIRES_AT = 'ttl_expires_at'

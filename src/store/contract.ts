@@ -5,8 +5,14 @@
 import type { Change, Document, Row } from '#model/document.ts'
 
 export type Operation =
-  /** Inserts or replaces one entity. `document` is complete and validated against its definition. */
-  | { readonly op: 'put'; readonly kind: string; readonly workspace: string; readonly document: Document }
+  /** Inserts or replaces one entity. `document` is complete and validated against its definition. `insert`: it must be new. */
+  | {
+      readonly op: 'put'
+      readonly kind: string
+      readonly workspace: string
+      readonly document: Document
+      readonly insert?: boolean
+    }
   /** Deletes one entity and what its definition says goes with it. Deleting what is not there is no error. */
   | { readonly op: 'delete'; readonly kind: string; readonly workspace: string; readonly id: string }
 
@@ -19,11 +25,28 @@ export interface Origin {
   readonly address?: string
 }
 
+/** One of several requests that were committed as one transaction; they stand in the order of their operations. */
+export interface Member {
+  readonly txid: string
+  readonly origin: Origin
+  /** How many of the transaction's operations are its own. */
+  readonly operations: number
+}
+
 export interface Transaction {
+  /** Names the transaction: appending it again, after an open outcome, finds it done instead of doing it twice. */
   readonly txid: string
   readonly operations: readonly Operation[]
   readonly origin: Origin
   readonly atMs: number
+  /** Present when several requests were committed together: `origin` is then that of the group. */
+  readonly members?: readonly Member[]
+}
+
+/** SHA-256 (hex) of the sealed documents after and before an effect; null where there is none. */
+export interface PayloadDigests {
+  readonly after: string | null
+  readonly before: string | null
 }
 
 export interface LogEntry {
@@ -31,11 +54,15 @@ export interface LogEntry {
   readonly txid: string
   readonly origin: Origin
   readonly atMs: number
-  /** SHA-256 (hex) over the previous entry's hash and this entry's sealed bytes. */
+  readonly members?: readonly Member[]
+  /** SHA-256 (hex) over the previous entry's hash and this entry, with the digests of its sealed documents: `chain.ts`. */
   readonly previousHash: string
   readonly hash: string
   /** Net effects in order, with cascades; documents are sealed. */
   readonly effects: readonly Change[]
+  /** What each effect replaced (sealed), null where there was nothing: projecting, comparing and going back need no other state. */
+  readonly before: readonly (Document | null)[]
+  readonly payloads: readonly PayloadDigests[]
   /** Per kind, the order-independent sum over the hashes of its rows (with their revisions) after this entry. */
   readonly digests: Readonly<Record<string, string>>
 }
@@ -94,13 +121,28 @@ export interface Head {
   readonly digests: Readonly<Record<string, string>>
 }
 
-/** The state of the entities at one revision, as validation and the Admin API read it. */
+/** The state of the entities at one revision, as validation and the Admin API read it. Rows whose time to live is over are not there. */
 export interface StateReader {
   get(kind: string, id: string): Promise<Row | undefined>
-  /** By a unique field. Secret fields are looked up by their HMAC, never by value. */
+  /**
+   * By a unique field; or by the fields that are unique together, with field `cache_key` and a record of them as value.
+   * Secret fields are looked up by their HMAC, never by value. `workspace` is ignored by fields unique across workspaces.
+   */
   lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined>
-  /** Ordered by id, stable between pages: every row that exists throughout is returned exactly once. */
+  /**
+   * Ordered by id, stable between pages: every row that exists throughout is returned exactly once.
+   * Fails with `INVALID_OFFSET` for an offset that no page gave.
+   */
   list(kind: string, filter: Filter, page: Page): Promise<PageOfRows>
+}
+
+/** What of the log is kept: so many revisions or so much time, whichever is more, and everything after `neededAfter`. */
+export interface Retention {
+  readonly revisions: number
+  readonly ageMs: number
+  readonly nowMs: number
+  /** A revision that a live node has not passed yet. */
+  readonly neededAfter?: number
 }
 
 export interface ConfigStore extends StateReader {
@@ -114,6 +156,13 @@ export interface ConfigStore extends StateReader {
   load(kinds: readonly string[]): Promise<{ readonly head: Head; readonly rows: AsyncIterable<Row> }>
   /** The document with its secrets opened, for followers that got it sealed from the log. */
   open(change: Change): Change
+  /** Rows whose time to live is over at this moment, for the transaction that deletes them; `limit` at most. */
+  expired(
+    atMs: number,
+    limit: number,
+  ): Promise<readonly { readonly kind: string; readonly workspace: string; readonly id: string }[]>
+  /** Cuts the log by a checkpoint as far as the retention allows, and returns the revision that the log now starts after. */
+  truncate(retention: Retention): Promise<number>
   /** Calls the listener soon after the head moved, also when another process moved it. */
   watch(listener: () => void): () => void
   close(): Promise<void>

@@ -9,7 +9,7 @@ export const acmeStorage = defineEntity({
   fields: {
     id: t.uuid(),
     key: t.string({ required: true, auto: true, unique: true }),
-    value: t.string({ required: true, auto: true }),
+    value: t.string({ required: true, auto: true, encrypted: true }),
     created_at: t.autoTimestampS(),
   },
 })

@@ -14,7 +14,7 @@ export const hmacauthCredentials = defineEntity({
     created_at: t.autoTimestampS(),
     consumer: t.foreign('consumers', { required: true, on_delete: 'cascade' }),
     username: t.string({ required: true, unique: true }),
-    secret: t.string({ auto: true }),
+    secret: t.string({ auto: true, encrypted: true }),
     tags: t.tags(),
   },
 })

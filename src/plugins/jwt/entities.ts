@@ -14,7 +14,7 @@ export const jwtSecrets = defineEntity({
     created_at: t.autoTimestampS(),
     consumer: t.foreign('consumers', { required: true, on_delete: 'cascade' }),
     key: t.string({ required: false, auto: true, unique: true }),
-    secret: t.string({ auto: true }),
+    secret: t.string({ auto: true, encrypted: true }),
     rsa_public_key: t.string(),
     algorithm: t.string({
       default: 'HS256',

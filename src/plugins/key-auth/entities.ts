@@ -14,7 +14,7 @@ export const keyauthCredentials = defineEntity({
     id: t.uuid(),
     created_at: t.autoTimestampS(),
     consumer: t.foreign('consumers', { required: true, on_delete: 'cascade' }),
-    key: t.string({ required: false, auto: true, unique: true }),
+    key: t.string({ required: false, auto: true, unique: true, encrypted: true }),
     tags: t.tags(),
   },
 })

@@ -10,9 +10,9 @@ export const sessions = defineEntity({
   db_export: false,
   fields: {
     id: t.uuid(),
-    session_id: t.string({ required: true, unique: true }),
+    session_id: t.string({ required: true, unique: true, encrypted: true }),
     expires: t.integer(),
-    data: t.string(),
+    data: t.string({ encrypted: true }),
     created_at: t.autoTimestampS(),
   },
 })

@@ -1,0 +1,78 @@
+/** Turns the effects of a transaction into its log entry and the rows to write: sealed, counted into the digests, chained. */
+import type { Document } from '#model/document.ts'
+import { canonicalJson } from './canonical.ts'
+import { documentDigest, entryHash } from './chain.ts'
+import type { Head, LogEntry, Transaction, Violation } from './contract.ts'
+import { DigestSum, type StoredRow } from './digest.ts'
+import type { Effect } from './effects.ts'
+import type { Secrets } from './secrets.ts'
+
+/** Bytes of sealed documents in one transaction: what every store and every node can still hold and send in one piece. */
+export const TRANSACTION_LIMIT_BYTES = 64 * 1024 * 1024
+
+export interface SealedEffect {
+  readonly effect: Effect
+  /** Canonical sealed bytes of the new document, null when the entity is gone. */
+  readonly sealed: string | null
+  /** The row that it replaces, as it is stored. */
+  readonly stored: StoredRow | undefined
+}
+
+export type Sealed =
+  | { readonly ok: true; readonly entry: LogEntry; readonly effects: readonly SealedEffect[] }
+  | { readonly ok: false; readonly violation: Violation }
+
+/** `storedRow` gives the row as stored (sealed) that an effect replaces. */
+export function sealEntry(
+  head: Head,
+  transaction: Transaction,
+  effects: readonly Effect[],
+  secrets: Secrets,
+  storedRow: (kind: string, id: string) => StoredRow | undefined,
+): Sealed {
+  const revision = head.revision + 1
+  const digests = new DigestSum(head.digests)
+  const sealedEffects: SealedEffect[] = []
+  let bytes = 0
+  for (const effect of effects) {
+    const { kind, workspace, id, after } = effect
+    const stored = storedRow(kind, id)
+    const sealed = after && canonicalJson(secrets.seal(kind, after))
+    bytes += Buffer.byteLength(sealed ?? '')
+    if (stored) digests.remove(stored)
+    if (sealed !== null) digests.add({ kind, workspace, id, revision, sealed })
+    sealedEffects.push({ effect, sealed, stored })
+  }
+  if (bytes > TRANSACTION_LIMIT_BYTES) {
+    return { ok: false, violation: { type: 'too_large', bytes, limitBytes: TRANSACTION_LIMIT_BYTES } }
+  }
+  const unsigned: Omit<LogEntry, 'hash'> = {
+    revision,
+    txid: transaction.txid,
+    origin: transaction.origin,
+    atMs: transaction.atMs,
+    ...(transaction.members ? { members: transaction.members } : {}),
+    previousHash: head.hash,
+    effects: sealedEffects.map(({ effect: { kind, workspace, id }, sealed }) => ({
+      kind,
+      workspace,
+      id,
+      document: parse(sealed),
+    })),
+    before: sealedEffects.map(({ stored }) => parse(stored?.sealed ?? null)),
+    payloads: sealedEffects.map(({ sealed, stored }) => ({
+      after: digest(sealed),
+      before: digest(stored?.sealed ?? null),
+    })),
+    digests: digests.digests(),
+  }
+  return { ok: true, entry: { ...unsigned, hash: entryHash(unsigned) }, effects: sealedEffects }
+}
+
+function parse(sealed: string | null): Document | null {
+  return sealed === null ? null : (JSON.parse(sealed) as Document)
+}
+
+function digest(sealed: string | null): string | null {
+  return sealed === null ? null : documentDigest(sealed)
+}
