@@ -1,0 +1,107 @@
+/** What settings have to keep together: rules over more than one of them. */
+import type { SettingKey, Settings } from '../settings.ts'
+import { isLoopback, listenersCollide, type Listener } from './listener.ts'
+
+export interface SettingChecks {
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+/** `placeOf` is what a message about a key starts with: file and line, or the name of a variable. */
+export function checkSettings(
+  settings: Settings,
+  isGiven: (key: SettingKey) => boolean,
+  placeOf: (key: SettingKey) => string,
+): SettingChecks {
+  const problems: string[] = []
+  const warnings: string[] = []
+
+  checkListeners(settings, placeOf, problems, warnings)
+  checkCertificates(settings, placeOf, problems)
+  checkStore(settings, isGiven, placeOf, problems)
+
+  const logs = [settings.proxy_access_log, settings.admin_access_log, settings.status_access_log]
+  if (settings.access_log_format === null && logs.some((log) => log.to !== 'off' && log.format === 'custom')) {
+    problems.push('access_log_format: expected a line with variables, because an access log has the format custom')
+  }
+  if (settings.client_ssl && (settings.client_ssl_cert === null || settings.client_ssl_cert_key === null)) {
+    problems.push(`${placeOf('client_ssl')}: expected client_ssl_cert and client_ssl_cert_key to be set with it`)
+  }
+  return { problems, warnings }
+}
+
+const LISTEN_KEYS = ['proxy_listen', 'admin_listen', 'status_listen'] as const
+
+function checkListeners(
+  settings: Settings,
+  placeOf: (key: SettingKey) => string,
+  problems: string[],
+  warnings: string[],
+): void {
+  const all: { key: SettingKey; listener: Listener }[] = []
+  for (const key of LISTEN_KEYS) {
+    for (const listener of settings[key]) {
+      const other = all.find((one) => listenersCollide(one.listener, listener))
+      if (other !== undefined) {
+        const place = other.key === key ? '' : ` of ${other.key}`
+        problems.push(`${placeOf(key)}: ${listener.address} can not be used beside ${other.listener.address}${place}`)
+      }
+      all.push({ key, listener })
+      if (listener.http2)
+        warnings.push(`${placeOf(key)}: HTTP/2 is not served yet, clients of ${listener.address} get HTTP/1.1`)
+    }
+  }
+  for (const key of ['admin_listen', 'status_listen'] as const) {
+    for (const listener of settings[key]) {
+      if (listener.proxyProtocol)
+        problems.push(`${placeOf(key)}: proxy_protocol is for proxy_listen only (at '${listener.address}')`)
+    }
+  }
+  const open = settings.admin_listen.find((listener) => !isLoopback(listener))
+  if (open !== undefined && settings.admin_token_file === null && settings.admin_client_ca === null) {
+    warnings.push(
+      `${placeOf('admin_listen')}: ${open.address} is reachable from other machines, where requests need a token or a client certificate, and neither admin_token_file nor admin_client_ca is set: all of them are refused`,
+    )
+  }
+  if (settings.stream_listen.length > 0)
+    warnings.push(`${placeOf('stream_listen')}: TCP and UDP are not served yet, nothing listens there`)
+}
+
+const CERTIFICATE_PAIRS = [
+  ['ssl_cert', 'ssl_cert_key'],
+  ['admin_ssl_cert', 'admin_ssl_cert_key'],
+  ['status_ssl_cert', 'status_ssl_cert_key'],
+] as const
+
+function checkCertificates(settings: Settings, placeOf: (key: SettingKey) => string, problems: string[]): void {
+  for (const [certificates, keys] of CERTIFICATE_PAIRS) {
+    const [count, keyCount] = [settings[certificates].length, settings[keys].length]
+    if (count === keyCount) continue
+    problems.push(
+      `${placeOf(keys)}: expected as many keys as ${certificates} has certificates, which is ${count}, got ${keyCount}`,
+    )
+  }
+  if (settings.ssl_cipher_suite === 'custom' && settings.ssl_ciphers === null) {
+    problems.push(`${placeOf('ssl_cipher_suite')}: expected ssl_ciphers to be set with custom`)
+  }
+}
+
+function checkStore(
+  settings: Settings,
+  isGiven: (key: SettingKey) => boolean,
+  placeOf: (key: SettingKey) => string,
+  problems: string[],
+): void {
+  const { database, declarative_config: file, declarative_config_string: text } = settings
+  if (file !== null && text !== null) {
+    problems.push(`${placeOf('declarative_config_string')}: expected either this or declarative_config, got both`)
+  }
+  for (const key of ['declarative_config', 'declarative_config_string'] as const) {
+    if (settings[key] === null || database === 'off') continue
+    const why = isGiven('database') ? `database is ${database}` : `database is ${database} when nothing is set`
+    problems.push(`${placeOf(key)}: only read with database = off, but ${why}`)
+  }
+  if (settings.keyring_file !== null && settings.keyring_env !== null) {
+    problems.push(`${placeOf('keyring_env')}: expected either this or keyring_file, got both`)
+  }
+}

@@ -1,0 +1,139 @@
+import { listeners } from './listener.ts'
+import { pemSource, tlsVersions, logTarget } from './composites.ts'
+import { choice, duration, flag, integer, list, text } from './scalars.ts'
+import { portMaps } from './networks.ts'
+import { setting } from './setting.ts'
+
+const accessLogFormats = ['combined', 'basic', 'json', 'custom'] as const
+export type AccessLogFormatName = (typeof accessLogFormats)[number]
+
+/** Where clients, operators and monitoring connect. */
+export const listenerSettings = {
+  proxy_listen: setting(
+    listeners,
+    'Addresses on which requests are proxied. Flags: `ssl`, `reuseport`, `backlog=N`, `proxy_protocol`, `ipv6only=on|off`; `off` closes the proxy.',
+    { default: '0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 ssl reuseport backlog=16384' },
+  ),
+  admin_listen: setting(
+    listeners,
+    'Addresses of the Admin API. On addresses other than loopback every request needs a token or a client certificate.',
+    { default: '127.0.0.1:8001' },
+  ),
+  status_listen: setting(
+    listeners,
+    'Addresses of `/status`, `/status/ready` and `/metrics`, which answer without a token.',
+    {
+      default: '127.0.0.1:8007',
+    },
+  ),
+  stream_listen: setting(listeners, 'Addresses for TCP and UDP. Accepted but not served yet.', { default: 'off' }),
+  port_maps: setting(
+    portMaps,
+    'Ports as clients see them, when something in front maps them to the ports of `proxy_listen`: used for `X-Forwarded-Port` and redirects.',
+    { default: '' },
+  ),
+} as const
+
+/** The certificates and versions of TLS towards clients. */
+export const tlsSettings = {
+  ssl_cert: setting(
+    list(pemSource),
+    'Certificate chains for clients whose server name no configured certificate has. When unset, the gateway makes one of its own.',
+    { default: '', reloadable: true },
+  ),
+  ssl_cert_key: setting(list(pemSource), 'Private keys of `ssl_cert`, in the same order.', {
+    default: '',
+    reloadable: true,
+    secret: true,
+  }),
+  ssl_cipher_suite: setting(
+    choice(['modern', 'intermediate', 'old', 'fips', 'custom']),
+    "Mozilla's cipher sets. `modern` is TLS 1.3 alone; `old` adds CBC ciphers for TLS 1.2; `custom` takes `ssl_ciphers`.",
+    { default: 'intermediate' },
+  ),
+  ssl_ciphers: setting(
+    text('OpenSSL cipher list', /^[A-Za-z0-9:@!+=_-]+$/, 'an OpenSSL cipher list'),
+    'Ciphers of TLS 1.2 for `ssl_cipher_suite = custom`.',
+    {
+      default: null,
+    },
+  ),
+  ssl_protocols: setting(tlsVersions, 'TLS versions that are served.', {
+    default: 'TLSv1.2 TLSv1.3',
+    aliases: ['nginx_http_ssl_protocols', 'nginx_proxy_ssl_protocols'],
+  }),
+  ssl_prefer_server_ciphers: setting(flag, "Whether the gateway's order of ciphers wins over the client's.", {
+    default: 'on',
+    aliases: ['nginx_http_ssl_prefer_server_ciphers', 'nginx_proxy_ssl_prefer_server_ciphers'],
+  }),
+  ssl_session_tickets: setting(
+    flag,
+    'Whether clients can resume TLS sessions by tickets; all workers share the keys.',
+    {
+      default: 'on',
+      aliases: ['nginx_http_ssl_session_tickets', 'nginx_proxy_ssl_session_tickets'],
+    },
+  ),
+  ssl_session_timeout: setting(duration(1000, 604_800_000), 'How long a TLS session can be resumed.', {
+    default: '1d',
+    aliases: ['nginx_http_ssl_session_timeout', 'nginx_proxy_ssl_session_timeout'],
+  }),
+  ssl_handshake_timeout: setting(duration(100, 600_000), 'How long a TLS handshake with a client may take.', {
+    default: '10s',
+  }),
+  admin_ssl_cert: setting(
+    list(pemSource),
+    'Certificate chains of `admin_listen` with `ssl`; when unset, the self-made one.',
+    {
+      default: '',
+    },
+  ),
+  admin_ssl_cert_key: setting(list(pemSource), 'Private keys of `admin_ssl_cert`, in the same order.', {
+    default: '',
+    secret: true,
+  }),
+  status_ssl_cert: setting(
+    list(pemSource),
+    'Certificate chains of `status_listen` with `ssl`; when unset, the self-made one.',
+    {
+      default: '',
+    },
+  ),
+  status_ssl_cert_key: setting(list(pemSource), 'Private keys of `status_ssl_cert`, in the same order.', {
+    default: '',
+    secret: true,
+  }),
+} as const
+
+/** What is written about requests, and where. */
+export const logSettings = {
+  proxy_access_log: setting(
+    logTarget(accessLogFormats),
+    'One line for each proxied request: a path below the prefix, `/dev/stdout` or `off`. A format may follow: `combined` (the default), `basic` (without request id), `json`, `custom` (see `access_log_format`). Reopened on SIGUSR1.',
+    { default: 'logs/access.log' },
+  ),
+  admin_access_log: setting(logTarget(accessLogFormats), 'The same for requests to the Admin API.', {
+    default: 'logs/admin_access.log',
+  }),
+  status_access_log: setting(logTarget(accessLogFormats), 'The same for requests to the status listener.', {
+    default: 'off',
+  }),
+  access_log_format: setting(
+    text('text with $variables', /\$[a-z]/, 'a text with variables such as $remote_addr, $request and $status'),
+    'Line of the format `custom`, with the variables of nginx that docs/logging.md lists.',
+    { default: null },
+  ),
+  proxy_error_log: setting(
+    logTarget([]),
+    'Where the log of the gateway itself goes, as JSON lines: a path below the prefix, `/dev/stderr` or `/dev/stdout`.',
+    {
+      default: '/dev/stderr',
+      aliases: ['error_log'],
+    },
+  ),
+  metrics_max_routes: setting(
+    integer(10, 100_000),
+    'For how many pairs of service and route there are figures of their own in `/metrics`; what comes later is summed up in one.',
+    { default: '2000' },
+  ),
+} as const
