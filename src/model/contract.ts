@@ -7,7 +7,8 @@ export type FieldErrors = { readonly [field: string]: string | FieldErrors | rea
 
 export type Checked =
   | { readonly ok: true; readonly document: Document }
-  | { readonly ok: false; readonly fields: FieldErrors }
+  /** `isOption`: what is wrong is no field but an option of the write (`ttl`), which Kong answers with code 11. */
+  | { readonly ok: false; readonly fields: FieldErrors; readonly isOption?: true }
 
 export interface CheckContext {
   /** Unix time in ms, for created_at, updated_at and ttl. */
@@ -25,6 +26,8 @@ export interface Model {
   readonly plugins: ReadonlyMap<string, PluginSchema>
   /** Names of the plugins that this gateway can run; configs of others are refused by name. */
   readonly built: ReadonlySet<string>
+  /** What POST /schemas/<kind>/validate and declarative files say of a new entity; like `insert` but for the order of errors. */
+  check(kind: string, input: Readonly<Record<string, unknown>>, context: CheckContext): Checked
   /** POST: shorthands, auto fields, defaults, then every check. Unknown fields are errors. */
   insert(kind: string, input: Readonly<Record<string, unknown>>, context: CheckContext): Checked
   /** PATCH: given fields change, records merge, null clears; the result is checked as a whole. */
@@ -36,6 +39,8 @@ export interface Model {
     input: Readonly<Record<string, unknown>>,
     context: CheckContext,
   ): Checked
+  /** What is wrong with a value for one field, without the rest of an entity (names in URLs); null when nothing is. */
+  checkField(kind: string, field: string, value: unknown): string | null
   /** The document as the Admin API shows it: fields with deprecated names echoed, secrets as Kong shows them, ttl as seconds left. */
   present(kind: string, document: Document, nowMs: number): Readonly<Record<string, unknown>>
 }

@@ -5,7 +5,7 @@
 
 export type Check = { readonly rule: string; readonly [key: string]: unknown }
 
-/** What a field may say besides its type. Every rule's message is in `validate.ts`. */
+/** What a field may say besides its type. Every rule's message is in `rules.ts`. */
 export interface Options {
   readonly required?: boolean
   /** Value of a field that is absent; `null` is the same as no default. */
@@ -45,6 +45,10 @@ export interface Options {
   /** Encrypted at rest and never shown by log, diff or audit (`design: secrets`). */
   readonly encrypted?: boolean
   readonly abstract?: boolean
+  /** Name of the form in which the value is stored, see `formats.ts`. */
+  readonly format?: string
+  /** Ours, not Kong's: answers carry it only when it has a value. */
+  readonly hidden_unless_set?: boolean
   readonly transient?: boolean
   readonly on_delete?: 'cascade' | 'null' | 'restrict'
   readonly deprecated?: unknown

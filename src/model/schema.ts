@@ -1,5 +1,6 @@
 /** How entities and plugin configs are defined. Everything else that knows a field (validation, Admin API, OpenAPI, docs, rows) is derived. */
 import { primitives, type Check, type Field, type Fields, type Static } from './field.ts'
+import type { Transformation } from './transformations.ts'
 import { vocabulary } from './vocabulary.ts'
 
 export type { Check, Field, Fields, Static }
@@ -22,6 +23,8 @@ export interface EntityDefinition<F extends Fields = Fields> {
   readonly admin_api_nested_name?: string
   readonly generate_admin_api?: boolean
   readonly subschema_key?: string
+  /** Which definitions extend this one, chosen by `subschema_key`. */
+  readonly subschemas?: 'plugins' | 'vaults'
   readonly subschema_error?: string
   /** Rows may be given a time to live, in seconds, at insert or update. */
   readonly ttl?: boolean
@@ -35,6 +38,10 @@ export interface EntityDefinition<F extends Fields = Fields> {
   }[]
   /** Looked up by key when needed and not loaded whole into every worker (consumers, credentials). */
   readonly on_demand?: boolean
+  /** Fields that differ under a router flavor. */
+  readonly fields_by_flavor?: { readonly [flavor: string]: Fields }
+  /** Values that are stored in another form than given. */
+  readonly transformations?: readonly Transformation[]
 }
 
 export function defineEntity<F extends Fields>(definition: EntityDefinition<F>): EntityDefinition<F> {

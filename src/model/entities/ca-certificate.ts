@@ -12,9 +12,11 @@ export const caCertificates = defineEntity({
     cert_digest: t.string({ unique: true }),
     tags: t.tags(),
   },
+  transformations: [{ input: ['cert'], apply: 'certificate_digest' }],
   checks: [
     {
       rule: 'custom',
+      name: 'ca_certificate',
       fields: ['cert'],
       meaning: 'single PEM certificate only; notAfter in the future; basicConstraints CA must be true',
       errors: [

@@ -20,18 +20,21 @@ export const certificates = defineEntity({
     { rule: 'mutually_required', fields: ['cert_alt', 'key_alt'] },
     {
       rule: 'custom',
+      name: 'certificate_matches_key',
       fields: ['cert', 'key'],
       meaning: 'public key of cert equals public part of key',
       errors: ['certificate does not match key'],
     },
     {
       rule: 'custom',
+      name: 'alternative_certificate_matches_key',
       fields: ['cert_alt', 'key_alt'],
       meaning: 'public key of cert_alt equals public part of key_alt',
       errors: ['alternative certificate does not match key'],
     },
     {
       rule: 'custom',
+      name: 'certificates_differ_in_type',
       fields: ['cert', 'cert_alt'],
       meaning: 'cert and cert_alt must use different key types (e.g. RSA vs ECDSA)',
       errors: [

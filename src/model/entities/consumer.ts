@@ -6,6 +6,7 @@ export const consumers = defineEntity({
   about: 'Somebody who uses the services.',
   endpoint_key: 'username',
   workspaceable: true,
+  on_demand: true,
   fields: {
     id: t.uuid(),
     created_at: t.autoTimestampS(),

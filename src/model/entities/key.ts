@@ -24,6 +24,7 @@ export const keys = defineEntity({
     { rule: 'at_least_one_of', fields: ['pem', 'jwk'] },
     {
       rule: 'custom',
+      name: 'key_material',
       fields: ['jwk', 'pem', 'kid'],
       meaning:
         'jwk: JSON decodable, its kid equals the entity kid, loads as JWK, conforms to jwk record; pem: needs private_key or public_key; vault references skip checks',

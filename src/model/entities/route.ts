@@ -31,6 +31,11 @@ export const routes = defineEntity({
     methods: t.methods(),
     hosts: t.hosts(),
     paths: t.routerPaths(),
+    query: t.map(t.string(), t.array(t.string({ len_min: 0 })), {
+      hidden_unless_set: true,
+      description:
+        'Query arguments that must be there, each with one of its values; an empty list takes any value. Not in Kong.',
+    }),
     headers: t.map(
       t.headerName({
         match_none: [
@@ -55,9 +60,16 @@ export const routes = defineEntity({
       then_match: { len_eq: 0 },
       error: "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or 'tls_passthrough'",
     },
-    { rule: 'custom', fields: ['path_handling'], meaning: 'v1 only raises a deprecation log, never fails', errors: [] },
     {
       rule: 'custom',
+      name: 'route_path_handling',
+      fields: ['path_handling'],
+      meaning: 'v1 only raises a deprecation log, never fails',
+      errors: [],
+    },
+    {
+      rule: 'custom',
+      name: 'route_expression',
       fields: [
         'id',
         'protocols',
@@ -83,6 +95,7 @@ export const routes = defineEntity({
       ],
     },
   ],
+  fields_by_flavor: { traditional: { snis: t.set(t.sni()) } },
   subschemas_by_protocol: [
     {
       protocols: ['grpc', 'grpcs'],
@@ -107,6 +120,7 @@ export const routes = defineEntity({
           else_match: { contains: 'grpc' },
           else_then_at_least_one_of: ['hosts', 'headers', 'paths'],
           else_error: "must set one of %s when 'protocols' is 'grpc'",
+          also: ['query'],
         },
       ],
     },
@@ -126,6 +140,7 @@ export const routes = defineEntity({
           else_match: { contains: 'http' },
           else_then_at_least_one_of: ['methods', 'hosts', 'headers', 'paths'],
           else_error: "must set one of %s when 'protocols' is 'http'",
+          also: ['query'],
         },
       ],
     },
@@ -139,6 +154,11 @@ export const routes = defineEntity({
         paths: t.noPaths({ error: "cannot set 'paths' when 'protocols' is 'tcp', 'tls', 'tls_passthrough' or 'udp'" }),
         headers: t.noHeaders({
           error: "cannot set 'headers' when 'protocols' is 'tcp', 'tls', 'tls_passthrough' or 'udp'",
+        }),
+        query: t.map(t.string(), t.array(t.string()), {
+          eq: null,
+          error: "cannot set 'query' when 'protocols' is 'tcp', 'tls', 'tls_passthrough' or 'udp'",
+          hidden_unless_set: true,
         }),
       },
       checks: [

@@ -27,17 +27,7 @@ export const services = defineEntity({
     enabled: t.boolean({ required: true, default: true }),
   },
   shorthand_fields: {
-    url: t.string({
-      maps: {
-        parses: 'absolute URL',
-        sets: {
-          protocol: 'scheme (default: http; port 80 => http, 443 => https when no scheme)',
-          host: 'host',
-          port: 'explicit port, else 80 for http, 443 for https, else 80',
-          path: 'path or null',
-        },
-      },
-    }),
+    url: t.string({ maps: { translate: 'service_url' } }),
   },
   checks: [
     {

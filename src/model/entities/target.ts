@@ -12,7 +12,7 @@ export const targets = defineEntity({
     created_at: t.autoTimestampMs(),
     updated_at: t.autoTimestampMs(),
     upstream: t.foreign('upstreams', { required: true, on_delete: 'cascade' }),
-    target: t.string({ required: true, validator: 'target_address' }),
+    target: t.string({ required: true, validator: 'target_address', format: 'host_and_port' }),
     weight: t.integer({ default: 100, between: [0, 65535] }),
     tags: t.tags(),
   },

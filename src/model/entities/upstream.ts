@@ -31,7 +31,8 @@ export const upstreams = defineEntity({
     hash_fallback_query_arg: t.string({ len_min: 1 }),
     hash_on_uri_capture: t.string({ len_min: 1 }),
     hash_fallback_uri_capture: t.string({ len_min: 1 }),
-    slots: t.integer({ default: 10000, between: [10, 65536] }),
+    // Kong's database refuses null here.
+    slots: t.integer({ default: 10000, between: [10, 65536], ne: null }),
     healthchecks: t.record(
       {
         passive: t.record(
@@ -180,23 +181,9 @@ export const upstreams = defineEntity({
     use_srv_name: t.boolean({ default: false }),
   },
   shorthand_fields: {
-    algorithm: t.string({
-      maps: {
-        sets: {
-          algorithm: '<value>',
-          hash_on: 'null when value is least-connections or latency (then defaults to none)',
-        },
-      },
-    }),
-    hash_on: t.string({
-      maps: {
-        sets: {
-          hash_on: '<value>, null => none',
-          algorithm:
-            'round-robin when value is none; consistent-hashing for any other non-null value; untouched when null',
-        },
-      },
-    }),
+    // Choosing how to hash chooses the algorithm, and the other way round: older clients give only one of them.
+    algorithm: t.string({ maps: { translate: 'upstream_algorithm' } }),
+    hash_on: t.string({ maps: { translate: 'upstream_hash_on' } }),
   },
   checks: [
     {

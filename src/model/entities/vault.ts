@@ -8,6 +8,7 @@ export const vaults = defineEntity({
   cache_key: ['prefix'],
   workspaceable: true,
   admin_api_name: 'vaults',
+  subschemas: 'vaults',
   subschema_key: 'name',
   subschema_error: "vault '%s' is not installed",
   fields: {

@@ -6,7 +6,6 @@ export const workspaces = defineEntity({
   about: 'A name space of entities.',
   endpoint_key: 'name',
   cache_key: ['name'],
-  generate_admin_api: false,
   fields: {
     id: t.uuid(),
     name: t.utf8Name({
@@ -29,13 +28,14 @@ export const workspaces = defineEntity({
         'key_sets',
         'keys',
         'filter_chains',
+        'consumer_groups',
       ],
     }),
     comment: t.string(),
     created_at: t.autoTimestampS(),
     updated_at: t.autoTimestampS(),
-    meta: t.record({}, { required: true }),
-    config: t.record({}, { required: true }),
+    meta: t.record({ color: t.string(), thumbnail: t.string() }, { required: true }),
+    config: t.record({ meta: t.string(), portal: t.boolean({ default: false }) }, { required: true }),
   },
 })
 export type Workspace = Static<typeof workspaces.fields>

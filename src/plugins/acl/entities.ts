@@ -4,6 +4,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 export const acls = defineEntity({
   kind: 'acls',
   about: 'Rows of `acls`.',
+  on_demand: true,
   cache_key: ['consumer', 'group'],
   workspaceable: true,
   fields: {

@@ -4,6 +4,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 export const acmeStorage = defineEntity({
   kind: 'acme_storage',
   about: 'Rows of `acme_storage`.',
+  on_demand: true,
   cache_key: ['key'],
   ttl: true,
   fields: {

@@ -41,7 +41,7 @@ export const schema = definePluginSchema({
             param_value: t.string({ required: false, referenceable: true, encrypted: true }),
             param_location: t.string({ required: false, one_of: ['query', 'body'] }),
             gcp_use_service_account: t.boolean({ required: false, default: false }),
-            gcp_service_account_json: t.string({ required: false, referenceable: true }),
+            gcp_service_account_json: t.string({ required: false, referenceable: true, encrypted: true }),
             aws_access_key_id: t.string({ required: false, referenceable: true, encrypted: true }),
             aws_secret_access_key: t.string({ required: false, referenceable: true, encrypted: true }),
             allow_override: t.boolean({ required: false, default: false }),
@@ -183,6 +183,7 @@ export const schema = definePluginSchema({
           },
           {
             rule: 'custom',
+            name: 'llm_statistics',
             fields: ['route_type', 'model', 'logging'],
             meaning:
               'log_statistics unsupported for some provider/route_type pairs (llm/v1/completions with anthropic)',

@@ -12,6 +12,7 @@ export const schema = definePluginSchema({
     { rule: 'mutually_required', fields: ['config.aws_key', 'config.aws_secret'] },
     {
       rule: 'custom',
+      name: 'plain_http_proxy',
       fields: ['config.proxy_url'],
       meaning: 'proxy_url scheme must be http',
       errors: ['proxy_url scheme must be http'],

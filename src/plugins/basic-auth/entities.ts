@@ -4,11 +4,13 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 export const basicauthCredentials = defineEntity({
   kind: 'basicauth_credentials',
   about: 'Rows of `basicauth_credentials`.',
+  on_demand: true,
   endpoint_key: 'username',
   cache_key: ['username'],
   workspaceable: true,
   admin_api_name: 'basic-auths',
   admin_api_nested_name: 'basic-auth',
+  transformations: [{ input: ['password'], needs: ['consumer.id'], apply: 'basic_auth_password' }],
   fields: {
     id: t.uuid(),
     created_at: t.autoTimestampS(),

@@ -4,6 +4,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 export const hmacauthCredentials = defineEntity({
   kind: 'hmacauth_credentials',
   about: 'Rows of `hmacauth_credentials`.',
+  on_demand: true,
   endpoint_key: 'username',
   cache_key: ['username'],
   workspaceable: true,

@@ -4,6 +4,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 export const jwtSecrets = defineEntity({
   kind: 'jwt_secrets',
   about: 'Rows of `jwt_secrets`.',
+  on_demand: true,
   endpoint_key: 'key',
   cache_key: ['key'],
   workspaceable: true,

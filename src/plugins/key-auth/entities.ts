@@ -4,6 +4,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 export const keyauthCredentials = defineEntity({
   kind: 'keyauth_credentials',
   about: 'Rows of `keyauth_credentials`.',
+  on_demand: true,
   endpoint_key: 'key',
   cache_key: ['key'],
   workspaceable: true,

@@ -4,10 +4,12 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 export const oauth2Credentials = defineEntity({
   kind: 'oauth2_credentials',
   about: 'Rows of `oauth2_credentials`.',
+  on_demand: true,
   endpoint_key: 'client_id',
   cache_key: ['client_id'],
   workspaceable: true,
   admin_api_name: 'oauth2',
+  transformations: [{ input: ['hash_secret'], needs: ['client_secret'], apply: 'client_secret' }],
   fields: {
     id: t.uuid(),
     created_at: t.autoTimestampS(),
@@ -27,6 +29,7 @@ export type Oauth2Credentials = Static<typeof oauth2Credentials.fields>
 export const oauth2AuthorizationCodes = defineEntity({
   kind: 'oauth2_authorization_codes',
   about: 'Rows of `oauth2_authorization_codes`.',
+  on_demand: true,
   workspaceable: true,
   generate_admin_api: false,
   ttl: true,
@@ -50,6 +53,7 @@ export type Oauth2AuthorizationCodes = Static<typeof oauth2AuthorizationCodes.fi
 export const oauth2Tokens = defineEntity({
   kind: 'oauth2_tokens',
   about: 'Rows of `oauth2_tokens`.',
+  on_demand: true,
   endpoint_key: 'access_token',
   cache_key: ['access_token'],
   workspaceable: true,

@@ -14,6 +14,7 @@ export const schema = definePluginSchema({
   checks: [
     {
       rule: 'custom',
+      name: 'shared_dictionary',
       fields: ['config'],
       meaning: 'strategy memory: the dictionary named in memory.dictionary_name must exist',
       errors: ["missing shared dict '<name>'"],

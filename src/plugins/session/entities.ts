@@ -4,6 +4,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 export const sessions = defineEntity({
   kind: 'sessions',
   about: 'Rows of `sessions`.',
+  on_demand: true,
   endpoint_key: 'session_id',
   cache_key: ['session_id'],
   ttl: true,

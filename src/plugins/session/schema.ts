@@ -14,7 +14,7 @@ export const schema = definePluginSchema({
   config: {
     secret: t.string({
       required: false,
-      default: '<random 32-char string generated when the schema is loaded>',
+      auto: true,
       referenceable: true,
       encrypted: true,
     }),

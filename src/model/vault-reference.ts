@@ -1,0 +1,6 @@
+const REFERENCE = /^\{vault:\/\/[^/{}]+\/[^{}]+\}$/
+
+/** Whether the text stands for a secret kept elsewhere: `{vault://name/resource[/key][?config][#version]}`. */
+export function isVaultReference(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 10 && value.startsWith('{vault://') && REFERENCE.test(value)
+}
