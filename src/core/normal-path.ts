@@ -1,5 +1,5 @@
 /** RFC 3986 section 2.2: characters whose encoded and plain forms differ in meaning; they stay encoded. */
-const RESERVED = new Set([...":/?#[]@!$&'()*+,;=%"].map((character) => character.charCodeAt(0)))
+const RESERVED = new Set(Buffer.from(":/?#[]@!$&'()*+,;=%"))
 
 /**
  * The path in the normal form against which routes are matched: percent-encoding undone except for reserved characters (whose

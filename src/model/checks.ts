@@ -3,24 +3,27 @@ import { customChecks } from './custom-checks.ts'
 import type { Check, Field, Fields } from './field.ts'
 import { MESSAGES, quotedList } from './messages.ts'
 import { isNonEmpty, isRecord, own, setAt, valueAt, type Errors, type RecordRules, type Values } from './record.ts'
-import { validateField, type WriteMode } from './validate.ts'
+import type { FieldError } from './rules.ts'
 import { isVaultReference } from './vault-reference.ts'
 
+export type WriteMode = 'insert' | 'update'
+
+export interface CheckRun {
+  readonly mode: WriteMode
+  readonly nowMs: number
+  /** That of `validate.ts`, which itself runs checks. */
+  readonly validateField: (field: Field, value: unknown) => FieldError | null
+}
+
 /** Runs the record's checks and adds what fails to `errors`. */
-export function runChecks(
-  rules: RecordRules,
-  values: Readonly<Values>,
-  mode: WriteMode,
-  nowMs: number,
-  errors: Errors,
-): void {
+export function runChecks(rules: RecordRules, values: Readonly<Values>, run: CheckRun, errors: Errors): void {
   for (const check of rules.checks ?? []) {
     const rule = RULES[check.rule]
     if (rule === undefined) throw new Error(`no check named '${check.rule}'`)
     const paths = pathsOf(check)
     if (paths.some((path) => isUnreachable(values, path) || isReference(rules.fields, values, path))) continue
     if (rule.skipsInvalid && paths.some((path) => valueAt(errors, path) !== undefined)) continue
-    const failure = rule.run(check, { rules, values, mode, nowMs })
+    const failure = rule.run(check, { ...run, rules, values })
     if (failure === null) continue
     addEntityError(errors, failure.message)
     if (failure.field !== undefined) setAt(errors, failure.field, failure.error)
@@ -33,11 +36,9 @@ export function addEntityError(errors: Errors, message: string): void {
   else list.push(message)
 }
 
-interface Subject {
+interface Subject extends CheckRun {
   readonly rules: RecordRules
   readonly values: Readonly<Values>
-  readonly mode: WriteMode
-  readonly nowMs: number
 }
 interface Failure {
   readonly message: string
@@ -125,19 +126,16 @@ interface Conditional {
   readonly error?: string
 }
 
-function conditional(check: Conditional, { rules, values, mode, nowMs }: Subject): Failure | null {
-  if (!matches(rules.fields, values, check.if_field, check.if_match)) return null
+function conditional(check: Conditional, subject: Subject): Failure | null {
+  const { rules, values, validateField } = subject
+  const matches = matcher(subject, check.if_field)
+  if (!matches(check.if_match)) return null
   const message = check.error ?? `failed conditional validation given value of field '${check.if_field}'`
   const value = valueAt(values, check.then_field)
   if (check.then_match.required === true && (value === undefined || value === null)) {
     return { message, field: check.then_field, error: MESSAGES.required }
   }
-  const error = validateField(
-    { ...fieldAt(rules.fields, check.then_field), ...check.then_match } as Field,
-    value,
-    mode,
-    nowMs,
-  )
+  const error = validateField({ ...fieldAt(rules.fields, check.then_field), ...check.then_match } as Field, value)
   return error === null ? null : { message, field: check.then_field, error }
 }
 
@@ -153,11 +151,13 @@ interface ConditionalAtLeastOneOf {
   readonly also?: readonly string[]
 }
 
-function conditionalAtLeastOneOf(check: ConditionalAtLeastOneOf, { rules, values }: Subject): Failure | null {
+function conditionalAtLeastOneOf(check: ConditionalAtLeastOneOf, subject: Subject): Failure | null {
+  const matches = matcher(subject, check.if_field)
+  const { values } = subject
   let fields = check.then_at_least_one_of
   let text = check.then_error
-  if (!matches(rules.fields, values, check.if_field, check.if_match)) {
-    if (check.else_match === undefined || !matches(rules.fields, values, check.if_field, check.else_match)) return null
+  if (!matches(check.if_match)) {
+    if (check.else_match === undefined || !matches(check.else_match)) return null
     fields = check.else_then_at_least_one_of ?? []
     text = check.else_error
   }
@@ -167,10 +167,11 @@ function conditionalAtLeastOneOf(check: ConditionalAtLeastOneOf, { rules, values
   }
 }
 
-function matches(fields: Fields, values: Readonly<Values>, path: string, match: Partial<Field>): boolean {
+/** Tells whether the field that a condition is about satisfies a match; one that is not there satisfies none. */
+function matcher({ rules, values, validateField }: Subject, path: string): (match: Partial<Field>) => boolean {
   const value = valueAt(values, path)
-  if (value === undefined) return false
-  return validateField({ ...fieldAt(fields, path), ...match } as Field, value) === null
+  return (match) =>
+    value !== undefined && validateField({ ...fieldAt(rules.fields, path), ...match } as Field, value) === null
 }
 
 function fieldAt(fields: Fields, path: string): Field | undefined {

@@ -126,12 +126,10 @@ function steps(file: string): Step[] {
 }
 
 /** Values that were captured in earlier steps become one made-up id. */
-function expand<T>(value: T, variables: Record<string, unknown>): T {
+function expand<T>(value: T, variables: Record<string, string>): T {
   return JSON.parse(JSON.stringify(value), (_key, item: unknown) => {
     if (typeof item !== 'string') return item
-    return item.replaceAll(/\$\{([\w:]+)\}/g, (_all, name: string) =>
-      String(variables[name] ?? '00000000-0000-4000-8000-00000000dddd'),
-    )
+    return item.replaceAll(/\$\{([\w:]+)\}/g, (_all, name: string) => variables[name] ?? ANY_ID)
   }) as T
 }
 
@@ -153,7 +151,7 @@ function compare(expected: unknown, actual: unknown, path = 'answer'): void {
         compare(item, (actual as any)?.[key], `${path}.${key}`)
       return
     }
-    assert.deepEqual(Object.keys((actual ?? {}) as object).toSorted(), Object.keys(wanted).toSorted(), path)
+    assert.deepEqual(Object.keys(actual ?? {}).toSorted(), Object.keys(wanted).toSorted(), path)
     for (const [key, item] of Object.entries(wanted)) compare(item, (actual as any)[key], `${path}.${key}`)
     return
   }

@@ -1,3 +1,5 @@
+import { shown } from './messages.ts'
+
 /** Values as Kong writes them into messages: in the form of Lua's pretty printer, which clients may have learnt to read. */
 
 const KEYWORDS = new Set(
@@ -19,7 +21,7 @@ export function luaLine(value: unknown): string {
 function write(value: unknown, step: string, equals: string, newline: string, indent: string): string {
   if (typeof value === 'string') return quoted(value)
   if (value === null || value === undefined) return 'null'
-  if (typeof value !== 'object') return String(value)
+  if (typeof value !== 'object') return shown(value)
   const inner = indent + step
   const nested = (item: unknown): string => write(item, step, equals, newline, inner)
   const entries = Array.isArray(value) ? listEntries(value, equals, nested) : recordEntries(value, equals, nested)

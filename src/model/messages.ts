@@ -29,8 +29,7 @@ export function shown(value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return shownNumber(value)
   if (value === null || value === undefined) return 'null'
-  if (typeof value === 'object') return JSON.stringify(value)
-  return String(value)
+  return typeof value === 'boolean' ? String(value) : JSON.stringify(value)
 }
 
 /** Lua prints numbers with 14 significant digits. */

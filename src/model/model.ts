@@ -1,7 +1,7 @@
 /** The model: definitions of everything that can be configured, and the making of documents that keep them. */
 import type { Checked, CheckContext, FieldErrors, Model } from './contract.ts'
 import { EXPIRES_AT, type Document } from './document.ts'
-import { addEntityError } from './checks.ts'
+import { addEntityError, type WriteMode } from './checks.ts'
 import { expiryOf, isTtl, ttlLeft } from './expiry.ts'
 import type { Field, Fields } from './field.ts'
 import { fillRecord } from './fill.ts'
@@ -13,7 +13,7 @@ import type { EntityDefinition, PluginSchema } from './schema.ts'
 import { echoDeprecated } from './shorthand.ts'
 import { pluginRules, plainRules, rulesByName, rulesByProtocol, vaultRules, type RulesFor } from './subschema.ts'
 import { checkTransformations, transform } from './transformations.ts'
-import { validateField, validateRecord, type WriteMode } from './validate.ts'
+import { validateField, validateRecord } from './validate.ts'
 
 export interface ModelParts {
   readonly entities: readonly EntityDefinition[]

@@ -40,7 +40,7 @@ export function setAt(values: Values, path: string, value: unknown): void {
   for (const name of names) {
     const next = own(at, name)
     if (next === undefined || next === null) at = define(at, name, {})
-    else if (isRecord(next)) at = next as Values
+    else if (isRecord(next)) at = next
     else return
   }
   define(at, last, value)

@@ -1,6 +1,7 @@
 /** Refusals as Kong's Admin API words them: `{ message, name, code, fields }`, codes 1 to 19 with their statuses. */
 import type { FieldErrors } from './contract.ts'
 import { luaLine, luaText } from './lua-text.ts'
+import { shown } from './messages.ts'
 import type { EntityDefinition } from './schema.ts'
 import { own, type Values } from './record.ts'
 
@@ -133,7 +134,7 @@ export function invalidUnique(field: string, reason: string): Refusal {
 export function invalidOptions(options: FieldErrors): Refusal {
   const items = Object.keys(options)
     .toSorted()
-    .map((name) => `${name}: ${String(options[name])}`)
+    .map((name) => `${name}: ${shown(options[name])}`)
   const message =
     items.length === 1 ? `invalid option (${items[0]})` : `${items.length} option violations (${items.join('; ')})`
   return { message, name: 'invalid options', code: 11, options }

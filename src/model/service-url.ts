@@ -1,3 +1,4 @@
+import { shown } from './messages.ts'
 import type { Values } from './record.ts'
 
 /**
@@ -5,7 +6,7 @@ import type { Values } from './record.ts'
  * as the field that it becomes. A null is the text of a Lua null, as in Kong, so that clients see the same refusal.
  */
 export function parseServiceUrl(url: unknown): Values {
-  const { scheme, host, port, path } = splitUrl(url === null ? 'userdata: NULL' : String(url))
+  const { scheme, host, port, path } = splitUrl(url === null ? 'userdata: NULL' : shown(url))
   const portNumber = port !== null && /^\d+$/.test(port) ? Number(port) : null
   const protocol = scheme ?? (portNumber === 443 ? 'https' : portNumber === 80 ? 'http' : undefined)
   return {

@@ -93,7 +93,7 @@ export function configField(schema: PluginSchema): Field {
   return {
     type: 'record',
     required: true,
-    fields: schema.config as Fields,
+    fields: schema.config,
     ...(schema.shorthand_fields === undefined ? {} : { shorthand_fields: schema.shorthand_fields }),
     ...(schema.config_checks === undefined ? {} : { checks: schema.config_checks }),
     ...schema.config_rules,

@@ -1,12 +1,10 @@
 /** Holds complete records against their definitions, as Kong 3.9 does: same rules, same order, same texts, same shape of errors. */
-import { runChecks } from './checks.ts'
+import { runChecks, type WriteMode } from './checks.ts'
 import type { Field } from './field.ts'
-import { MESSAGES } from './messages.ts'
+import { MESSAGES, shown } from './messages.ts'
 import { define, isRecord, type Errors, type RecordRules, type Values } from './record.ts'
 import { brokenRule, type FieldError } from './rules.ts'
 import { isVaultReference } from './vault-reference.ts'
-
-export type WriteMode = 'insert' | 'update'
 
 /** What is wrong with the record, empty when nothing is. Expects what `fill.ts` made. */
 export function validateRecord(rules: RecordRules, values: Readonly<Values>, mode: WriteMode, nowMs: number): Errors {
@@ -22,7 +20,7 @@ export function validateRecord(rules: RecordRules, values: Readonly<Values>, mod
     if (rules.fields[name]!.required === true && (value === undefined || value === null))
       errors[name] = MESSAGES.required
   }
-  if (rules.checks !== undefined) runChecks(rules, values, mode, nowMs, errors)
+  if (rules.checks !== undefined) runChecks(rules, values, { mode, nowMs, validateField }, errors)
   return errors
 }
 
@@ -30,7 +28,7 @@ export function validateRecord(rules: RecordRules, values: Readonly<Values>, mod
 export function validateField(field: Field, value: unknown, mode: WriteMode = 'insert', nowMs = 0): FieldError | null {
   if (value === null || value === undefined) {
     if (field['ne'] === null) return field.error ?? 'value must not be null'
-    if (field.eq !== undefined && field.eq !== null) return field.error ?? `value must be ${String(field.eq)}`
+    if (field.eq !== undefined && field.eq !== null) return field.error ?? `value must be ${shown(field.eq)}`
     return null
   }
   if (field.eq === null) return field.error ?? 'value must be null'

@@ -10,7 +10,7 @@ interface NamedField<F> {
 }
 
 function named<const F extends Field>(field: F, typedef: string): NamedField<F> {
-  return ((options?: Options) => ({ ...field, typedef, ...options })) as NamedField<F>
+  return (options?: Options) => ({ ...field, typedef, ...options })
 }
 
 const autoTimestampMs = named(p.number({ auto: true, timestamp: true }), 'auto_timestamp_ms')

@@ -1,5 +1,5 @@
 /** Every plugin whose configuration validates, and the tables of the plugins; which of them can run is said elsewhere. */
-import type { EntityDefinition, PluginSchema } from '#model/schema.ts'
+import type { EntityDefinition, PluginSchema } from '#pdk'
 import { acls } from './acl/entities.ts'
 import { schema as acl } from './acl/schema.ts'
 import { acmeStorage } from './acme/entities.ts'
