@@ -1,6 +1,6 @@
 /**
  * Deadlines for many connections with one timer (a lazy hashed wheel). Moving a deadline later is one assignment: the holder
- * is looked at when its bucket comes round and put again. Moving it nearer puts it at once. Deadlines fire up to one tick late,
+ * is looked at when its bucket comes round and put again. Moving it nearer puts it at once. Deadlines fire up to two ticks late,
  * never early.
  */
 export interface DeadlineHolder {
@@ -17,24 +17,29 @@ export class Deadlines {
   #current: number
   #size = 0
   #now: () => number
+  #nowMs: number
   #timer: NodeJS.Timeout
 
   constructor(now: () => number = () => performance.now(), tickMs = 250, buckets = 64) {
     this.tickMs = tickMs
     this.#now = now
+    this.#nowMs = now()
     this.#buckets = Array.from({ length: buckets }, () => new Set())
-    this.#current = Math.floor(now() / tickMs)
+    this.#current = Math.floor(this.#nowMs / tickMs)
     this.#timer = setInterval(() => this.advance(), tickMs)
     this.#timer.unref()
   }
 
-  /** Sets the holder's deadline, `afterMs` from `nowMs`; 0 takes it away. The holder stays watched until `remove`. */
-  set(holder: DeadlineHolder, nowMs: number, afterMs: number): void {
+  /**
+   * Sets the holder's deadline, `afterMs` from now; 0 takes it away. The holder stays watched until `remove`. Now is the last
+   * tick plus one: reading the clock at each of ten moves a request costs more than being a tick late.
+   */
+  set(holder: DeadlineHolder, afterMs: number): void {
     if (afterMs === 0) {
       holder.deadlineMs = 0
       return
     }
-    holder.deadlineMs = nowMs + afterMs
+    holder.deadlineMs = this.#nowMs + this.tickMs + afterMs
     const tick = Math.ceil(holder.deadlineMs / this.tickMs)
     if (holder.deadlineTick === 0) {
       this.#size++
@@ -60,7 +65,7 @@ export class Deadlines {
 
   /** Fires what is due; called by the timer, and by tests with their own clock. */
   advance(): void {
-    const now = this.#now()
+    const now = (this.#nowMs = this.#now())
     const until = Math.floor(now / this.tickMs)
     // After a long stall each bucket is visited once, not once per missed tick.
     if (until - this.#current > this.#buckets.length) this.#current = until - this.#buckets.length

@@ -78,35 +78,39 @@ export function parseFields(text: string, pos: number, spans: number[], facts: F
   return refuse(facts, 'the head ends without an empty line')
 }
 
+const { host: HOST, connection: CONNECTION, expect: EXPECT, upgrade: UPGRADE } = headerId
+const CONTENT_LENGTH = headerId['content-length']
+const TRANSFER_ENCODING = headerId['transfer-encoding']
+
 /** Ids up to this one (see the order in `known-headers.ts`) say something about framing or the connection. */
 const LAST_FRAMING_ID = headerId['upgrade']
 
 function noteFramingField(id: number, text: string, start: number, end: number, facts: FieldFacts): boolean {
   switch (id) {
-    case headerId['host']:
+    case HOST:
       facts.hostCount++
       facts.host = text.substring(start, end)
       return true
-    case headerId['connection']:
+    case CONNECTION:
       facts.connection |= parseConnection(text, start, end)
       return true
-    case headerId['content-length'] /* RFC 9112 6.3: digits only, once */: {
+    case CONTENT_LENGTH /* RFC 9112 6.3: digits only, once */: {
       if (facts.contentLength >= 0) return refuse(facts, 'several Content-Length fields')
       const length = parseLength(text, start, end)
       if (length < 0) return refuse(facts, 'Content-Length is not a number')
       facts.contentLength = length
       return true
     }
-    case headerId['transfer-encoding']:
+    case TRANSFER_ENCODING:
       if (facts.hasTransferEncoding) return refuse(facts, 'several Transfer-Encoding fields')
       facts.hasTransferEncoding = true
       if (isFolded(text, start, end, 'chunked')) facts.isChunked = true
       else facts.hasOtherCoding = true
       return true
-    case headerId['expect']:
+    case EXPECT:
       facts.hasExpect = true
       return true
-    case headerId['upgrade']:
+    case UPGRADE:
       facts.hasUpgrade = true
       return true
   }

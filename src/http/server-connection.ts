@@ -8,7 +8,8 @@ import { ChunkedReader, type ChunkedSink } from './chunked.ts'
 import { clientFailure, type WireFailure } from './failure.ts'
 import type { HeaderList } from './header-list.ts'
 import { parseRequestHead, RequestHead, type HeadLimits } from './request-head.ts'
-import { writeBoth } from './write.ts'
+import { readSocket, stopReading, type ByteReader } from './socket-reader.ts'
+import { copyBytes, writeBoth } from './write.ts'
 
 export interface ServerLimits extends HeadLimits {
   /** Time for a whole head, from its first byte. */
@@ -60,7 +61,7 @@ const LINGER_MS = 2000
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-export class ServerConnection implements DeadlineHolder, ChunkedSink {
+export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader {
   readonly socket: Socket
   readonly isTls: boolean
   readonly sni: string | null
@@ -74,6 +75,8 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
   requests = 0
   /** Bytes of the current request, head and body. */
   bytesReceived = 0
+  /** Whether the bytes now handed to the sink are only valid until its callback returns. */
+  readsAreShared = false
   /** Whether the connection ends after the current response. */
   isLast = false
   #handler: ServerHandler
@@ -104,12 +107,12 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     this.peerPort = socket.remotePort ?? 0
     this.serverIp = plainAddress(socket.localAddress ?? '')
     this.serverPort = facts.serverPort
-    socket.on('data', (bytes: Buffer) => this.#onData(bytes))
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
     socket.on('error', () => socket.destroy())
     socket.on('close', () => this.#onClose())
-    deadlines.set(this, performance.now(), limits.headTimeoutMs)
+    deadlines.set(this, limits.headTimeoutMs)
+    readSocket(socket, this, facts.isTls)
   }
 
   /** No exchange is under way and no byte of another has come. */
@@ -131,9 +134,9 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     return this.#wrote(body === null || body.length === 0 ? this.socket.write(head, 'latin1') : writeBoth(this.socket, head, body))
   }
 
-  /** Writes bytes of the response's body as they are framed by the caller. */
-  write(bytes: Buffer): boolean {
-    return this.#wrote(this.socket.write(bytes))
+  /** Writes bytes of the response's body as they are framed by the caller; shared ones are copied. */
+  write(bytes: Buffer, areShared: boolean): boolean {
+    return this.#wrote(this.socket.write(areShared ? copyBytes(bytes) : bytes))
   }
 
   writeText(text: string): boolean {
@@ -157,7 +160,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     if (this.#isBodyPaused) return
     this.#isBodyPaused = true
     this.socket.pause()
-    this.#deadlines.set(this, performance.now(), 0)
+    this.#deadlines.set(this, 0)
   }
 
   resumeBody(): void {
@@ -166,11 +169,12 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     if (this.#held !== null) {
       const held = this.#held
       this.#held = null
+      this.readsAreShared = false
       this.#consume(held)
       if (this.#isBodyPaused || this.#state === CLOSED) return
     }
     this.socket.resume()
-    if (!this.#isRequestRead) this.#deadlines.set(this, performance.now(), this.#limits.bodyTimeoutMs)
+    if (!this.#isRequestRead) this.#deadlines.set(this, this.#limits.bodyTimeoutMs)
   }
 
   /** Gives the socket away (Upgrade): nothing is read or written here any more. Returns what came after the request already. */
@@ -180,7 +184,8 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     this.#sink = null
     this.#state = CLOSED
     this.#deadlines.remove(this)
-    this.socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('drain').removeAllListeners('close').removeAllListeners('error')
+    stopReading(this.socket)
+    this.socket.removeAllListeners('end').removeAllListeners('drain').removeAllListeners('close').removeAllListeners('error')
     this.#handler.onClose(this)
     return rest
   }
@@ -209,19 +214,25 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     this.#deliver(bytes)
   }
 
-  #onData(bytes: Buffer): void {
+  onBytes(bytes: Buffer, isShared: boolean): void {
+    this.readsAreShared = isShared
     if (this.#isEnding) return
     if (this.#isBodyPaused || this.#state === RESPONDING) {
       // Pipelined bytes, or what arrived before the pause took effect.
-      this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes])
+      this.#held = this.#held === null ? this.#keep(bytes) : Buffer.concat([this.#held, bytes])
       if (this.#held.length > MAX_HELD_BYTES) this.socket.pause()
       return
     }
     if (this.#held !== null) {
       bytes = Buffer.concat([this.#held, bytes])
       this.#held = null
+      this.readsAreShared = false
     }
     this.#consume(bytes)
+  }
+
+  #keep(bytes: Buffer): Buffer {
+    return this.readsAreShared ? copyBytes(bytes) : bytes
   }
 
   #consume(bytes: Buffer): void {
@@ -237,7 +248,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
       } else break
     }
     if (pos < bytes.length && this.#state !== CLOSED && !this.#isEnding) {
-      this.#held = pos === 0 ? bytes : bytes.subarray(pos)
+      this.#held = this.#keep(pos === 0 ? bytes : bytes.subarray(pos))
     }
   }
 
@@ -248,7 +259,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     if (!this.#headBegan) {
       this.#headBegan = true
       this.#headScanned = 0
-      if (this.requests > 0) this.#deadlines.set(this, performance.now(), this.#limits.headTimeoutMs)
+      if (this.requests > 0) this.#deadlines.set(this, this.#limits.headTimeoutMs)
     }
     const end = bytes.indexOf(END_OF_HEAD, pos + Math.max(0, this.#headScanned - 3))
     const size = (end < 0 ? bytes.length : end + 4) - pos
@@ -269,7 +280,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
       return -1
     }
     this.#headScanned = size
-    this.#held = pos === 0 ? bytes : bytes.subarray(pos)
+    this.#held = this.#keep(pos === 0 ? bytes : bytes.subarray(pos))
     return -1
   }
 
@@ -288,7 +299,6 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
   }
 
   #begin(head: RequestHead, size: number): void {
-    const now = performance.now()
     this.requests++
     this.bytesReceived = size
     this.#headBegan = false
@@ -299,7 +309,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     this.#bodyRemaining = head.contentLength > 0 ? head.contentLength : 0
     this.#isRequestRead = !head.isChunked && this.#bodyRemaining === 0
     this.#state = this.#isRequestRead ? RESPONDING : BODY
-    this.#deadlines.set(this, now, this.#isRequestRead ? 0 : this.#limits.bodyTimeoutMs)
+    this.#deadlines.set(this, this.#isRequestRead ? 0 : this.#limits.bodyTimeoutMs)
     const sink = this.#handler.onRequest(this, head)
     if (!this.#isResponded || !this.#isRequestRead) this.#sink = sink
   }
@@ -335,7 +345,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
   }
 
   #touchBody(): void {
-    if (!this.#isBodyPaused && this.#state === BODY) this.#deadlines.set(this, performance.now(), this.#limits.bodyTimeoutMs)
+    if (!this.#isBodyPaused && this.#state === BODY) this.#deadlines.set(this, this.#limits.bodyTimeoutMs)
   }
 
   #endBody(trailers: HeaderList | null): void {
@@ -347,7 +357,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     }
     if (this.#state !== BODY) return
     this.#state = RESPONDING
-    this.#deadlines.set(this, performance.now(), 0)
+    this.#deadlines.set(this, 0)
     this.#sink?.onRequestEnd(trailers)
   }
 
@@ -361,21 +371,23 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     if (!this.#isRequestRead) {
       if (this.isLast || this.#bodyRemaining > MAX_DISCARD_BYTES) return this.#close()
       this.#state = DISCARDING
-      this.#deadlines.set(this, performance.now(), LINGER_MS)
+      this.#deadlines.set(this, LINGER_MS)
       const held = this.#held
       this.#held = null
+      this.readsAreShared = false
       if (held !== null) this.#consume(held)
       return
     }
     if (this.isLast) return this.#close()
     this.#state = HEAD
-    this.#deadlines.set(this, performance.now(), this.#limits.idleTimeoutMs)
+    this.#deadlines.set(this, this.#limits.idleTimeoutMs)
     if (this.#held === null) return
     // A pipelined request: in a fresh turn, so that a long pipeline does not grow the stack or starve other connections.
     setImmediate(() => {
       const held = this.#held
       if (held === null || this.#state !== HEAD) return
       this.#held = null
+      this.readsAreShared = false
       this.socket.resume()
       this.#consume(held)
     })
@@ -403,16 +415,16 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink {
     this.#held = null
     this.socket.end()
     this.socket.resume()
-    this.#deadlines.set(this, performance.now(), LINGER_MS)
+    this.#deadlines.set(this, LINGER_MS)
   }
 
   #wrote(isFlowing: boolean): boolean {
-    if (!isFlowing) this.#deadlines.set(this, performance.now(), this.#limits.sendTimeoutMs)
+    if (!isFlowing) this.#deadlines.set(this, this.#limits.sendTimeoutMs)
     return isFlowing
   }
 
   #onDrain(): void {
-    if (this.#isRequestRead || this.#isBodyPaused) this.#deadlines.set(this, performance.now(), 0)
+    if (this.#isRequestRead || this.#isBodyPaused) this.#deadlines.set(this, 0)
     this.#sink?.onClientDrain()
   }
 

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 
-/** Up to this size a head and its body are copied into one write; above, the copy costs more than a second vector entry. */
-const JOIN_BYTES = 16384
+/** Up to this size a head and its body are copied into one write; above, the copy costs more than a second vector entry.
+ * It is more than a shared read (`socket-reader.ts`) with a head, so that shared bytes are always copied here. */
+const JOIN_BYTES = 24576
 const SLAB_BYTES = 262144
 
 let slab: Buffer = Buffer.allocUnsafeSlow(0)
@@ -16,6 +17,13 @@ function takeBytes(size: number): Buffer {
   const bytes = slab.subarray(slabUsed, slabUsed + size)
   slabUsed += (size + 7) & ~7
   return bytes
+}
+
+/** A copy of bytes that are about to be overwritten. */
+export function copyBytes(bytes: Buffer): Buffer {
+  const copy = takeBytes(bytes.length)
+  copy.set(bytes)
+  return copy
 }
 
 /** Writes latin1 text and bytes as one segment. Answers what `socket.write` does: false asks to wait for 'drain'. */

@@ -21,6 +21,8 @@ export interface Exit {
 
 export interface ExitOptions {
   readonly headers?: Readonly<Record<string, string>>
+  /** Type of the body; without it an object is JSON and anything else goes without a type. Ignored by `fail`. */
+  readonly contentType?: string
 }
 
 /** Who used a route, as an authentication plugin found out. */
@@ -38,7 +40,7 @@ export interface ConsumerGroup {
 export interface RequestBody {
   /** The whole body, or the reason why not. A second call answers the same bytes. */
   read(limitBytes: number): Promise<Buffer | { readonly error: 'too_large' | 'aborted' }>
-  /** Sends these bytes instead (Content-Length follows). */
+  /** Sends these bytes instead (Content-Length follows); also where the request has no body. */
   replace(bytes: Buffer): void
   /** Refuses bodies over this size with 413 while they stream. */
   limit(limitBytes: number): void
@@ -74,6 +76,9 @@ export class ClientRequest {
   /** Address of the client after trusted_ips and real_ip_header. */
   clientIp = ''
   clientPort = 0
+  /** Serial number of the client's connection, unique in this process, and of this request on it, from 1. */
+  connectionSerial = 0
+  connectionRequests = 0
   /** Whether the peer is inside trusted_ips, so that its X-Forwarded-* count. */
   isTrusted = false
   body: RequestBody
@@ -87,6 +92,8 @@ export class ClientRequest {
 
 /** What is sent to the upstream, where it differs from the request. */
 export class UpstreamRequest {
+  /** The method that it gets; '' for the client's. */
+  method = ''
   scheme: 'http' | 'https' | 'grpc' | 'grpcs' = 'http'
   host = ''
   port = 0
@@ -139,7 +146,10 @@ export class Exchange {
   consumerGroups: readonly ConsumerGroup[] = []
   credential: Credential | null = null
   /** Values that plugins of this exchange pass to each other. */
-  readonly shared: Map<string, unknown> = new Map<string, unknown>()
+  get shared(): Map<string, unknown> {
+    return (this.#shared ??= new Map<string, unknown>())
+  }
+  #shared: Map<string, unknown> | null = null
   /** Status that the upstream answered; 0 before or without. */
   upstreamStatus = 0
   tries: Try[] = []
@@ -168,8 +178,8 @@ export class Exchange {
     return {
       kind: 'exit',
       status,
-      body: isJson ? JSON.stringify(body) : ((body as string | Buffer | null | undefined) ?? null),
-      contentType: isJson ? 'application/json; charset=utf-8' : null,
+      body: isJson ? JSON.stringify(body) : (body ?? null),
+      contentType: options?.contentType ?? (isJson ? 'application/json; charset=utf-8' : null),
       headers: options?.headers ? Object.entries(options.headers) : [],
       message: null,
     }

@@ -1,5 +1,6 @@
 /** The body of one request on its way: held until the upstream can take it, collected when a plugin or `request_buffering` asks. */
 import type { ServerConnection } from '#http/server-connection.ts'
+import { copyBytes } from '#http/write.ts'
 import type { RequestBody } from '#pdk/exchange.ts'
 
 type ReadResult = Buffer | { readonly error: 'too_large' | 'aborted' }
@@ -81,13 +82,13 @@ export class BodyFlow implements RequestBody {
     return this.limitBytes > 0 && (this.receivedBytes > this.limitBytes || this.declaredLength > this.limitBytes)
   }
 
-  onData(bytes: Buffer): void {
+  onData(bytes: Buffer, areShared: boolean): void {
     this.receivedBytes += bytes.length
     if (this.#target !== null) {
       if (!this.#target.sendBody(bytes)) this.#connection.pauseBody()
       return
     }
-    this.#held.push(bytes)
+    this.#held.push(areShared ? copyBytes(bytes) : bytes)
     this.#heldBytes += bytes.length
     const waiting = this.#waiting
     if (waiting !== null && this.#heldBytes > waiting.limitBytes) this.#answer({ error: 'too_large' })

@@ -130,7 +130,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     upstream.host = entity.host
     upstream.port = entity.port
     upstream.path = escapeUpstreamPath(
-      upstreamPath({ servicePath: entity.path, matchedPath, stripPath: route!.strip_path, requestPath: request.path, pathHandling: route!.path_handling ?? 'v0' }),
+      upstreamPath({ servicePath: entity.path, matchedPath, stripPath: route!.strip_path, requestPath: request.path, pathHandling: this.#compiled!.pathHandling }),
     )
     upstream.strippedPrefix = route!.strip_path && matchedPath !== null && matchedPath !== '/' && matchedPath !== '' ? matchedPath : null
     upstream.retries = service.retries
@@ -326,7 +326,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   sendBody(bytes: Buffer): boolean {
     const upstream = this.#upstream
     if (upstream === null) return true
-    return this.#framing === 'chunked' ? writeChunk(upstream.socket, bytes) : upstream.write(bytes)
+    return this.#framing === 'chunked' ? writeChunk(upstream.socket, bytes) : upstream.write(bytes, this.#connection.readsAreShared)
   }
 
   endBody(): void {
@@ -441,7 +441,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     const out = this.#transforms === null ? bytes : transformAll(this.#transforms, bytes)
     if (out === null || out.length === 0) return
     this.exchange.response.bytesSent += out.length
-    const isFlowing = this.#responseFraming === 'chunked' ? writeChunk(this.#connection.socket, out) : this.#connection.write(out)
+    const isFlowing = this.#responseFraming === 'chunked' ? writeChunk(this.#connection.socket, out) : this.#connection.write(out, out === bytes && this.#upstream!.readsAreShared)
     if (!isFlowing) this.#upstream?.pause()
   }
 
@@ -452,7 +452,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
       if (rest !== null && rest.length > 0) {
         this.exchange.response.bytesSent += rest.length
         if (this.#responseFraming === 'chunked') writeChunk(connection.socket, rest)
-        else connection.write(rest)
+        else connection.write(rest, false)
       }
     }
     if (this.#responseFraming === 'chunked') connection.writeText(trailers !== null && this.#framingKeepsTrailers() ? lastChunk(trailers) : LAST_CHUNK)
@@ -569,7 +569,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   onRequestData(bytes: Buffer): void {
     const body = this.#body
     if (this.#isOver || body === null) return
-    body.onData(bytes)
+    body.onData(bytes, this.#connection.readsAreShared)
     if (body.isOverLimit && !this.#hasResponded && !this.#isOver) {
       this.#dropUpstream()
       this.#failOwn(exitOfFailure(TOO_LARGE))

@@ -31,6 +31,8 @@ export interface CompiledRoute {
   readonly plan: Plan
   /** Whether some plugin has a configuration for particular consumers or groups, so that the plan may change with them. */
   readonly hasConsumerPlans: boolean
+  /** `path_handling`, which only the traditional flavor heeds. */
+  readonly pathHandling: 'v0' | 'v1'
   /** Record of this route's figures; opaque to the request path. */
   readonly figures: unknown
 }

@@ -5,7 +5,8 @@ import { ChunkedReader, type ChunkedSink } from '#http/chunked.ts'
 import { upstreamFailure, type WireFailure } from '#http/failure.ts'
 import type { HeaderList } from '#http/header-list.ts'
 import { parseResponseHead, ResponseHead } from '#http/response-head.ts'
-import { writeBoth } from '#http/write.ts'
+import { readSocket, stopReading, type ByteReader } from '#http/socket-reader.ts'
+import { copyBytes, writeBoth } from '#http/write.ts'
 
 /** What the exchange does with what comes back. Bytes are valid until the callback returns, unless they are kept by writing them. */
 export interface ResponseSink {
@@ -42,7 +43,7 @@ const MAX_FIELDS = 500
 const MAX_INTERIM = 8
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
+export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteReader {
   readonly socket: Socket
   /** What may share it: address, TLS name, certificates. */
   readonly poolKey: string
@@ -53,8 +54,11 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
   hasSent = false
   /** Whether a byte of the current response has come. */
   hasReceived = false
+  /** Whether the bytes now handed to the sink are only valid until its callback returns. */
+  readsAreShared = false
   #deadlines: Deadlines
   #onIdleGone: (connection: UpstreamConnection) => void
+  #isTls: boolean
   #state = CONNECTING
   #sink: ResponseSink | null = null
   #method = ''
@@ -71,13 +75,19 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
   #isReusable = false
   #error: Error | null = null
 
-  constructor(socket: Socket, poolKey: string, isTls: boolean, deadlines: Deadlines, onIdleGone: (connection: UpstreamConnection) => void) {
+  constructor(
+    socket: Socket,
+    poolKey: string,
+    isTls: boolean,
+    deadlines: Deadlines,
+    onIdleGone: (connection: UpstreamConnection) => void,
+  ) {
     this.socket = socket
     this.poolKey = poolKey
+    this.#isTls = isTls
     this.#deadlines = deadlines
     this.#onIdleGone = onIdleGone
     socket.on(isTls ? 'secureConnect' : 'connect', () => this.#onConnect())
-    socket.on('data', (bytes: Buffer) => this.#onData(bytes))
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
     socket.on('error', (error: Error) => {
@@ -107,19 +117,19 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
     this.hasSent = false
     this.hasReceived = false
     this.requests++
-    if (this.#state === CONNECTING) this.#deadlines.set(this, performance.now(), timeouts.connectMs)
+    if (this.#state === CONNECTING) this.#deadlines.set(this, timeouts.connectMs)
     else this.#state = AWAIT_HEAD
   }
 
   /** Writes the request's head and what there is of its body. Call when connected. */
   writeHead(head: string, body: Buffer | null): boolean {
     this.hasSent = true
-    this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    this.#deadlines.set(this, this.#timeouts.readMs)
     return this.#wrote(body === null ? this.socket.write(head, 'latin1') : writeBoth(this.socket, head, body))
   }
 
-  write(bytes: Buffer): boolean {
-    return this.#wrote(this.socket.write(bytes))
+  write(bytes: Buffer, areShared: boolean): boolean {
+    return this.#wrote(this.socket.write(areShared ? copyBytes(bytes) : bytes))
   }
 
   writeText(text: string): boolean {
@@ -129,14 +139,14 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
   /** The request's body is complete. */
   endRequest(): void {
     this.#isRequestSent = true
-    if (this.#state === AWAIT_HEAD) this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    if (this.#state === AWAIT_HEAD) this.#deadlines.set(this, this.#timeouts.readMs)
   }
 
   pause(): void {
     if (this.#isPaused) return
     this.#isPaused = true
     this.socket.pause()
-    this.#deadlines.set(this, performance.now(), 0)
+    this.#deadlines.set(this, 0)
   }
 
   resume(): void {
@@ -145,11 +155,12 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
     if (this.#held !== null && this.#state === BODY) {
       const held = this.#held
       this.#held = null
+      this.readsAreShared = false
       this.#consume(held)
       if (this.#isPaused) return
     }
     this.socket.resume()
-    if (this.#state === BODY) this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    if (this.#state === BODY) this.#deadlines.set(this, this.#timeouts.readMs)
   }
 
   /** Gives up the exchange without telling its sink. */
@@ -160,7 +171,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
 
   /** Waits in a pool for at most `timeoutMs`. */
   rest(timeoutMs: number): void {
-    this.#deadlines.set(this, performance.now(), timeoutMs)
+    this.#deadlines.set(this, timeoutMs)
   }
 
   onDeadline(): void {
@@ -168,7 +179,14 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
     const failure =
       this.#state === CONNECTING
         ? upstreamFailure('CONNECT_TIMEOUT', 504, true, 'no connection within connect_timeout')
-        : upstreamFailure('UPSTREAM_TIMEOUT', 504, this.#state === AWAIT_HEAD && !this.hasReceived, this.#isWriteBlocked ? 'the upstream took no bytes within write_timeout' : 'no bytes from the upstream within read_timeout')
+        : upstreamFailure(
+            'UPSTREAM_TIMEOUT',
+            504,
+            this.#state === AWAIT_HEAD && !this.hasReceived,
+            this.#isWriteBlocked
+              ? 'the upstream took no bytes within write_timeout'
+              : 'no bytes from the upstream within read_timeout',
+          )
     this.#fail(failure)
   }
 
@@ -178,11 +196,13 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
 
   #onConnect(): void {
     this.#state = AWAIT_HEAD
-    this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    this.#deadlines.set(this, this.#timeouts.readMs)
+    readSocket(this.socket, this, this.#isTls)
     this.#sink?.onUpstreamConnected()
   }
 
-  #onData(bytes: Buffer): void {
+  onBytes(bytes: Buffer, isShared: boolean): void {
+    this.readsAreShared = isShared
     switch (this.#state) {
       case IDLE:
         // Bytes that nobody asked for: whatever follows can't be trusted to answer the next request.
@@ -192,16 +212,21 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
         return
     }
     if (this.#isPaused) {
-      this.#held = this.#held === null ? bytes : Buffer.concat([this.#held, bytes])
+      this.#held = this.#held === null ? this.#keep(bytes) : Buffer.concat([this.#held, bytes])
       return
     }
     this.hasReceived = true
-    this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+    this.#deadlines.set(this, this.#timeouts.readMs)
     if (this.#held !== null) {
       bytes = Buffer.concat([this.#held, bytes])
       this.#held = null
+      this.readsAreShared = false
     }
     this.#consume(bytes)
+  }
+
+  #keep(bytes: Buffer): Buffer {
+    return this.readsAreShared ? copyBytes(bytes) : bytes
   }
 
   #consume(bytes: Buffer): void {
@@ -209,11 +234,13 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
     while (this.#state === AWAIT_HEAD) {
       const end = bytes.indexOf(END_OF_HEAD, pos + Math.max(0, this.#headScanned - 3))
       const size = (end < 0 ? bytes.length : end + 4) - pos
-      if (size > MAX_HEAD_BYTES) return this.#fail(upstreamFailure('HEADER_TOO_LARGE', 502, false, 'response head over 64 KiB'))
+      if (size > MAX_HEAD_BYTES)
+        return this.#fail(upstreamFailure('HEADER_TOO_LARGE', 502, false, 'response head over 64 KiB'))
       if (end < 0) {
-        if (size >= 5 && bytes.toString('latin1', pos, pos + 5) !== 'HTTP/') return this.#fail(upstreamFailure('BAD_STATUS_LINE', 502, false, 'the answer is not HTTP/1.x'))
+        if (size >= 5 && bytes.toString('latin1', pos, pos + 5) !== 'HTTP/')
+          return this.#fail(upstreamFailure('BAD_STATUS_LINE', 502, false, 'the answer is not HTTP/1.x'))
         this.#headScanned = size
-        this.#held = pos === 0 ? bytes : bytes.subarray(pos)
+        this.#held = this.#keep(pos === 0 ? bytes : bytes.subarray(pos))
         return
       }
       this.#headScanned = 0
@@ -222,7 +249,8 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
       pos = end + 4
       if (head.status === 101) return this.#switchProtocols(head, pos < bytes.length ? bytes.subarray(pos) : null)
       if (head.status < 200) {
-        if (++this.#interim > MAX_INTERIM) return this.#fail(upstreamFailure('BAD_FRAMING', 502, false, 'too many 1xx responses'))
+        if (++this.#interim > MAX_INTERIM)
+          return this.#fail(upstreamFailure('BAD_FRAMING', 502, false, 'too many 1xx responses'))
         this.#sink?.onInterimResponse(head)
         if (pos === bytes.length) return
         continue
@@ -265,7 +293,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
     const { framing } = this.#head!
     if (framing === 'chunked') {
       if (this.#isPaused) {
-        this.#held = bytes.subarray(pos)
+        this.#held = this.#keep(bytes.subarray(pos))
         return
       }
       const reader = this.#chunked!
@@ -297,7 +325,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
     this.#isReusable = isClean && this.#head!.keepAlive && this.#isRequestSent
     this.#state = IDLE
     this.#chunked = null
-    this.#deadlines.set(this, performance.now(), 0)
+    this.#deadlines.set(this, 0)
     if (this.#isPaused) {
       this.#isPaused = false
       this.socket.resume()
@@ -309,14 +337,19 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
     this.#sink = null
     this.#state = CLOSED
     this.#deadlines.remove(this)
-    this.socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('drain').removeAllListeners('close').removeAllListeners('error')
+    stopReading(this.socket)
+    this.socket
+      .removeAllListeners('end')
+      .removeAllListeners('drain')
+      .removeAllListeners('close')
+      .removeAllListeners('error')
     sink?.onSwitchedProtocols(head, this.socket, rest)
   }
 
   #wrote(isFlowing: boolean): boolean {
     if (!isFlowing) {
       this.#isWriteBlocked = true
-      this.#deadlines.set(this, performance.now(), this.#timeouts.writeMs)
+      this.#deadlines.set(this, this.#timeouts.writeMs)
     }
     return isFlowing
   }
@@ -324,7 +357,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
   #onDrain(): void {
     if (this.#isWriteBlocked) {
       this.#isWriteBlocked = false
-      if (this.#state === AWAIT_HEAD) this.#deadlines.set(this, performance.now(), this.#timeouts.readMs)
+      if (this.#state === AWAIT_HEAD) this.#deadlines.set(this, this.#timeouts.readMs)
     }
     if (this.#state !== IDLE) this.#sink?.onUpstreamDrain()
   }
@@ -350,7 +383,13 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
 
   #closeFailure(state: number): WireFailure {
     const detail = this.#error === null ? 'the upstream closed the connection' : this.#error.message
-    if (state === CONNECTING) return upstreamFailure('code' in (this.#error ?? {}) && isTlsError(this.#error!) ? 'TLS_FAILED' : 'CONNECT_FAILED', 502, true, detail)
+    if (state === CONNECTING)
+      return upstreamFailure(
+        'code' in (this.#error ?? {}) && isTlsError(this.#error!) ? 'TLS_FAILED' : 'CONNECT_FAILED',
+        502,
+        true,
+        detail,
+      )
     return upstreamFailure('UPSTREAM_CLOSED', 502, !this.hasReceived, detail)
   }
 
@@ -364,5 +403,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink {
 
 function isTlsError(error: Error): boolean {
   const code = String((error as NodeJS.ErrnoException).code)
-  return code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.includes('CERT') || code.includes('SELF_SIGNED')
+  return (
+    code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.includes('CERT') || code.includes('SELF_SIGNED')
+  )
 }

@@ -56,13 +56,15 @@ export class ConnectionPool {
   /** Opens a connection; its failure reaches the sink that is given to `begin`. */
   open(key: string, ip: string, port: number, tls: TlsTarget | null): UpstreamConnection {
     this.figures.created++
-    const socket = tls === null ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true }) : openTls(ip, port, tls)
+    const socket =
+      tls === null ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true }) : openTls(ip, port, tls)
     return new UpstreamConnection(socket, key, tls !== null, this.#deadlines, (connection) => this.#forget(connection))
   }
 
   /** Takes back a connection after its exchange; closes it when it can't or needn't be kept. */
   release(connection: UpstreamConnection): void {
-    if (!connection.isReusable || connection.requests >= this.#settings.maxRequests || this.#settings.size === 0) return connection.destroy()
+    if (!connection.isReusable || connection.requests >= this.#settings.maxRequests || this.#settings.size === 0)
+      return connection.destroy()
     let list = this.#idle.get(connection.poolKey)
     if (list === undefined) this.#idle.set(connection.poolKey, (list = []))
     if (list.length >= this.#settings.size) return connection.destroy()
@@ -91,7 +93,13 @@ export function poolKey(ip: string, port: number, tls: TlsTarget | null): string
 }
 
 function openTls(ip: string, port: number, tls: TlsTarget): Socket {
-  const options: ConnectionOptions = { host: ip, port, secureContext: tls.context, rejectUnauthorized: tls.isVerified, ALPNProtocols: ['http/1.1'] }
+  const options: ConnectionOptions = {
+    host: ip,
+    port,
+    secureContext: tls.context,
+    rejectUnauthorized: tls.isVerified,
+    ALPNProtocols: ['http/1.1'],
+  }
   // RFC 6066 3: a literal address is no server name.
   if (/[^0-9.]/.test(tls.servername) && !tls.servername.includes(':')) options.servername = tls.servername
   const socket = connectTls(options)
