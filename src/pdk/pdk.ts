@@ -13,12 +13,14 @@ export {
   type EntityDefinition,
 } from '#model/schema.ts'
 export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
-export type { Document } from '#model/document.ts'
+export { EXPIRES_AT, type Document } from '#model/document.ts'
 
 /** Counters shared by all workers of this node, bounded in number; an evicted counter starts again at 0. */
 export interface LocalCounters {
   /** Adds and answers the total after it. The counter ends at `expiresAtMs` (Unix ms) and is then 0. */
   add(key: string, amount: number, expiresAtMs: number): number
+  /** Adds only if the total then is at most `limit`; answers what the total is, or would have been: over `limit` when refused. */
+  addUpTo(key: string, amount: number, limit: number, expiresAtMs: number): number
   read(key: string): number
 }
 
@@ -40,6 +42,19 @@ export interface PluginLog {
   debug(fields: object, message: string): void
 }
 
+/** What of a finished exchange is to be counted, as a `prometheus` instance is configured. */
+export interface MetricsSelection {
+  readonly perConsumer: boolean
+  readonly statusCodes: boolean
+  readonly latencies: boolean
+  readonly bandwidth: boolean
+}
+
+/** Where plugins report what the gateway's telemetry turns into series; it bounds their number. */
+export interface MetricsSink {
+  requestFinished(exchange: Exchange, selection: MetricsSelection): void
+}
+
 /** What a plugin instance may use; made once per configuration of the plugin. */
 export interface PluginTools {
   readonly pluginId: string
@@ -52,6 +67,7 @@ export interface PluginTools {
   readonly counters: LocalCounters
   readonly entities: EntityReader
   readonly log: PluginLog
+  readonly metrics: MetricsSink
   readonly nodeId: string
 }
 
@@ -66,6 +82,11 @@ type Phase<S, R = void> = (exchange: Exchange, state: S) => R
 export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly schema: Sch
   readonly entities?: readonly EntityDefinition[]
+  /**
+   * Names what the schema allows and this version can't do: the field below `config`, dotted, and why. Null accepts. Asked when a
+   * configuration is written, so that it is refused there and not found out by requests.
+   */
+  refuse?(config: ConfigOf<Sch>): { readonly field: string; readonly message: string } | null
   /** Runs once per configuration change; requests see only its result. */
   prepare(config: ConfigOf<Sch>, tools: PluginTools): S
   /** Before routing; only global instances. */
