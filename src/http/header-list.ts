@@ -59,6 +59,29 @@ export class HeaderList {
     return values
   }
 
+  /**
+   * Position of the first field behind position `after` (-1: from the start) whose name equals `name` when neither case nor the choice
+   * of '-' or '_' counts, as in route matching; -1 when there is none. `name` is in lower case with '-' only.
+   */
+  nextLike(name: string, after: number): number {
+    const { spans, source, own } = this
+    const { length } = name
+    for (let at = after < 0 ? 0 : after + STRIDE; at < spans.length; at += STRIDE) {
+      if (spans[at] === REMOVED) continue
+      const start = spans[at + 1]!
+      if (start < 0) {
+        const text = own![(at / STRIDE) * 2]!
+        if (text.length === length && equalsLike(text, 0, name)) return at
+      } else if (spans[at + 2]! - start === length && equalsLike(source, start, name)) return at
+    }
+    return -1
+  }
+
+  /** Value of the field at a position that `nextLike` gave. */
+  valueAt(position: number): string {
+    return this.#value(position)
+  }
+
   /** Replaces the first field with this name and removes its repetitions; appends when there is none. */
   set(name: string, value: string): void {
     const at = this.#find(name, 0)
@@ -202,6 +225,17 @@ export class HeaderList {
     own[index] = name
     own[index + 1] = value
   }
+}
+
+/** `equalsFolded` that also takes '_' for '-'. */
+function equalsLike(source: string, start: number, lower: string): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    let code = source.charCodeAt(start + i)
+    if (code >= 65 && code <= 90) code |= 0x20
+    else if (code === 95) code = 45
+    if (code !== lower.charCodeAt(i)) return false
+  }
+  return true
 }
 
 /** A skip table for `serialise`. */
