@@ -4,6 +4,7 @@
  * judged at the end, so two entities may swap their names, and one may be deleted and made again, within one transaction.
  * Everything follows from the definitions: no kind is known here by its name.
  */
+import { Turns } from '#core/turns.ts'
 import type { Document, Row } from '#model/document.ts'
 import { canonicalJson } from './canonical.ts'
 import type { Operation, StateReader, Transaction, Violation } from './contract.ts'
@@ -23,6 +24,8 @@ export type Effects =
   | { readonly ok: true; readonly effects: readonly Effect[] }
   | { readonly ok: false; readonly violation: Violation }
 
+/** Rows looked at between two turns of the event loop: about 5 ms. */
+const ROWS_PER_TURN = 250
 /** Rows per page when following references. */
 const CASCADE_PAGE = 1000
 
@@ -50,6 +53,7 @@ class Evaluation {
   readonly #state: RunningState
   readonly #projection: Projection
   readonly #atMs: number
+  readonly #turns = new Turns(ROWS_PER_TURN)
 
   constructor(state: RunningState, projection: Projection, atMs: number) {
     this.#state = state
@@ -58,6 +62,7 @@ class Evaluation {
   }
 
   async apply(operation: Operation): Promise<Violation | undefined> {
+    await this.#turns.step()
     const { kind } = operation
     const workspace = this.#projection.workspaceOf(kind, operation.workspace)
     if (operation.op === 'delete') {
@@ -77,6 +82,7 @@ class Evaluation {
   /** The rules that hold for the state as a whole. Deleting an expired row that is in the way may touch further rows. */
   async check(): Promise<Violation | undefined> {
     for (const { kind, id, before } of this.#state.touched()) {
+      await this.#turns.step()
       const now = await this.#state.get(kind, id)
       const violation = now
         ? ((await this.#moved(before, now)) ??
@@ -92,6 +98,7 @@ class Evaluation {
   async #remove(kind: string, id: string): Promise<void> {
     const waiting = [{ kind, id }]
     for (let next = waiting.pop(); next; next = waiting.pop()) {
+      await this.#turns.step()
       if (!(await this.#state.get(next.kind, next.id))) continue
       await this.#state.remove(next.kind, next.id)
       for (const { kind: from, field, onDelete } of this.#projection.rules(next.kind).referrers) {

@@ -136,7 +136,7 @@ class MemoryStore implements ConfigStore {
     if (head.revision !== expectedRevision) return { outcome: 'conflict', head: head.revision }
     const effects = await computeEffects(this.#everything(), this.#projection, transaction, head.revision + 1)
     if (!effects.ok) return { outcome: 'refused', violation: effects.violation }
-    const sealed = sealEntry(head, transaction, effects.effects, this.#secrets, (kind, id) =>
+    const sealed = await sealEntry(head, transaction, effects.effects, this.#secrets, (kind, id) =>
       this.#rows.stored(kind, id),
     )
     if (!sealed.ok) return { outcome: 'refused', violation: sealed.violation }

@@ -2,6 +2,7 @@
  * What follows from a document besides itself: the keys under which it is unique, what it refers to, its tags, and when it ends.
  * Derived from the definitions only, and compiled once per kind.
  */
+import { createHash } from 'node:crypto'
 import { EXPIRES_AT, type Document, type Row } from '#model/document.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import { canonicalJson } from './canonical.ts'
@@ -134,9 +135,14 @@ export class Projection {
     return true
   }
 
-  /** What the derived rows depend on: a store that kept them under another value builds them anew. */
-  fingerprint(): string {
-    return canonicalJson([this.#secrets.lookupKey('', '', ''), [...this.#rules.values()]])
+  /** Per kind, what its derived rows depend on: a store that made them under another value makes them anew. */
+  fingerprints(): Readonly<Record<string, string>> {
+    const entries = [...this.#rules.values()].map(({ kind, workspaceable, references, uniques }) => {
+      const lookup = uniques.some(({ secret }) => secret) ? this.#secrets.lookupKey(kind, '', null) : null
+      const said = canonicalJson({ workspaceable, references, uniques, lookup })
+      return [kind, createHash('sha256').update(said).digest('hex')]
+    })
+    return Object.fromEntries(entries)
   }
 
   #key(kind: string, rule: UniqueRule, value: unknown, workspace: string): UniqueKey {

@@ -1,0 +1,377 @@
+/**
+ * The embedded configuration store: one SQLite file, durable at each commit. Log and rows change in one database transaction,
+ * so they agree after any crash. Several processes may have the file open: an append checks the head under the file's lock, and
+ * each sees the others' commits. One connection reads and one writes, so that a long commit, which lets other work of the
+ * thread go on between its statements, is not seen half done.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { GatewayError } from '#core/errors.ts'
+import { Turns } from '#core/turns.ts'
+import type { Change, Row } from '#model/document.ts'
+import type {
+  AppendResult,
+  ConfigStore,
+  Filter,
+  Head,
+  LogEntry,
+  Page,
+  PageOfRows,
+  Retention,
+  StateReader,
+  Transaction,
+} from './contract.ts'
+import { computeEffects } from './effects.ts'
+import { sealEntry, type SealedEffect } from './entry.ts'
+import type { Keyring } from './keyring.ts'
+import { Projection } from './projection.ts'
+import { Secrets, type Definitions } from './secrets.ts'
+import { errorNumber, openConnection, openFile, whenFree } from './sqlite-file.ts'
+import { SqliteLog } from './sqlite-log.ts'
+import { SqliteRows } from './sqlite-rows.ts'
+import { SqliteTables } from './sqlite-tables.ts'
+
+export interface SqliteStoreOptions {
+  readonly path: string
+  readonly definitions: Definitions
+  readonly keyring: Keyring
+  readonly nowMs: () => number
+  /** How long to wait for the file's lock while another process has it. */
+  readonly busyTimeoutMs?: number
+  /** How often to look whether another process has committed. */
+  readonly watchEveryMs?: number
+  /** Told before each step of an append and a cut: for tests that kill the process there. */
+  readonly onStep?: (step: Step) => void
+}
+export type Step = 'begin' | 'log' | 'rows' | 'head' | 'commit' | 'committed' | 'cut'
+
+/** Rows between two turns of the event loop: about 5 ms. */
+const ROWS_PER_TURN = 500
+/** Revisions deleted in one commit when the log is cut. */
+const CUT_REVISIONS = 500
+const SQLITE_FULL = 13
+
+const BUSY_TIMEOUT_MS = 5000
+
+/** Throws `STORE_FORMAT`, `STORE_BUSY`, `KEY_MISSING` or `KEY_WRONG`. */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<ConfigStore> {
+  const [read, write] = await openFile(options.path, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS)
+  const store = new SqliteStore(options, read, write)
+  try {
+    await store.prepare()
+    return store
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+class SqliteStore implements ConfigStore {
+  readonly #path: string
+  readonly #keyring: Keyring
+  readonly #nowMs: () => number
+  readonly #busyTimeoutMs: number
+  readonly #watchEveryMs: number
+  readonly #onStep: (step: Step) => void
+  readonly #secrets: Secrets
+  readonly #projection: Projection
+  readonly #read: DatabaseSync
+  readonly #write: DatabaseSync
+  readonly #rows: SqliteRows
+  readonly #log: SqliteLog
+  readonly #writeLog: SqliteLog
+  readonly #tables: SqliteTables
+  readonly #listeners = new Set<() => void>()
+  readonly #loads = new Set<DatabaseSync>()
+  #watching: NodeJS.Timeout | null = null
+  #seenVersion = 0
+  #writing: Promise<unknown> = Promise.resolve()
+
+  constructor(options: SqliteStoreOptions, read: DatabaseSync, write: DatabaseSync) {
+    this.#path = options.path
+    this.#keyring = options.keyring
+    this.#nowMs = options.nowMs
+    this.#busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS
+    this.#watchEveryMs = options.watchEveryMs ?? 100
+    this.#onStep = options.onStep ?? (() => undefined)
+    this.#secrets = new Secrets(options.definitions, options.keyring)
+    this.#projection = new Projection(options.definitions.entities, this.#secrets)
+    this.#read = read
+    this.#write = write
+    this.#rows = new SqliteRows(read, this.#projection, this.#secrets)
+    this.#log = new SqliteLog(read)
+    this.#writeLog = new SqliteLog(write)
+    this.#tables = new SqliteTables(write, this.#projection)
+  }
+
+  /** Checks the keys, and makes the derived rows anew of kinds whose rules are not those that they were made by. */
+  async prepare(): Promise<void> {
+    const outcome = await this.#transact(async () => {
+      this.#checkKeys()
+      const made = this.#writeLog.state<Record<string, string>>('projection') ?? {}
+      const wanted = this.#projection.fingerprints()
+      const kinds = Object.keys(wanted).filter((kind) => made[kind] !== wanted[kind])
+      if (kinds.length === 0) return
+      for (const kind of kinds) await this.#rebuild(kind)
+      this.#tables.setState('projection', { ...made, ...wanted })
+    })
+    if (outcome === 'open')
+      throw new GatewayError('STORE_UNAVAILABLE', `${this.#path}: the disk does not confirm writes`)
+  }
+
+  async head(): Promise<Head> {
+    return this.#log.head()
+  }
+
+  async get(kind: string, id: string): Promise<Row | undefined> {
+    return this.#rows.get(kind, id, this.#nowMs())
+  }
+
+  async lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
+    return this.#rows.lookup(kind, field, value, workspace, this.#nowMs())
+  }
+
+  async list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
+    return this.#rows.list(kind, filter, page, this.#nowMs())
+  }
+
+  append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
+    return this.#exclusively(() => this.#append(transaction, expectedRevision))
+  }
+
+  async changes(after: number, limit: number): Promise<readonly LogEntry[]> {
+    return this.#log.changes(after, limit)
+  }
+
+  async entry(revisionOrTxid: number | string): Promise<LogEntry | undefined> {
+    const revision = typeof revisionOrTxid === 'number' ? revisionOrTxid : this.#log.revisionOf(revisionOrTxid)
+    return revision === undefined ? undefined : this.#log.entry(revision)
+  }
+
+  async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
+    // A connection of its own holds one state for as long as it is read.
+    const database = openConnection(this.#path)
+    this.#loads.add(database)
+    database.exec('BEGIN')
+    const head = new SqliteLog(database).head()
+    return { head, rows: this.#loadRows(database, kinds) }
+  }
+
+  open(change: Change): Change {
+    return change.document ? { ...change, document: this.#secrets.open(change.kind, change.document) } : change
+  }
+
+  async expired(atMs: number, limit: number) {
+    return this.#rows.expired(atMs, limit)
+  }
+
+  async truncate({ revisions, ageMs, nowMs, neededAfter = Infinity }: Retention): Promise<number> {
+    const head = this.#log.head().revision
+    const old = (this.#log.firstYounger(nowMs - ageMs) ?? head + 1) - 1
+    const target = Math.min(old, head - revisions, neededAfter)
+    for (let reached = this.#log.checkpoint().revision; reached < target;) {
+      const next = Math.min(target, reached + CUT_REVISIONS)
+      await this.#exclusively(() => this.#transact(async () => this.#cut(next)))
+      reached = next
+    }
+    return this.#log.checkpoint().revision
+  }
+
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    if (!this.#watching) {
+      this.#seenVersion = this.#dataVersion()
+      this.#watching = setInterval(() => this.#look(), this.#watchEveryMs).unref()
+    }
+    return () => {
+      this.#listeners.delete(listener)
+      if (this.#listeners.size === 0) this.#stopWatching()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stopWatching()
+    this.#listeners.clear()
+    await this.#writing
+    for (const database of this.#loads) database.close()
+    this.#loads.clear()
+    this.#read.close()
+    this.#write.close()
+  }
+
+  async #append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
+    const known = this.#log.revisionOf(transaction.txid)
+    const done = known === undefined ? undefined : this.#log.entry(known)
+    if (done) return { outcome: 'appended', entry: done }
+    const head = this.#log.head()
+    const conflict = (): AppendResult => ({ outcome: 'conflict', head: this.#log.head().revision })
+    if (head.revision !== expectedRevision) return conflict()
+
+    const computed = await computeEffects(this.#everything(), this.#projection, transaction, head.revision + 1)
+    const sealed = computed.ok
+      ? await sealEntry(head, transaction, computed.effects, this.#secrets, (kind, id) => this.#rows.stored(kind, id))
+      : computed
+    // What was read is the state at the expected revision only if that is still the head; under the lock this is asked again.
+    if (this.#log.head().revision !== expectedRevision) return conflict()
+    if (!sealed.ok) return { outcome: 'refused', violation: sealed.violation }
+
+    const { entry, effects } = sealed
+    const outcome = await this.#transact(async () => {
+      if (this.#writeLog.head().revision !== expectedRevision) return 'conflict'
+      await this.#writeEntry(entry, effects)
+      return 'written'
+    })
+    if (outcome === 'conflict') return conflict()
+    if (outcome === 'open') return { outcome: 'open', txid: transaction.txid }
+    this.#onStep('committed')
+    this.#notify()
+    return { outcome: 'appended', entry }
+  }
+
+  async #writeEntry(entry: LogEntry, effects: readonly SealedEffect[]): Promise<void> {
+    const bytes = effects.reduce(
+      (sum, { sealed, stored }) => sum + (sealed?.length ?? 0) + (stored?.sealed.length ?? 0),
+      0,
+    )
+    const turns = new Turns(ROWS_PER_TURN)
+    this.#onStep('log')
+    this.#tables.addEntry(entry, bytes)
+    for (const [position, effect] of effects.entries()) {
+      this.#tables.addEffect(entry.revision, position, effect, entry.payloads[position] as LogEntry['payloads'][number])
+      this.#tables.withdraw(effect)
+      await turns.step()
+    }
+    this.#onStep('rows')
+    for (const effect of effects) {
+      this.#tables.apply(effect, entry.revision)
+      await turns.step()
+    }
+    this.#onStep('head')
+    this.#tables.setState('head', { revision: entry.revision, hash: entry.hash, digests: entry.digests } satisfies Head)
+  }
+
+  #cut(revision: number): void {
+    this.#onStep('cut')
+    // Another process may have cut it, and further.
+    if (revision <= this.#writeLog.checkpoint().revision) return
+    const last = this.#writeLog.headAt(revision)
+    if (!last) return
+    this.#tables.setState('checkpoint', last)
+    this.#tables.cut(revision)
+  }
+
+  /**
+   * Runs the work in a database transaction under the file's lock. 'open' when the commit failed in a way that leaves it to the
+   * next recovery whether it counts (a disk that does not confirm a write).
+   */
+  async #transact<T>(work: () => Promise<T>): Promise<T | 'open'> {
+    this.#onStep('begin')
+    await whenFree(this.#path, this.#busyTimeoutMs, () => this.#write.exec('BEGIN IMMEDIATE'))
+    let result: T
+    try {
+      result = await work()
+      this.#onStep('commit')
+    } catch (error) {
+      this.#rollback()
+      throw error
+    }
+    try {
+      this.#write.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.#rollback()
+      if (errorNumber(error) === SQLITE_FULL)
+        throw new GatewayError('STORE_UNAVAILABLE', `${this.#path}: the disk is full`, { cause: error })
+      return 'open'
+    }
+  }
+
+  #rollback(): void {
+    // SQLite itself rolls back after some failures.
+    if (this.#write.isTransaction) this.#write.exec('ROLLBACK')
+  }
+
+  /** One after the other: the writing connection has one transaction at a time. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#writing.then(work)
+    // The next one starts after this one in any case; who asked for this one gets its failure.
+    this.#writing = result.catch(() => undefined)
+    return result
+  }
+
+  #checkKeys(): void {
+    const known = this.#writeLog.state<Record<string, string>>('keys') ?? {}
+    for (const [id, checkValue] of Object.entries(known)) {
+      // Throws KEY_MISSING with the id.
+      if (this.#keyring.checkValue(id) !== checkValue)
+        throw new GatewayError(
+          'KEY_WRONG',
+          `the key "${id}" in the keyring is not the one that ${this.#path} was written with`,
+        )
+    }
+    const { newestId } = this.#keyring
+    if (known[newestId] === undefined)
+      this.#tables.setState('keys', { ...known, [newestId]: this.#keyring.checkValue(newestId) })
+  }
+
+  async #rebuild(kind: string): Promise<void> {
+    for (const table of ['unique_keys', 'entity_refs', 'entity_tags'])
+      this.#write.prepare(`DELETE FROM ${table} WHERE kind = ?`).run(kind)
+    const rows = new SqliteRows(this.#write, this.#projection, this.#secrets)
+    let offset: string | undefined
+    do {
+      const page = rows.list(kind, {}, { size: ROWS_PER_TURN, ...(offset === undefined ? {} : { offset }) }, -Infinity)
+      for (const { workspace, document } of page.rows) this.#tables.derive(kind, workspace, document)
+      offset = page.offset
+      await nextTurn()
+    } while (offset !== undefined)
+  }
+
+  async *#loadRows(database: DatabaseSync, kinds: readonly string[]): AsyncIterable<Row> {
+    try {
+      const rows = new SqliteRows(database, this.#projection, this.#secrets)
+      const nowMs = this.#nowMs()
+      const turns = new Turns(ROWS_PER_TURN)
+      for (const kind of kinds) {
+        for (const row of rows.all(kind, nowMs)) {
+          yield row
+          await turns.step()
+        }
+      }
+    } finally {
+      if (this.#loads.delete(database)) database.close()
+    }
+  }
+
+  /** The rows with those whose time to live is over, as validation has to see them. */
+  #everything(): StateReader {
+    const rows = this.#rows
+    return {
+      get: async (kind, id) => rows.get(kind, id, -Infinity),
+      lookup: async (kind, field, value, workspace) => rows.lookup(kind, field, value, workspace, -Infinity),
+      list: async (kind, filter, page) => rows.list(kind, filter, page, -Infinity),
+    }
+  }
+
+  #notify(): void {
+    this.#seenVersion = this.#dataVersion()
+    for (const listener of this.#listeners) queueMicrotask(listener)
+  }
+
+  #look(): void {
+    const version = this.#dataVersion()
+    if (version === this.#seenVersion) return
+    this.#seenVersion = version
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Changes whenever a connection other than the reading one has committed. */
+  #dataVersion(): number {
+    return this.#log.dataVersion()
+  }
+
+  #stopWatching(): void {
+    if (this.#watching) clearInterval(this.#watching)
+    this.#watching = null
+  }
+}
