@@ -1,5 +1,5 @@
 /**
- * Runs the test files: all of src/ and test/, or those below the paths given. `--full` asks for the long form of tests
+ * Runs the test files: all of test/, src/ and bench/, or those below the paths given. `--full` asks for the long form of tests
  * that have one (support/effort.ts). Type-check, lint and format are tests too (tools.test.ts), so that one summary, at
  * the end, tells everything.
  */
@@ -24,7 +24,7 @@ function testFiles(below: string): string[] {
   return globSync(`${below}/**/*.test.ts`, { cwd: ROOT }).toSorted()
 }
 
-const files = (positionals.length > 0 ? positionals : ['test', 'src']).flatMap(testFiles)
+const files = (positionals.length > 0 ? positionals : ['test', 'src', 'bench']).flatMap(testFiles)
 if (files.length === 0) {
   process.stderr.write(`no test files below ${positionals.join(', ')}\n`)
   process.exit(1)
