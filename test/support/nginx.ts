@@ -34,8 +34,6 @@ export class Nginx {
 
   async stop(): Promise<void> {
     await this.child.stop()
-    // Its workers go with it, unless it had to be killed.
-    this.child.killGroup()
     rmSync(this.prefix, { recursive: true, force: true })
   }
 

@@ -44,6 +44,15 @@ test('a child that ignores SIGTERM is killed after the grace time', async () => 
   assert.deepEqual(await child.stop('SIGTERM', 50), { code: null, signal: 'SIGKILL' })
 })
 
+test('what a stopped child left behind ends with it', async () => {
+  const child = await startChild(
+    node(`console.log(require('node:child_process').spawn('sleep', ['60'], { stdio: 'inherit' }).pid + '.')`),
+  )
+  const [, pid] = await child.waitForOutput(/(\d+)\./)
+  await child.stop()
+  assert.equal(await isAlive(Number(pid)), false)
+})
+
 test('a run over its time limit is killed and says so', async () => {
   await assert.rejects(runChild({ ...node('setInterval(() => {}, 1000)'), timeoutMs: 100 }), /time limit is 100 ms/)
 })

@@ -95,10 +95,19 @@ export class Child {
     if (!this.#exit) this.#process.kill(signal)
   }
 
-  /** Ends the process by SIGTERM (or `signal`), after `graceMs` its whole group by SIGKILL. Any number of times. */
+  /**
+   * Ends the process by SIGTERM (or `signal`), after `graceMs` by SIGKILL, and what it has left behind in its group by
+   * SIGKILL. Any number of times.
+   */
   async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 5_000): Promise<ChildExit> {
-    this.signal(signal)
     const timer = setTimeout(() => this.killGroup(), graceMs)
+    // `exited` also waits for whoever holds its output, so children left behind have to go first.
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      this.#process.once('exit', () => this.killGroup())
+      this.signal(signal)
+    } else {
+      this.killGroup()
+    }
     const exit = await this.exited
     clearTimeout(timer)
     return exit
