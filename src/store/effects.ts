@@ -6,9 +6,10 @@
  */
 import { Turns } from '#core/turns.ts'
 import type { Document, Row } from '#model/document.ts'
+import { isExpired } from '#model/expiry.ts'
 import { canonicalJson } from './canonical.ts'
 import type { Operation, StateReader, Transaction, Violation } from './contract.ts'
-import { foreignId, isExpired, type Projection } from './projection.ts'
+import { foreignId, type Projection } from './projection.ts'
 import { keyText, RunningState } from './running-state.ts'
 
 /** What a transaction does to one entity; each entity occurs once. */

@@ -1,11 +1,12 @@
 /** The rows of the memory store with their look-up tables. `nowMs` decides which rows are still there: -Infinity shows all. */
 import type { Row } from '#model/document.ts'
+import { isExpired } from '#model/expiry.ts'
 import { canonicalJson } from './canonical.ts'
 import type { Filter, Page, PageOfRows } from './contract.ts'
 import type { StoredRow } from './digest.ts'
 import { offsetAfter, startOf } from './offset.ts'
 import { OrderedIds } from './ordered-ids.ts'
-import { isExpired, type Projection } from './projection.ts'
+import { expiryMs, type Projection } from './projection.ts'
 import { keyText, referenceKey } from './running-state.ts'
 
 interface Kept {
@@ -83,7 +84,7 @@ export class MemoryRows {
       if (!ids) this.#ordered.set(place, (ids = new OrderedIds()))
       ids.add(document.id)
     }
-    if (isExpired(document, Infinity)) this.#ending.set(endingKey(row), row)
+    if (expiryMs(document) !== null) this.#ending.set(endingKey(row), row)
   }
 
   delete(kind: string, id: string): void {

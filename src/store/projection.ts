@@ -166,11 +166,6 @@ export function expiryMs(document: Document): number | null {
   return typeof seconds === 'number' ? seconds * 1000 : null
 }
 
-export function isExpired(document: Document, atMs: number): boolean {
-  const expiry = expiryMs(document)
-  return expiry !== null && expiry <= atMs
-}
-
 export function foreignId(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { id } = value as { id?: unknown }

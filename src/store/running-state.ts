@@ -23,6 +23,7 @@ export class RunningState implements StateReader {
   /** Ids by unique key: several, while a transaction is on its way to swapping two names. */
   readonly #holders = new Map<string, Set<string>>()
   readonly #referrers = new Map<string, Set<string>>()
+  #lastRead: { readonly place: string; readonly row: Row | undefined } | undefined
   readonly #emptyBelow = new Map<string, boolean>()
 
   /** `revision` is what rows that are changed here say of themselves: the one that they would get. */
@@ -51,7 +52,7 @@ export class RunningState implements StateReader {
 
   async get(kind: string, id: string): Promise<Row | undefined> {
     const touched = this.#touched.get(rowKey(kind, id))
-    return touched ? touched.now : this.#base.get(kind, id)
+    return touched ? touched.now : this.#below(kind, id)
   }
 
   async lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
@@ -112,6 +113,13 @@ export class RunningState implements StateReader {
     return rows
   }
 
+  /** What changes a row has mostly just read it: the last one is remembered. */
+  async #below(kind: string, id: string): Promise<Row | undefined> {
+    const place = rowKey(kind, id)
+    if (this.#lastRead?.place !== place) this.#lastRead = { place, row: await this.#base.get(kind, id) }
+    return this.#lastRead.row
+  }
+
   /** Asked once per kind: deleting many entities asks for those that refer to each, and most such kinds have no rows. */
   async #isEmptyBelow(kind: string): Promise<boolean> {
     let empty = this.#emptyBelow.get(kind)
@@ -125,7 +133,7 @@ export class RunningState implements StateReader {
   async #change(kind: string, id: string, now: Row | undefined): Promise<void> {
     const place = rowKey(kind, id)
     const touched = this.#touched.get(place)
-    const before = touched ? touched.before : await this.#base.get(kind, id)
+    const before = touched ? touched.before : await this.#below(kind, id)
     if (touched?.now) this.#index(touched.now, (map, key) => map.get(key)?.delete(id))
     this.#touched.set(place, { kind, id, before, now })
     if (now) this.#index(now, (map, key) => map.set(key, (map.get(key) ?? new Set()).add(id)))

@@ -5,7 +5,48 @@ import { canonicalJson } from './canonical.ts'
 import type { LogEntry } from './contract.ts'
 import type { SealedEffect } from './entry.ts'
 import { expiryMs, tagsOf, type Projection } from './projection.ts'
+import type { FileKind } from './sqlite-file.ts'
 import type { EntryText } from './sqlite-log.ts'
+
+/**
+ * log, log_effects and transactions are the log; the other tables follow from it. Documents are sealed canonical JSON, values of
+ * unique keys canonical JSON or, of secrets, their look-up keys. log_effects.before is what an effect replaced.
+ */
+const TABLES = `
+  CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE log (revision INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, bytes INTEGER NOT NULL, entry TEXT NOT NULL) STRICT;
+  CREATE TABLE log_effects (
+    revision INTEGER NOT NULL, position INTEGER NOT NULL,
+    kind TEXT NOT NULL, workspace TEXT NOT NULL, id TEXT NOT NULL,
+    document TEXT, before TEXT, document_digest TEXT, before_digest TEXT,
+    PRIMARY KEY (revision, position)
+  ) STRICT;
+  CREATE TABLE transactions (txid TEXT PRIMARY KEY, revision INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX transactions_by_revision ON transactions (revision);
+
+  CREATE TABLE entities (
+    kind TEXT NOT NULL, id TEXT NOT NULL, workspace TEXT NOT NULL, revision INTEGER NOT NULL, expires_at_ms REAL, document TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) STRICT;
+  CREATE INDEX entities_by_workspace ON entities (kind, workspace, id);
+  CREATE INDEX entities_by_expiry ON entities (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
+  CREATE TABLE unique_keys (
+    kind TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL, workspace TEXT NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (kind, field, value, workspace)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE entity_refs (
+    kind TEXT NOT NULL, field TEXT NOT NULL, foreign_id TEXT NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (kind, field, foreign_id, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE entity_tags (
+    kind TEXT NOT NULL, tag TEXT NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (kind, tag, id)
+  ) STRICT, WITHOUT ROWID;
+`
+
+/** 'MRDN' in ASCII. */
+export const CONFIG_FILE: FileKind = { applicationId: 0x4d52444e, format: 1, tables: TABLES }
 
 /** The rows of one derived table: the statement's values, without the id. */
 type Derived = Readonly<Record<DerivedTable, readonly (readonly string[])[]>>

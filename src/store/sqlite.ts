@@ -29,7 +29,7 @@ import { Secrets, type Definitions } from './secrets.ts'
 import { errorNumber, openConnection, openFile, whenFree } from './sqlite-file.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { SqliteRows } from './sqlite-rows.ts'
-import { SqliteTables } from './sqlite-tables.ts'
+import { CONFIG_FILE, SqliteTables } from './sqlite-tables.ts'
 
 export interface SqliteStoreOptions {
   readonly path: string
@@ -55,8 +55,8 @@ const BUSY_TIMEOUT_MS = 5000
 
 /** Throws `STORE_FORMAT`, `STORE_BUSY`, `KEY_MISSING` or `KEY_WRONG`. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<ConfigStore> {
-  const [read, write] = await openFile(options.path, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS)
-  const store = new SqliteStore(options, read, write)
+  const write = await openFile(options.path, CONFIG_FILE, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS)
+  const store = new SqliteStore(options, openConnection(options.path), write)
   try {
     await store.prepare()
     return store
