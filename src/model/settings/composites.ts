@@ -3,11 +3,12 @@ import path from 'node:path'
 import { accept, expect, type Kind } from './kind.ts'
 import { parseDuration, parsePath, parseSize } from './scalars.ts'
 
-/** Where a log goes. */
-export type LogTarget =
-  | { readonly to: 'off' }
+/** Where a log is written. */
+export type LogPlace =
   | { readonly to: 'stdout' | 'stderr'; readonly format: string | null }
   | { readonly to: 'file'; readonly path: string; readonly format: string | null }
+
+export type LogTarget = { readonly to: 'off' } | LogPlace
 
 const STREAMS: ReadonlyMap<string, 'stdout' | 'stderr'> = new Map([
   ['stdout', 'stdout'],
@@ -18,26 +19,41 @@ const STREAMS: ReadonlyMap<string, 'stdout' | 'stderr'> = new Map([
   ['/proc/self/fd/2', 'stderr'],
 ])
 
-/** `off`, a path (relative to the prefix), `/dev/stdout` or `/dev/stderr`, then the name of a format as in nginx. */
-export function logTarget(formats: readonly string[]): Kind<LogTarget> {
+/** `off`, a path (relative to the prefix), `/dev/stdout` or `/dev/stderr`; the name of a format may follow, as in nginx. */
+export function accessLog(formats: readonly string[]): Kind<LogTarget> {
+  const place = logPlace(formats)
   return {
-    form: formats.length > 0 ? `off | path [${formats.join(' | ')}]` : 'path',
+    form: `off | ${place.form}`,
+    shape: 'text',
+    parse: (value, surroundings) => (value === 'off' ? accept({ to: 'off' }) : place.parse(value, surroundings)),
+  }
+}
+
+/** The log that can't be turned off. */
+export const errorLog: Kind<LogPlace> = {
+  ...logPlace([]),
+  parse(value, surroundings) {
+    if (value === 'off') return expect('a path, /dev/stdout or /dev/stderr')
+    return logPlace([]).parse(value, surroundings)
+  },
+}
+
+function logPlace(formats: readonly string[]): Kind<LogPlace> {
+  return {
+    form: formats.length > 0 ? `path [${formats.join(' | ')}]` : 'path',
     shape: 'text',
     parse(value, { prefix }) {
       const [place = '', format, ...rest] = value.split(/\s+/)
-      if (value === 'off')
-        return formats.length > 0 ? accept({ to: 'off' }) : expect('a path, /dev/stdout or /dev/stderr')
-      if (place.startsWith('syslog:'))
+      if (place.startsWith('syslog:')) {
         return expect(
-          'a path, /dev/stdout or /dev/stderr; syslog is not written directly, let the system collect the output',
+          'a path, /dev/stdout or /dev/stderr',
+          'syslog is not written directly, let the system collect the output',
         )
+      }
       if (rest.length > 0) return expect('a path and at most one format after it')
       if (format !== undefined && !formats.includes(format)) {
-        return expect(
-          formats.length > 0
-            ? `one of the formats ${formats.join(', ')} after the path`
-            : 'a path alone; the level is in log_level',
-        )
+        if (formats.length === 0) return expect('a path alone', 'the level is set by log_level')
+        return expect(`one of the formats ${formats.join(', ')} after the path`)
       }
       const stream = STREAMS.get(place)
       if (stream !== undefined) return accept({ to: stream, format: format ?? null })

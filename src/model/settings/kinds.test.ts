@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createSecureContext } from 'node:tls'
 import fc from 'fast-check'
-import { headerBuffers, logTarget, pemSource, retention, tlsVersions } from './composites.ts'
+import { accessLog, errorLog, headerBuffers, pemSource, retention, tlsVersions } from './composites.ts'
 import { parseSettingsFile } from './file.ts'
 import type { Kind, Parsed } from './kind.ts'
 import { isLoopback, listenersCollide, listeners, parseListener, type Listener } from './listener.ts'
@@ -174,14 +174,14 @@ test('port maps are pairs, each inner port once', () => {
 })
 
 test('a log goes to a file below the prefix, to a stream, or nowhere', () => {
-  const kind = logTarget(['combined', 'json'])
+  const kind = accessLog(['combined', 'json'])
   assert.deepEqual(parse(kind, 'off'), { to: 'off' })
   assert.deepEqual(parse(kind, '/dev/stdout json'), { to: 'stdout', format: 'json' })
   assert.deepEqual(parse(kind, 'logs/access.log'), { to: 'file', path: '/prefix/logs/access.log', format: null })
   assert.deepEqual(parse(kind, 'constructor'), { to: 'file', path: '/prefix/constructor', format: null })
   for (const text of ['a.log xml', 'a.log json gzip', 'syslog:server=x']) refuses(kind, text)
-  refuses(logTarget([]), 'off')
-  refuses(logTarget([]), 'a.log debug')
+  refuses(errorLog, 'off')
+  refuses(errorLog, 'a.log debug')
 })
 
 test('certificates come as path, PEM or base64 of PEM', () => {

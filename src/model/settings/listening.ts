@@ -1,5 +1,5 @@
 import { listeners } from './listener.ts'
-import { pemSource, tlsVersions, logTarget } from './composites.ts'
+import { accessLog, errorLog, pemSource, tlsVersions } from './composites.ts'
 import { choice, duration, flag, integer, list, text } from './scalars.ts'
 import { portMaps } from './networks.ts'
 import { setting } from './setting.ts'
@@ -108,14 +108,14 @@ export const tlsSettings = {
 /** What is written about requests, and where. */
 export const logSettings = {
   proxy_access_log: setting(
-    logTarget(accessLogFormats),
+    accessLog(accessLogFormats),
     'One line for each proxied request: a path below the prefix, `/dev/stdout` or `off`. A format may follow: `combined` (the default), `basic` (without request id), `json`, `custom` (see `access_log_format`). Reopened on SIGUSR1.',
     { default: 'logs/access.log' },
   ),
-  admin_access_log: setting(logTarget(accessLogFormats), 'The same for requests to the Admin API.', {
+  admin_access_log: setting(accessLog(accessLogFormats), 'The same for requests to the Admin API.', {
     default: 'logs/admin_access.log',
   }),
-  status_access_log: setting(logTarget(accessLogFormats), 'The same for requests to the status listener.', {
+  status_access_log: setting(accessLog(accessLogFormats), 'The same for requests to the status listener.', {
     default: 'off',
   }),
   access_log_format: setting(
@@ -124,7 +124,7 @@ export const logSettings = {
     { default: null },
   ),
   proxy_error_log: setting(
-    logTarget([]),
+    errorLog,
     'Where the log of the gateway itself goes, as JSON lines: a path below the prefix, `/dev/stderr` or `/dev/stdout`.',
     {
       default: '/dev/stderr',

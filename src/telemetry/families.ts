@@ -1,0 +1,154 @@
+/**
+ * Every metric that is no figure of a single route: name, type, labels, what it says. Kong's names where Kong has them, so that its
+ * dashboards work. Durations are in seconds unless Kong's name says `ms`.
+ */
+export interface MetricFamily {
+  readonly type: 'counter' | 'gauge'
+  readonly help: string
+  readonly labels: readonly string[]
+  /** Whether each thread keeps its own series (label `worker`) instead of one sum. */
+  readonly perWorker?: boolean
+  /**
+   * Of a gauge (Kong's type for it) that in truth only grows: true, or the values of its last label for which it does. What a
+   * worker that was replaced had counted stays in the sum, as for counters.
+   */
+  readonly grows?: true | readonly string[]
+}
+
+export const families = {
+  kong_nginx_connections_total: {
+    type: 'gauge',
+    help: 'Client connections by state: accepted, handled and total count from the start, the others are now.',
+    labels: ['node_id', 'subsystem', 'state'],
+    grows: ['accepted', 'handled', 'total'],
+  },
+  kong_nginx_requests_total: {
+    type: 'gauge',
+    help: 'Requests since the start.',
+    labels: ['node_id', 'subsystem'],
+    grows: true,
+  },
+  kong_datastore_reachable: { type: 'gauge', help: '1 while the configuration store answers, else 0.', labels: [] },
+  kong_node_info: {
+    type: 'gauge',
+    help: 'Identity and version of the node; always 1.',
+    labels: ['node_id', 'version'],
+  },
+  kong_upstream_target_health: {
+    type: 'gauge',
+    help: 'Health of targets: 1 for the state that holds.',
+    labels: ['upstream', 'target', 'address', 'state', 'subsystem'],
+  },
+  kong_memory_workers_lua_vms_bytes: {
+    type: 'gauge',
+    help: 'JavaScript heap in use by a worker (pid is the thread).',
+    labels: ['node_id', 'pid', 'kong_subsystem'],
+  },
+  kong_memory_lua_shared_dict_bytes: {
+    type: 'gauge',
+    help: 'Used part of memory that all workers share.',
+    labels: ['node_id', 'shared_dict', 'kong_subsystem'],
+  },
+  kong_memory_lua_shared_dict_total_bytes: {
+    type: 'gauge',
+    help: 'Size of memory that all workers share.',
+    labels: ['node_id', 'shared_dict', 'kong_subsystem'],
+  },
+  kong_nginx_metric_errors_total: {
+    type: 'counter',
+    help: 'Figures that found no series of their own, because there are as many as allowed.',
+    labels: [],
+  },
+  meridian_config_revision: {
+    type: 'gauge',
+    help: 'Revision of the configuration that the thread serves.',
+    labels: [],
+    perWorker: true,
+  },
+  meridian_config_head_revision: { type: 'gauge', help: 'Newest revision that this node knows of.', labels: [] },
+  meridian_config_lag_revisions: { type: 'gauge', help: 'Revisions that the slowest worker is behind.', labels: [] },
+  meridian_config_rejected_total: {
+    type: 'counter',
+    help: 'Configurations that were refused, while the one before stays in force, by where they came from.',
+    labels: ['via'],
+  },
+  meridian_config_apply_seconds: {
+    type: 'gauge',
+    help: 'How long the thread took to take over the newest revision.',
+    labels: [],
+    perWorker: true,
+  },
+  meridian_rejected_requests_total: {
+    type: 'counter',
+    help: 'Requests and connections that were refused before a route was looked for, by the code in docs/reference/errors.md.',
+    labels: ['reason'],
+  },
+  meridian_failed_exchanges_total: {
+    type: 'counter',
+    help: 'Exchanges that ended by a failure, by code and who is to blame (client, upstream or gateway).',
+    labels: ['code', 'source'],
+  },
+  meridian_plugin_seconds_total: {
+    type: 'counter',
+    help: 'Time spent in plugins, by phase; sampled and scaled up.',
+    labels: ['plugin', 'phase'],
+  },
+  meridian_plugin_runs_total: {
+    type: 'counter',
+    help: 'Runs of plugins, by phase; sampled and scaled up.',
+    labels: ['plugin', 'phase'],
+  },
+  meridian_plugin_errors_total: { type: 'counter', help: 'Exceptions in plugins.', labels: ['plugin', 'phase'] },
+  meridian_event_loop_delay_seconds: {
+    type: 'gauge',
+    help: 'How late the event loop of a thread was since the scrape before.',
+    labels: ['quantile'],
+    perWorker: true,
+  },
+  meridian_cache_hits_total: { type: 'counter', help: 'Look-ups that the cache answered.', labels: ['cache'] },
+  meridian_cache_misses_total: { type: 'counter', help: 'Look-ups that went to the store.', labels: ['cache'] },
+  meridian_cache_hit_ratio: {
+    type: 'gauge',
+    help: 'Share of look-ups that the cache answered, since the start.',
+    labels: ['cache'],
+  },
+  meridian_cache_bytes: { type: 'gauge', help: 'Memory in use by the cache.', labels: ['cache'] },
+  meridian_upstream_connections: {
+    type: 'gauge',
+    help: 'Connections to upstreams, by state (idle, busy).',
+    labels: ['state'],
+  },
+  meridian_upstream_connections_created_total: {
+    type: 'counter',
+    help: 'Connections to upstreams that were opened.',
+    labels: [],
+  },
+  meridian_upstream_connections_reused_total: {
+    type: 'counter',
+    help: 'Requests that went over a connection that was there.',
+    labels: [],
+  },
+  meridian_exchanges_in_flight: { type: 'gauge', help: 'Requests that are being proxied now.', labels: [] },
+  meridian_dns_queries_total: { type: 'counter', help: 'Questions to name servers, by outcome.', labels: ['outcome'] },
+  meridian_log_lines_dropped_total: {
+    type: 'counter',
+    help: 'Lines of a log that were lost because disk or reader were too slow.',
+    labels: ['log'],
+  },
+  meridian_worker_up: {
+    type: 'gauge',
+    help: '1 when the worker answered this scrape, else 0 and its figures are those before.',
+    labels: ['worker'],
+  },
+  meridian_worker_restarts_total: { type: 'counter', help: 'Workers that were replaced.', labels: [] },
+  meridian_ready: { type: 'gauge', help: '1 while the node takes traffic.', labels: [] },
+} as const satisfies Readonly<Record<string, MetricFamily>>
+
+export type FamilyName = keyof typeof families
+
+export function familyNamed(name: string): MetricFamily | undefined {
+  return Object.hasOwn(families, name) ? families[name as FamilyName] : undefined
+}
+
+/** Values of the labels of a family, by name. */
+export type LabelsOf<Name extends FamilyName> = Readonly<Record<(typeof families)[Name]['labels'][number], string>>
