@@ -1,0 +1,167 @@
+/** The listening sockets of one worker. All workers bind the same addresses (SO_REUSEPORT); the kernel spreads connections over them. */
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type SecureContext, type TLSSocket, type Server as TlsServer, type TlsOptions } from 'node:tls'
+import type { Deadlines } from '#core/deadlines.ts'
+import { ServerConnection, type ServerHandler, type ServerLimits } from '#http/server-connection.ts'
+import type { Listener } from '#model/settings/listener.ts'
+
+export interface AcceptorTls {
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly ciphers: string | null
+  readonly prefersServerCiphers: boolean
+  readonly handshakeTimeoutMs: number
+  readonly sessionTimeoutMs: number
+  readonly usesTickets: boolean
+  /** The certificate for a client that sends no server name, or none that is known. */
+  readonly fallback: { readonly cert: string | readonly string[]; readonly key: string | readonly string[] }
+  /** The certificate for a server name; undefined means the fallback. Called at each handshake, so that changes hold at once. */
+  readonly contextFor: (servername: string) => SecureContext | undefined
+}
+
+export interface AcceptorOptions {
+  readonly listeners: readonly Listener[]
+  readonly handler: ServerHandler
+  readonly limits: ServerLimits
+  readonly deadlines: Deadlines
+  readonly tls: AcceptorTls
+  readonly ticketKeys: Buffer
+  /** Connections held at once; further ones are told 503 and closed. */
+  readonly maxConnections: number
+  /** Unix sockets can't be shared: only the first worker serves them. */
+  readonly servesUnixSockets: boolean
+  readonly socketFailed: (detail: string) => void
+}
+
+const OVERLOADED = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 44\r\n\r\nThe gateway has no room for new connections\n'
+
+export class Acceptor {
+  readonly connections = new Set<ServerConnection>()
+  /** Connections accepted since the start, and those turned away. */
+  accepted = 0
+  refused = 0
+  #options: AcceptorOptions
+  #servers: Server[] = []
+  #tlsServers: TlsServer[] = []
+  #handler: ServerHandler
+
+  constructor(options: AcceptorOptions) {
+    this.#options = options
+    const { handler } = options
+    this.#handler = {
+      onRequest: (connection, head) => handler.onRequest(connection, head),
+      onBadRequest: (connection, failure) => handler.onBadRequest(connection, failure),
+      onClose: (connection) => {
+        this.connections.delete(connection)
+        handler.onClose(connection)
+      },
+    }
+  }
+
+  /** Binds every listener; rejects with the system's error for the first that can't be bound. */
+  async listen(): Promise<void> {
+    for (const listener of this.#options.listeners) {
+      if (listener.socketPath !== null && !this.#options.servesUnixSockets) continue
+      const server = listener.ssl ? this.#createTls(listener) : createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) => this.#accept(socket, listener, null))
+      this.#servers.push(server)
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(
+          listener.socketPath !== null
+            ? { path: listener.socketPath, backlog: listener.backlog }
+            : { host: listener.host, port: listener.port, backlog: listener.backlog, ipv6Only: listener.ipv6Only, reusePort: true, exclusive: true },
+          () => {
+            server.off('error', reject)
+            server.on('error', (error) => this.#options.socketFailed(String(error)))
+            resolve()
+          },
+        )
+      })
+    }
+  }
+
+  #createTls(listener: Listener): TlsServer {
+    const { tls, ticketKeys } = this.#options
+    const options: TlsOptions = {
+      ...secureOptions(tls),
+      ALPNProtocols: ['http/1.1'],
+      SNICallback: (servername, done) => {
+        try {
+          done(null, tls.contextFor(servername.toLowerCase().replace(/\.$/, '')))
+        } catch (error) {
+          done(error instanceof Error ? error : new Error(String(error)))
+        }
+      },
+      handshakeTimeout: tls.handshakeTimeoutMs,
+      sessionTimeout: Math.round(tls.sessionTimeoutMs / 1000),
+      ticketKeys,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+    }
+    const server = createTlsServer(options, (socket) => this.#accept(socket, listener, socket))
+    server.on('tlsClientError', () => {
+      // A client that speaks no TLS, or none that we speak, is no event worth a log line each; it is counted.
+      this.refused++
+    })
+    this.#tlsServers.push(server)
+    return server
+  }
+
+  #accept(socket: Socket, listener: Listener, tlsSocket: TLSSocket | null): void {
+    if (this.connections.size >= this.#options.maxConnections) {
+      this.refused++
+      socket.on('error', () => socket.destroy())
+      socket.end(OVERLOADED, 'latin1')
+      socket.setTimeout(1000, () => socket.destroy())
+      return
+    }
+    this.accepted++
+    const sni = tlsSocket === null ? null : ((tlsSocket as TLSSocket & { servername?: string | false }).servername || null)
+    const connection = new ServerConnection(socket, this.#handler, this.#options.limits, this.#options.deadlines, {
+      isTls: listener.ssl,
+      sni: sni === null ? null : sni.replace(/\.$/, ''),
+      serverPort: listener.port,
+    })
+    this.connections.add(connection)
+  }
+
+  /** Takes a new fallback certificate into use for the handshakes to come. */
+  setFallback(fallback: AcceptorTls['fallback']): void {
+    for (const server of this.#tlsServers) server.setSecureContext({ ...secureOptions({ ...this.#options.tls, fallback }) })
+  }
+
+  /** Shared by all workers, so that a session can be resumed on any of them. */
+  setTicketKeys(keys: Buffer): void {
+    for (const server of this.#tlsServers) server.setTicketKeys(keys)
+  }
+
+  /** Stops accepting and asks every connection to end after its response. Resolves when the listeners are closed. */
+  async drain(): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+    for (const connection of this.connections) connection.closeWhenDone()
+    // `close` waits for the connections, too: whoever called cuts them when their time is over.
+    await Promise.race([Promise.all(closed), new Promise((resolve) => setImmediate(resolve))])
+  }
+
+  /** Cuts what is left. */
+  destroy(): void {
+    for (const connection of this.connections) connection.socket.destroy()
+  }
+}
+
+function secureOptions(tls: AcceptorTls): TlsOptions {
+  return {
+    cert: tls.fallback.cert as string,
+    key: tls.fallback.key as string,
+    minVersion: tls.minVersion,
+    maxVersion: tls.maxVersion,
+    honorCipherOrder: tls.prefersServerCiphers,
+    ...(tls.ciphers === null ? {} : { ciphers: tls.ciphers }),
+    // Tickets are the only form of resumption that several workers share.
+    ...(tls.usesTickets ? {} : { secureOptions: SSL_OP_NO_TICKET }),
+  }
+}
+
+/** OpenSSL's SSL_OP_NO_TICKET. */
+const SSL_OP_NO_TICKET = 1 << 14

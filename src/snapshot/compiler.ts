@@ -1,0 +1,286 @@
+/**
+ * Turns what the main thread says into snapshots, one after the other, in a worker. A change costs as much as the change: the router
+ * and the tables share what it does not touch, balancers and plugin instances live on, and the compiled form of a route is
+ * made when the route is next asked for.
+ */
+import { BucketMap } from '#core/bucket-map.ts'
+import type { Balancer } from '#balancer/contract.ts'
+import type { Change, Document } from '#model/document.ts'
+import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
+import type { Route } from '#model/entities/route.ts'
+import type { Service } from '#model/entities/service.ts'
+import type { Target } from '#model/entities/target.ts'
+import type { Upstream } from '#model/entities/upstream.ts'
+import type { AnyPlugin, PluginTools } from '#pdk/pdk.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import type { Router } from '#router/contract.ts'
+import type { TlsTarget } from '#upstream/pool.ts'
+import { createPlan, type Plan, type PluginInstance } from './plan.ts'
+import { ScopeIndex } from './scopes.ts'
+import type { CompiledRoute, CompiledService, Snapshot } from './snapshot.ts'
+import type { SnapshotUpdate } from './update.ts'
+
+/** A balancer that lives while its upstream does. */
+export interface LivingBalancer extends Balancer {
+  update(upstream: Upstream, targets: readonly Target[]): void
+  /** Computes what is hashed, for algorithms that hash. */
+  hashInput(exchange: Exchange): string | null
+  readonly needsHash: boolean
+}
+
+export interface CompilerParts {
+  readonly plugins: ReadonlyMap<string, AnyPlugin>
+  readonly emptyRouter: Router
+  readonly isTraditional: boolean
+  readonly createUpstreamBalancer: (upstream: Upstream, targets: readonly Target[]) => LivingBalancer
+  readonly createDirectBalancer: (host: string, port: number) => Balancer
+  readonly pluginTools: (document: PluginDocument) => PluginTools
+  readonly orderPlugins: (instances: readonly PluginInstance[]) => readonly PluginInstance[]
+  readonly tlsTargets: (service: Service, upstream: Upstream | null, entity: (kind: string, id: string) => Document | undefined) => (servername: string) => TlsTarget
+  readonly figuresFor: (route: Route, service: Service | null) => unknown
+  readonly pluginBroken: (document: PluginDocument, error: Error) => void
+}
+
+type BalancerOf = (service: Service) => { readonly balancer: Balancer; readonly upstream: Upstream | null; readonly living: LivingBalancer | null }
+
+/** Immutable tables by id. */
+type Tables = ReadonlyMap<string, BucketMap<Document>>
+
+/** Consumer plans kept per route; beyond it the oldest goes. */
+const CONSUMER_PLANS = 1000
+
+interface UpstreamEntry {
+  readonly upstream: Upstream
+  readonly balancer: LivingBalancer
+}
+
+export class SnapshotCompiler {
+  #parts: CompilerParts
+  #current: CompiledSnapshot
+  /** By name, which is what a service's host is compared with. */
+  #upstreams = new Map<string, UpstreamEntry>()
+  #directs = new Map<string, Balancer>()
+  #instances = new Map<string, PluginInstance>()
+  #epoch = 0
+
+  constructor(parts: CompilerParts) {
+    this.#parts = parts
+    this.#current = new CompiledSnapshot(0, '', 0, parts, parts.emptyRouter, new Map(), new ScopeIndex(), (service) => this.#balancerOf(service))
+  }
+
+  get current(): Snapshot {
+    return this.#current
+  }
+
+  /** The document of an entity that every worker holds. */
+  document(kind: string, id: string): Document | undefined {
+    return this.#current.tables.get(kind)?.get(id)
+  }
+
+  documents(kind: string): Iterable<Document> {
+    return this.#current.tables.get(kind)?.values() ?? []
+  }
+
+  apply(update: SnapshotUpdate): Snapshot {
+    const before = this.#current
+    const changes = update.isWhole ? [...removals(before.tables, update.changes), ...update.changes] : update.changes
+    const byKind = Map.groupBy(changes, (change) => change.kind)
+    const tables = new Map(before.tables)
+    for (const [kind, list] of byKind) {
+      const table = tables.get(kind) ?? new BucketMap<Document>()
+      tables.set(kind, table.with(list.map((change) => [change.id, change.document ?? undefined] as const)))
+    }
+    // Routes alone don't change what any other route was compiled to.
+    if ([...byKind.keys()].some((kind) => kind !== 'routes')) this.#epoch++
+    const scopes = this.#applyPlugins(before.scopes, byKind.get('plugins') ?? [])
+    this.#applyUpstreams(before.tables, tables, byKind)
+    const router = this.#applyRoutes(before, tables, byKind)
+    this.#current = new CompiledSnapshot(update.revision, update.hash, this.#epoch, this.#parts, router, tables, scopes, (service) => this.#balancerOf(service))
+    return this.#current
+  }
+
+  #applyPlugins(scopes: ScopeIndex, changes: readonly Change[]): ScopeIndex {
+    const removed: PluginInstance[] = []
+    const added: PluginInstance[] = []
+    for (const { id, document } of changes) {
+      const before = this.#instances.get(id)
+      if (before !== undefined) {
+        this.#instances.delete(id)
+        removed.push(before)
+        if (before.broken === null) before.plugin.close?.(before.state)
+      }
+      if (document === null) continue
+      const instance = this.#prepare(document as unknown as PluginDocument)
+      if (instance === null) continue
+      this.#instances.set(id, instance)
+      added.push(instance)
+    }
+    return removed.length + added.length === 0 ? scopes : scopes.with(removed, added)
+  }
+
+  #prepare(document: PluginDocument): PluginInstance | null {
+    if (!document.enabled) return null
+    const plugin = this.#parts.plugins.get(document.name)
+    if (plugin === undefined) return null
+    try {
+      const state = plugin.prepare(document.config as never, this.#parts.pluginTools(document)) as unknown
+      return { id: document.id, name: document.name, plugin, document, state, broken: null }
+    } catch (error) {
+      const broken = error instanceof Error ? error : new Error(String(error))
+      this.#parts.pluginBroken(document, broken)
+      return { id: document.id, name: document.name, plugin, document, state: null, broken }
+    }
+  }
+
+  #applyUpstreams(before: Tables, after: Tables, byKind: ReadonlyMap<string, readonly Change[]>): void {
+    const touched = new Set<string>()
+    for (const { id } of byKind.get('upstreams') ?? []) touched.add(id)
+    for (const { id, document } of byKind.get('targets') ?? []) {
+      for (const target of [before.get('targets')?.get(id), document]) if (target) touched.add((target as unknown as Target).upstream.id)
+    }
+    if (touched.size === 0) return
+    const targets = Map.groupBy([...(after.get('targets')?.values() ?? [])] as unknown as Target[], (target) => target.upstream.id)
+    for (const id of touched) {
+      const old = before.get('upstreams')?.get(id) as unknown as Upstream | undefined
+      const upstream = after.get('upstreams')?.get(id) as unknown as Upstream | undefined
+      const entry = old && this.#upstreams.get(old.name)
+      const list = targets.get(id) ?? []
+      if (upstream === undefined || (old && old.name !== upstream.name)) {
+        if (old) this.#upstreams.delete(old.name)
+        if (upstream === undefined) entry?.balancer.close()
+      }
+      if (upstream === undefined) continue
+      if (entry) {
+        entry.balancer.update(upstream, list)
+        this.#upstreams.set(upstream.name, { upstream, balancer: entry.balancer })
+      } else this.#upstreams.set(upstream.name, { upstream, balancer: this.#parts.createUpstreamBalancer(upstream, list) })
+    }
+  }
+
+  /** Routes of a disabled service are not there (Kong's router leaves them out). */
+  #applyRoutes(before: CompiledSnapshot, tables: Tables, byKind: ReadonlyMap<string, readonly Change[]>): Router {
+    const put = new Map<string, Route>()
+    const remove = new Set<string>()
+    const place = (route: Route) => {
+      const service = route.service ? (tables.get('services')?.get(route.service.id) as unknown as Service | undefined) : undefined
+      if (route.service && !service?.enabled) remove.add(route.id)
+      else put.set(route.id, route)
+    }
+    for (const { id, document } of byKind.get('routes') ?? []) {
+      if (document === null) remove.add(id)
+      else place(document as unknown as Route)
+    }
+    const toggled = (byKind.get('services') ?? []).filter(({ id, document }) => (before.tables.get('services')?.get(id)?.['enabled'] ?? null) !== (document?.['enabled'] ?? null))
+    if (toggled.length > 0) {
+      const ids = new Set(toggled.map((change) => change.id))
+      for (const route of (tables.get('routes')?.values() ?? []) as Iterable<unknown> as Iterable<Route>) if (route.service && ids.has(route.service.id)) place(route)
+    }
+    return put.size + remove.size === 0 ? before.router : before.router.with({ put: [...put.values()], remove: [...remove] })
+  }
+
+  #balancerOf(service: Service): { balancer: Balancer; upstream: Upstream | null; living: LivingBalancer | null } {
+    const entry = this.#upstreams.get(service.host)
+    if (entry !== undefined) return { balancer: entry.balancer, upstream: entry.upstream, living: entry.balancer }
+    const key = `${service.host}:${service.port}`
+    let balancer = this.#directs.get(key)
+    if (balancer === undefined) this.#directs.set(key, (balancer = this.#parts.createDirectBalancer(service.host, service.port)))
+    return { balancer, upstream: null, living: null }
+  }
+
+  /** Live balancers by the upstream's name, for the health end-points. */
+  upstreamBalancer(name: string): LivingBalancer | undefined {
+    return this.#upstreams.get(name)?.balancer
+  }
+}
+
+class CompiledSnapshot implements Snapshot {
+  readonly revision: number
+  readonly hash: string
+  readonly router: Router
+  readonly globalPlan: Plan
+  readonly rewrite: Snapshot['rewrite']
+  readonly tables: Tables
+  readonly scopes: ScopeIndex
+  readonly #epoch: number
+  readonly #parts: CompilerParts
+  readonly #balancerOf: BalancerOf
+
+  constructor(revision: number, hash: string, epoch: number, parts: CompilerParts, router: Router, tables: Tables, scopes: ScopeIndex, balancerOf: BalancerOf) {
+    this.revision = revision
+    this.hash = hash
+    this.#epoch = epoch
+    this.#parts = parts
+    this.router = router
+    this.tables = tables
+    this.scopes = scopes
+    this.#balancerOf = balancerOf
+    this.globalPlan = createPlan(parts.orderPlugins(scopes.resolve({ routeId: null, serviceId: null, consumerId: null, groupIds: [] })))
+    this.rewrite = this.globalPlan.instances.flatMap((instance) => (instance.plugin.rewrite && instance.broken === null ? [{ instance, run: instance.plugin.rewrite }] : []))
+  }
+
+  compiled(route: Route): CompiledRoute {
+    const known = COMPILED.get(route)
+    if (known !== undefined && known.epoch === this.#epoch) return known.compiled
+    const compiled = this.#compile(route)
+    COMPILED.set(route, { epoch: this.#epoch, compiled, consumerPlans: new Map() })
+    return compiled
+  }
+
+  consumerPlan(compiled: CompiledRoute, exchange: Exchange): Plan {
+    if (!compiled.hasConsumerPlans) return compiled.plan
+    const groupIds = exchange.consumerGroups.map((group) => group.id)
+    const key = [exchange.consumer?.id ?? '', ...groupIds].join(' ')
+    const cached = COMPILED.get(compiled.route)
+    const plans = cached !== undefined && cached.epoch === this.#epoch ? cached.consumerPlans : null
+    let plan = plans?.get(key)
+    if (plan !== undefined) return plan
+    plan = this.#plan({ routeId: compiled.route.id, serviceId: compiled.route.service?.id ?? null, consumerId: exchange.consumer?.id ?? null, groupIds })
+    if (plans !== null) {
+      if (plans.size >= CONSUMER_PLANS) plans.delete(plans.keys().next().value!)
+      plans.set(key, plan)
+    }
+    return plan
+  }
+
+  #compile(route: Route): CompiledRoute {
+    const service = route.service ? (this.tables.get('services')?.get(route.service.id) as unknown as Service | undefined) : undefined
+    return {
+      route,
+      service: service === undefined ? null : this.#compileService(service),
+      plan: this.#plan({ routeId: route.id, serviceId: service?.id ?? null, consumerId: null, groupIds: [] }),
+      hasConsumerPlans: this.scopes.consumerScoped > 0,
+      pathHandling: this.#parts.isTraditional ? (route.path_handling ?? 'v0') : 'v0',
+      figures: this.#parts.figuresFor(route, service ?? null),
+    }
+  }
+
+  #compileService(service: Service): CompiledService {
+    const { balancer, upstream, living } = this.#balancerOf(service)
+    const isTls = service.protocol === 'https'
+    return {
+      service,
+      balancer,
+      hashInput: living !== null && living.needsHash ? (exchange) => living.hashInput(exchange) : null,
+      fixedHost: upstream?.host_header ?? '',
+      tls: isTls ? this.#parts.tlsTargets(service, upstream, (kind, id) => this.tables.get(kind)?.get(id)) : null,
+      timeouts: { connectMs: service.connect_timeout ?? 60000, writeMs: service.write_timeout ?? 60000, readMs: service.read_timeout ?? 60000 },
+      retries: service.retries ?? 5,
+      defaultPort: isTls ? 443 : 80,
+    }
+  }
+
+  #plan(scope: Parameters<ScopeIndex['resolve']>[0]): Plan {
+    return createPlan(this.#parts.orderPlugins(this.scopes.resolve(scope)))
+  }
+}
+
+/** What a route was last compiled to. By the route's document, which is another object after each change of it. */
+const COMPILED = new WeakMap<Route, { readonly epoch: number; readonly compiled: CompiledRoute; readonly consumerPlans: Map<string, Plan> }>()
+
+/** A whole load takes away what it does not name. */
+function removals(tables: Tables, changes: readonly Change[]): Change[] {
+  const named = new Set(changes.map((change) => `${change.kind} ${change.id}`))
+  const gone: Change[] = []
+  for (const [kind, table] of tables) for (const [id] of table.entries()) if (!named.has(`${kind} ${id}`)) gone.push({ kind, workspace: '', id, document: null })
+  return gone
+}

@@ -1,0 +1,190 @@
+/**
+ * What a worker knows of entities that are looked up by key (consumers, credentials): bounded, exact, and never waiting when it
+ * knows. A change of the configuration takes out just what it touches; a look-up that was under way meanwhile is asked again, because
+ * its answer may be older than the change.
+ */
+import { LRUCache } from 'lru-cache'
+import { EXPIRES_AT, type Change, type Document } from '#model/document.ts'
+import type { EntityDefinition } from '#model/schema.ts'
+import type { EntityReader } from '#pdk/pdk.ts'
+
+export type LookupRequest =
+  | { readonly by: 'id'; readonly kind: string; readonly id: string }
+  | { readonly by: 'unique'; readonly kind: string; readonly field: string; readonly value: string }
+  | { readonly by: 'reference'; readonly kind: string; readonly field: string; readonly id: string }
+
+export interface EntityCacheOptions {
+  readonly definitions: ReadonlyMap<string, EntityDefinition>
+  /** Bytes of documents kept, counted by their JSON text. */
+  readonly maxBytes: number
+  /** Keys remembered as unknown; apart, so that random keys can't drive out good ones. */
+  readonly maxMisses: number
+  /** Look-ups under way at once; further ones fail with STORE_UNAVAILABLE. */
+  readonly maxPending: number
+  readonly nowMs: () => number
+  /** Asks the main thread; rejects with code STORE_UNAVAILABLE when the store can't be asked. */
+  readonly ask: (request: LookupRequest) => Promise<readonly Document[]>
+  /** An entity of a kind that every worker holds whole. */
+  readonly held: (kind: string, id: string) => Document | undefined
+  readonly heldAll: (kind: string) => Iterable<Document>
+}
+
+export interface EntityCacheFigures {
+  hits: number
+  misses: number
+}
+
+interface Pending {
+  readonly promise: Promise<readonly Document[]>
+  isStale: boolean
+}
+
+export class EntityCache implements EntityReader {
+  readonly figures: EntityCacheFigures = { hits: 0, misses: 0 }
+  #options: EntityCacheOptions
+  #found: LRUCache<string, readonly Document[]>
+  #unknown: LRUCache<string, true>
+  #pending = new Map<string, Pending>()
+  /** Cache keys that hold a document, by its kind and id. */
+  #keysOf = new Map<string, Set<string>>()
+
+  constructor(options: EntityCacheOptions) {
+    this.#options = options
+    this.#found = new LRUCache({
+      maxSize: Math.max(1024, options.maxBytes),
+      sizeCalculation: (documents) => 200 + documents.reduce((sum, document) => sum + JSON.stringify(document).length * 2, 0),
+      dispose: (documents, key) => {
+        for (const document of documents) this.#unlink(document, key)
+      },
+    })
+    this.#unknown = new LRUCache({ max: Math.max(1, options.maxMisses) })
+  }
+
+  get(kind: string, id: string): Document | null | Promise<Document | null> {
+    if (!this.#options.definitions.get(kind)?.on_demand) return this.#options.held(kind, id) ?? null
+    return first(this.#look(`${kind} id ${id}`, { by: 'id', kind, id }))
+  }
+
+  lookup(kind: string, field: string, value: string): Document | null | Promise<Document | null> {
+    if (!this.#options.definitions.get(kind)?.on_demand) {
+      for (const document of this.#options.heldAll(kind)) if (document[field] === value) return document
+      return null
+    }
+    return first(this.#look(`${kind} ${field} ${value}`, { by: 'unique', kind, field, value }))
+  }
+
+  listBy(kind: string, field: string, id: string): readonly Document[] | Promise<readonly Document[]> {
+    if (!this.#options.definitions.get(kind)?.on_demand) {
+      return [...this.#options.heldAll(kind)].filter((document) => (document[field] as { id?: string } | null)?.id === id)
+    }
+    return this.#look(`${kind} by ${field} ${id}`, { by: 'reference', kind, field, id })
+  }
+
+  /** Takes out what the changes touch; called before the snapshot of their revision is served. */
+  invalidate(changes: readonly Change[]): void {
+    for (const { kind, id, document } of changes) {
+      for (const key of this.#keysOf.get(`${kind} ${id}`) ?? []) this.#found.delete(key)
+      this.#drop(`${kind} id ${id}`)
+      if (document !== null) this.#dropKeysOf(kind, document)
+      // A deleted or changed row may be the answer that a look-up under way is bringing.
+      for (const [key, pending] of this.#pending) if (key.startsWith(`${kind} `)) pending.isStale = true
+    }
+  }
+
+  clear(): void {
+    this.#found.clear()
+    this.#unknown.clear()
+    for (const pending of this.#pending.values()) pending.isStale = true
+  }
+
+  /** Every key under which a new version of the document can be found. */
+  #dropKeysOf(kind: string, document: Document): void {
+    const fields = this.#options.definitions.get(kind)?.fields ?? {}
+    for (const [name, field] of Object.entries(fields)) {
+      const value = document[name]
+      if (field.unique && typeof value === 'string') this.#drop(`${kind} ${name} ${value}`)
+      if (field.type === 'foreign' && value !== null && value !== undefined) this.#drop(`${kind} by ${name} ${(value as { id: string }).id}`)
+    }
+  }
+
+  #drop(key: string): void {
+    this.#found.delete(key)
+    this.#unknown.delete(key)
+  }
+
+  #look(key: string, request: LookupRequest): readonly Document[] | Promise<readonly Document[]> {
+    const known = this.#found.get(key)
+    if (known !== undefined) {
+      if (known.every((document) => !isExpired(document, this.#options.nowMs()))) {
+        this.figures.hits++
+        return known
+      }
+      this.#found.delete(key)
+    } else if (this.#unknown.get(key) === true) {
+      this.figures.hits++
+      return NOTHING
+    }
+    this.figures.misses++
+    return this.#pending.get(key)?.promise ?? this.#ask(key, request)
+  }
+
+  #ask(key: string, request: LookupRequest): Promise<readonly Document[]> {
+    if (this.#pending.size >= this.#options.maxPending) return Promise.reject(unavailable('too many look-ups are under way'))
+    const pending: Pending = { promise: this.#askUntilFresh(key, request, () => pending), isStale: false }
+    this.#pending.set(key, pending)
+    return pending.promise
+  }
+
+  async #askUntilFresh(key: string, request: LookupRequest, self: () => Pending): Promise<readonly Document[]> {
+    try {
+      for (;;) {
+        const documents = await this.#options.ask(request)
+        const pending = self()
+        if (pending.isStale) {
+          pending.isStale = false
+          continue
+        }
+        if (documents.length > 0 || request.by === 'reference') this.#keep(key, documents)
+        else this.#unknown.set(key, true)
+        return documents
+      }
+    } finally {
+      this.#pending.delete(key)
+    }
+  }
+
+  #keep(key: string, documents: readonly Document[]): void {
+    this.#found.set(key, documents)
+    const kind = key.slice(0, key.indexOf(' '))
+    for (const document of documents) {
+      const id = `${kind} ${document.id}`
+      const keys = this.#keysOf.get(id)
+      if (keys === undefined) this.#keysOf.set(id, new Set([key]))
+      else keys.add(key)
+    }
+  }
+
+  #unlink(document: Document, key: string): void {
+    const id = `${key.slice(0, key.indexOf(' '))} ${document.id}`
+    const keys = this.#keysOf.get(id)
+    if (keys === undefined) return
+    keys.delete(key)
+    if (keys.size === 0) this.#keysOf.delete(id)
+  }
+}
+
+const NOTHING: readonly Document[] = []
+
+function first(found: readonly Document[] | Promise<readonly Document[]>): Document | null | Promise<Document | null> {
+  return found instanceof Promise ? found.then((documents) => documents[0] ?? null) : (found[0] ?? null)
+}
+
+/** Credentials with a time to live carry the moment of their end (Unix seconds). */
+function isExpired(document: Document, nowMs: number): boolean {
+  const end = document[EXPIRES_AT]
+  return typeof end === 'number' && end * 1000 <= nowMs
+}
+
+function unavailable(message: string): Error {
+  return Object.assign(new Error(message), { code: 'STORE_UNAVAILABLE' })
+}
