@@ -4,7 +4,7 @@ import { primitives as p, type Field, type Options } from './field.ts'
 type Named<F, O> = Omit<F, keyof O> & O
 
 /** Called without options it is the field as it stands; two signatures, because TypeScript would else infer the options from where the result goes. */
-interface NamedField<F> {
+export interface NamedField<F> {
   (): F
   <const O extends Options>(options: O): Named<F, O>
 }

@@ -135,6 +135,9 @@ function settingsOf(options: GatewayOptions, ports: GatewayPorts, prefix: string
     workers: String(options.workers ?? 1),
     proxy_access_log: 'off',
     admin_access_log: 'off',
+    // No load balancer has to be given the time to turn away.
+    drain_delay: '0',
+    shutdown_timeout: '2s',
     ...(options.declarative !== undefined && { declarative_config: declarativeFile(options.declarative, prefix) }),
     ...options.settings,
   }
