@@ -22,16 +22,20 @@ test('reads accepted differences from the tables between the markers, and only f
       '| other | table | here |',
       '|---|---|---|',
       '| a | b | c |',
-      '<!-- differences -->',
+      '<!-- differences: admin -->',
+      '<!-- /differences -->',
+      '<!-- differences: proxy -->',
       '| topic | case | reason |',
       '|---|---|---|',
       '| `http-wire` | obs-fold \\| tab | RFC 9112 section 5.2 |',
       '<!-- /differences -->',
     ].join('\n'),
   )
-  assert.deepEqual(readAcceptedDifferences(file), [
+  assert.deepEqual(readAcceptedDifferences(file, 'proxy'), [
     { topic: 'http-wire', name: 'obs-fold | tab', reason: 'RFC 9112 section 5.2' },
   ])
+  assert.deepEqual(readAcceptedDifferences(file, 'admin'), [])
+  assert.throws(() => readAcceptedDifferences(file, 'later'), /has no <!-- differences: later -->/)
 })
 
 test('an accepted difference that no longer differs is obsolete, any other failing case is unexpected', () => {

@@ -88,30 +88,35 @@ async function upstreamPortBase(): Promise<number> {
   throw new Error(`no ${UPSTREAM_PORTS} free ports in a row below 19500`)
 }
 
+/** The tables of docs/compatibility.md: differences of the proxy, of the Admin API, and of plugins that come later. */
+export type DifferenceTable = 'proxy' | 'admin' | 'later'
+
 /**
- * Reads the tables of accepted differences of docs/compatibility.md: rows `| topic | case | reason |` that stand
- * between `<!-- differences -->` and `<!-- /differences -->`, so that the page a user reads is what the tests hold.
+ * Reads one table of accepted differences: rows `| topic | case | reason |` between `<!-- differences: proxy -->` and
+ * `<!-- /differences -->`, so that the page a user reads is what the tests hold.
  */
-export function readAcceptedDifferences(file: string): AcceptedDifference[] {
-  const sections = readFileSync(file, 'utf8').matchAll(/<!-- differences -->(.*?)<!-- \/differences -->/gs)
-  return [...sections].flatMap(([, section = '']) =>
-    section
-      .split('\n')
-      .filter((line) => line.startsWith('|'))
-      .slice(2)
-      .map((line) => {
-        const [topic = '', name = '', reason = ''] = line
-          .slice(1)
-          .split(/(?<!\\)\|/)
-          .map((cell) =>
-            cell
-              .trim()
-              .replaceAll('\\|', '|')
-              .replace(/^`(.*)`$/, '$1'),
-          )
-        return { topic, name, reason }
-      }),
-  )
+export function readAcceptedDifferences(file: string, table: DifferenceTable): AcceptedDifference[] {
+  const text = readFileSync(file, 'utf8')
+  const start = text.indexOf(`<!-- differences: ${table} -->`)
+  const end = text.indexOf('<!-- /differences -->', start)
+  if (start < 0 || end < 0) throw new Error(`${file} has no <!-- differences: ${table} --> ... <!-- /differences -->`)
+  return text
+    .slice(start, end)
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .slice(2)
+    .map((line) => {
+      const [topic = '', name = '', reason = ''] = line
+        .slice(1)
+        .split(/(?<!\\)\|/)
+        .map((cell) =>
+          cell
+            .trim()
+            .replaceAll('\\|', '|')
+            .replace(/^`(.*)`$/, '$1'),
+        )
+      return { topic, name, reason }
+    })
 }
 
 const keyOf = (one: { readonly topic: string; readonly name: string }) => `${one.topic} | ${one.name}`
