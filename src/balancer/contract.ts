@@ -1,4 +1,5 @@
 /** What the proxy asks of a balancer. Pure: no sockets; names are resolved by what it is given. */
+export type { Resolution, ResolvedAddress, Resolver } from '#core/resolution.ts'
 
 export interface PickedTarget {
   readonly ip: string
@@ -14,6 +15,10 @@ export type Pick =
   | { readonly ok: true; readonly target: PickedTarget }
   | { readonly ok: false; readonly code: PickError; readonly message: string }
 
+/**
+ * How one try ended, as Kong counts it: a try after which another follows is a `tcp_failure`, or a `timeout` where it ran into
+ * one; the last try is the status that the client gets (502 for a refused connection), and a `timeout` when that is 504.
+ */
 export type Outcome =
   | { readonly type: 'status'; readonly status: number }
   | { readonly type: 'tcp_failure' }
@@ -25,22 +30,5 @@ export interface Balancer {
   /** A request to the target begins / ends: what least-connections and health checks count. */
   started(target: PickedTarget): void
   ended(target: PickedTarget, outcome: Outcome, latencyMs: number): void
-  close(): void
-}
-
-export interface ResolvedAddress {
-  readonly ip: string
-  /** From SRV; 0 means the port of the service or target. */
-  readonly port: number
-  readonly weight: number
-  readonly priority: number
-}
-export type Resolution =
-  | { readonly ok: true; readonly addresses: readonly ResolvedAddress[] }
-  | { readonly ok: false; readonly code: 'name_error' | 'resolve_failed'; readonly message: string }
-
-export interface Resolver {
-  /** Answers at once for IP literals and cached names (fresh, or stale while a refresh runs), else by a promise with a deadline. */
-  resolve(name: string): Resolution | Promise<Resolution>
   close(): void
 }
