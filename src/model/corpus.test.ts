@@ -3,26 +3,15 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
-import type { Checked, CheckContext } from './contract.ts'
-import { coreEntities, vaultConfigs } from './entities/index.ts'
-import { createModel } from './model.ts'
+import type { Checked } from './contract.ts'
+import { testContext, testModel } from './testing.ts'
 import { refusalOfCheck } from './refusal.ts'
 
 const CORPUS = new URL('../../../shared/kong-corpus/', import.meta.url)
 const skip = existsSync(CORPUS) ? false : 'the recordings are not here'
 
-const model = createModel({
-  entities: [...coreEntities, ...pluginEntities],
-  plugins: pluginSchemas,
-  built: pluginSchemas.map(({ name }) => name),
-  vaults: vaultConfigs,
-})
-const context: CheckContext = {
-  nowMs: Date.now(),
-  uuid: () => '00000000-0000-4000-8000-00000000abcd',
-  randomText: () => 'abcdefghijklmnopqrstuvwxyz012345',
-  routerFlavor: 'traditional_compatible',
-}
+const model = testModel(pluginSchemas, pluginEntities)
+const context = testContext({ nowMs: Date.now() })
 
 interface Step {
   readonly name: string
