@@ -48,6 +48,11 @@ export function verifyEntry(head: { readonly revision: number; readonly hash: st
   return { ok: true }
 }
 
+/** Whether a document of the entry was erased: it is not a deletion, and what it was must come from elsewhere. */
+export function hasErasure(entry: LogEntry): boolean {
+  return entry.effects.some(({ document }, index) => document === null && entry.payloads[index]?.after !== null)
+}
+
 function matches(sealed: Document | null, digest: string | null): boolean {
   return sealed === null || documentDigest(canonicalJson(sealed)) === digest
 }

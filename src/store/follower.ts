@@ -4,7 +4,7 @@
  * A failure of the store or the listener is tried again with growing pauses; nothing is ever passed over.
  */
 import type { Logger } from '#telemetry/logger.ts'
-import { verifyEntry } from './chain.ts'
+import { hasErasure, verifyEntry } from './chain.ts'
 import type { ConfigStore, LogEntry } from './contract.ts'
 
 export interface Position {
@@ -157,6 +157,7 @@ class LogFollower implements Follower {
     for (const entry of entries) {
       const verdict = verifyEntry(before, entry)
       if (!verdict.ok) return verdict.reason
+      if (hasErasure(entry)) return `revision ${entry.revision}: a document was erased`
       before = entry
     }
     await this.#options.onEntries(entries)

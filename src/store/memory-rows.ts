@@ -40,9 +40,10 @@ export class MemoryRows {
   }
 
   list(kind: string, filter: Filter, page: Page, nowMs: number): PageOfRows {
+    const start = startOf(page)
     const rows: Row[] = []
     const ids = this.#ordered.get(this.#source(kind, filter))
-    for (const id of ids?.after(startOf(page)) ?? []) {
+    for (const id of ids?.after(start) ?? []) {
       const row = this.get(kind, id, nowMs)
       if (!row || !this.#projection.matches(row, filter)) continue
       const last = rows.at(-1)

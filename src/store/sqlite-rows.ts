@@ -71,7 +71,8 @@ export class SqliteRows {
   }
 
   expired(atMs: number, limit: number): readonly { kind: string; workspace: string; id: string }[] {
-    return this.#expired.all(atMs, limit) as unknown as { kind: string; workspace: string; id: string }[]
+    const found = this.#expired.all(atMs, limit) as unknown as { kind: string; workspace: string; id: string }[]
+    return found.map(({ kind, workspace, id }) => ({ kind, workspace, id }))
   }
 
   /** Every row of a kind, read as the iteration goes on. */

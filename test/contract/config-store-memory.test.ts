@@ -1,0 +1,4 @@
+import { createMemoryStore } from '#store/memory.ts'
+import { configStoreSuite } from './config-store.ts'
+
+configStoreSuite('memory', async (options) => createMemoryStore(options))
