@@ -48,6 +48,13 @@ export interface RequestBody {
   readonly exists: boolean
 }
 
+export interface TlsFacts {
+  readonly version: string
+  readonly cipher: string
+  /** As nginx says it: NONE, SUCCESS, or FAILED with the reason. */
+  readonly clientVerify: string
+}
+
 export class ClientRequest {
   method = ''
   /** Path of the target as received, without the query. */
@@ -82,7 +89,10 @@ export class ClientRequest {
   /** Whether the peer is inside trusted_ips, so that its X-Forwarded-* count. */
   isTrusted = false
   body: RequestBody
+  /** Bytes received, head included. */
   bytesReceived = 0
+  /** What the TLS handshake agreed on; null without TLS. For logs. */
+  tls: TlsFacts | null = null
 
   constructor(headers: HeaderList, body: RequestBody) {
     this.headers = headers
@@ -114,7 +124,10 @@ export class ClientResponse {
   headers: HeaderList
   /** Who made it: the upstream, a plugin or the gateway itself ('exit'), or a failure ('error'). */
   source: 'service' | 'exit' | 'error' = 'service'
+  /** Bytes sent to the client, head included. */
   bytesSent = 0
+  /** Of those, the head. */
+  headBytes = 0
   constructor(headers: HeaderList) {
     this.headers = headers
   }
@@ -140,6 +153,8 @@ export class Exchange {
   readonly upstream: UpstreamRequest
   route: Route | null = null
   service: Service | null = null
+  /** The workspace of the route; null when none matched. For logs and metrics. */
+  workspace: { readonly id: string; readonly name: string } | null = null
   matchedPath: string | null = null
   captures: { readonly named: Readonly<Record<string, string>>; readonly unnamed: readonly string[] } | null = null
   consumer: Consumer | null = null

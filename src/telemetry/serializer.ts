@@ -1,0 +1,128 @@
+/** The log record of an exchange in Kong's form: what log plugins send. Made after the last byte, only where a plugin wants it. */
+import type { LoggedExchange, LoggedHeaders } from './logged-exchange.ts'
+
+export interface LogRecord {
+  readonly request: Readonly<Record<string, unknown>>
+  readonly upstream_uri: string
+  readonly upstream_status: string
+  readonly response: Readonly<Record<string, unknown>>
+  readonly latencies: Latencies
+  readonly client_ip: string
+  readonly started_at: number
+  readonly source: 'upstream' | 'kong'
+  readonly [field: string]: unknown
+}
+
+/** Milliseconds, whole; `proxy` is -1 when no upstream answered. */
+export interface Latencies {
+  readonly kong: number
+  readonly proxy: number
+  readonly request: number
+  readonly receive: number
+}
+
+const HIDDEN_HEADERS = ['authorization', 'proxy-authorization']
+const NS_PER_MS = 1_000_000
+
+export function serializeExchange(exchange: LoggedExchange): LogRecord {
+  const { request, response, tries, route, service, consumer, credential, workspace } = exchange
+  const uri = uriOf(exchange)
+  return {
+    request: {
+      id: exchange.id,
+      uri,
+      url: `${request.scheme}://${request.host}:${request.port}${uri}`,
+      querystring: parseQuery(request.query),
+      method: request.method,
+      headers: shownHeaders(request.headers),
+      size: request.bytesReceived,
+      ...(request.tls !== null && {
+        tls: { version: request.tls.version, cipher: request.tls.cipher, client_verify: request.tls.clientVerify },
+      }),
+    },
+    upstream_uri: exchange.upstream.path === '' ? '' : withQuery(exchange.upstream.path, request.query),
+    upstream_status: exchange.upstreamStatus === 0 ? '' : String(exchange.upstreamStatus),
+    response: { status: response.status, headers: response.headers.toObject(), size: response.bytesSent },
+    latencies: latenciesOf(exchange),
+    ...(tries.length > 0 && {
+      tries: tries.map(({ ip, port, startedAtMs, latencyMs, state, code }) => ({
+        balancer_start: Math.floor(startedAtMs),
+        balancer_start_ns: startedAtMs * NS_PER_MS,
+        balancer_latency: Math.round(latencyMs),
+        balancer_latency_ns: Math.round(latencyMs * NS_PER_MS),
+        ip,
+        port,
+        ...(state !== '' && { state }),
+        ...(code !== 0 && { code }),
+      })),
+    }),
+    ...(credential !== null && {
+      authenticated_entity: { id: credential.id, ...(consumer !== null && { consumer_id: consumer.id }) },
+    }),
+    ...(route !== null && { route }),
+    ...(service !== null && { service }),
+    ...(consumer !== null && { consumer }),
+    client_ip: request.clientIp,
+    started_at: Math.floor(exchange.startedAtMs),
+    source: response.source === 'service' ? 'upstream' : 'kong',
+    ...(workspace !== null && { workspace: workspace.id, workspace_name: workspace.name ?? '' }),
+  }
+}
+
+/** `kong` is all but the wait for the upstream's head; `receive` the time that the rest of its response took. */
+export function latenciesOf(exchange: LoggedExchange): Latencies {
+  const { proxyLatencyMs, upstreamLatencyMs, totalLatencyMs } = exchange
+  const request = Math.max(0, totalLatencyMs)
+  if (upstreamLatencyMs < 0) return { kong: Math.round(request), proxy: -1, request: Math.round(request), receive: 0 }
+  return {
+    kong: Math.round(Math.max(0, request - upstreamLatencyMs)),
+    proxy: Math.round(upstreamLatencyMs),
+    request: Math.round(request),
+    receive: Math.round(Math.max(0, request - upstreamLatencyMs - Math.max(0, proxyLatencyMs))),
+  }
+}
+
+/** The target as the client sent it. */
+export function uriOf({ request }: LoggedExchange): string {
+  return withQuery(request.rawPath, request.query)
+}
+
+function withQuery(path: string, query: string | null): string {
+  return query === null ? path : `${path}?${query}`
+}
+
+function shownHeaders(headers: LoggedHeaders): Record<string, string | readonly string[]> {
+  const shown = { ...headers.toObject() }
+  for (const name of HIDDEN_HEADERS) if (Object.hasOwn(shown, name)) shown[name] = 'REDACTED'
+  return shown
+}
+
+/** Arguments that a log shows at most, as Kong. */
+const MAX_ARGUMENTS = 100
+
+/** Decoded; `true` for an argument without '=', a list where it came several times. */
+function parseQuery(query: string | null): Record<string, unknown> {
+  const args: Record<string, unknown> = Object.create(null) as Record<string, unknown>
+  if (query === null) return args
+  for (const part of query.split('&', MAX_ARGUMENTS)) {
+    if (part === '') continue
+    const at = part.indexOf('=')
+    const name = decode(at < 0 ? part : part.slice(0, at))
+    const value = at < 0 ? true : decode(part.slice(at + 1))
+    const before = args[name]
+    args[name] =
+      before === undefined ? value : Array.isArray(before) ? [...(before as unknown[]), value] : [before, value]
+  }
+  return args
+}
+
+function decode(text: string): string {
+  const spaced = text.replaceAll('+', ' ')
+  if (!spaced.includes('%')) return spaced
+  try {
+    return decodeURIComponent(spaced)
+  } catch {
+    // Not UTF-8, or a stray '%': shown as it came.
+    return spaced
+  }
+}
