@@ -1,0 +1,76 @@
+/** The whole table of endpoints: what follows from the definitions, with Kong's own exceptions and our additions on top. */
+import { openapi } from '#model/openapi.ts'
+import { answerJson } from './answer.ts'
+import { certificateEndpoints, DISABLED_CERTIFICATE_PATHS } from './certificates.ts'
+import { clusterEndpoints } from './cluster.ts'
+import { configEndpoints } from './config.ts'
+import { consumerGroupEndpoints } from './consumer-groups.ts'
+import { consumerEndpoints } from './consumers.ts'
+import type { Endpoint } from './endpoint.ts'
+import { entityEndpoints } from './entity-routes.ts'
+import { informationEndpoints, sortedPaths } from './information.ts'
+import { logEndpoints } from './log.ts'
+import { nodeEndpoints } from './node-endpoints.ts'
+import type { AdminPorts } from './ports.ts'
+import { routeExplainEndpoints } from './route-explain.ts'
+import { schemaEndpoints } from './schemas.ts'
+import { tagEndpoints } from './tags.ts'
+import { DISABLED_TARGET_PATHS, targetEndpoints } from './targets.ts'
+import { workspaceEndpoints } from './workspaces.ts'
+
+export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
+  const disabled = new Set<string>([...DISABLED_TARGET_PATHS, ...DISABLED_CERTIFICATE_PATHS])
+  const table = new Map(
+    entityEndpoints(ports)
+      .filter(({ path }) => !disabled.has(path))
+      .map((endpoint) => [endpoint.path, endpoint]),
+  )
+  const listConsumers = table.get('/consumers')!.methods.GET!
+  const own = [
+    ...informationEndpoints(ports, () => sortedPaths([...table.values()])),
+    ...schemaEndpoints(ports),
+    ...configEndpoints(ports),
+    ...tagEndpoints(ports),
+    ...certificateEndpoints(ports),
+    ...consumerEndpoints(ports, listConsumers),
+    ...consumerGroupEndpoints(ports),
+    ...workspaceEndpoints(ports),
+    ...targetEndpoints(ports),
+    ...nodeEndpoints(ports),
+    ...logEndpoints(ports),
+    ...clusterEndpoints(ports),
+    ...routeExplainEndpoints(ports),
+    openapiEndpoint(ports, () => [...table.values()]),
+  ]
+  for (const endpoint of own) table.set(endpoint.path, merged(table.get(endpoint.path), endpoint))
+  return [...table.values()]
+}
+
+/** An exception replaces the methods that it has, and leaves the others as they were generated. */
+function merged(generated: Endpoint | undefined, own: Endpoint): Endpoint {
+  return generated === undefined ? own : { ...generated, ...own, methods: { ...generated.methods, ...own.methods } }
+}
+
+function openapiEndpoint({ model, node }: AdminPorts, endpoints: () => readonly Endpoint[]): Endpoint {
+  let document: unknown
+  return {
+    path: '/openapi.json',
+    methods: {
+      GET: {
+        handler: () =>
+          answerJson(
+            200,
+            (document ??= openapi({
+              model,
+              endpoints: endpoints(),
+              title: 'Meridian Admin API',
+              version: node.version,
+            })),
+          ),
+        about: 'This document.',
+        role: 'viewer',
+        answers: { 200: { schema: { type: 'object' } } },
+      },
+    },
+  }
+}

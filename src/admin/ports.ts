@@ -1,0 +1,155 @@
+/** What the Admin API needs from the rest of the gateway, handed in by `main.ts`. */
+import type { CheckContext, Model } from '#model/contract.ts'
+import type { Document } from '#model/document.ts'
+import type { ConfigStore, StateReader } from '#store/contract.ts'
+import type { Secrets } from '#store/secrets.ts'
+import type { ConfigurationHash } from './configuration-hash.ts'
+import type { Declarative } from './config.ts'
+import type { AdminRequest } from './endpoint.ts'
+import type { ErrorLog } from './fail.ts'
+import type { Committer } from './write.ts'
+
+/** The part that entity endpoints need. */
+export interface EntityPorts extends Committer {
+  readonly model: Model
+  readonly store: ConfigStore
+  /** The plugin that a kind belongs to, for kinds that come with one. */
+  readonly pluginOfKind: ReadonlyMap<string, string>
+  readonly secrets: Secrets
+  readonly check: (atMs: number) => CheckContext
+}
+
+export interface AdminPorts extends EntityPorts {
+  readonly node: NodeFacts
+  readonly statistics: Statistics
+  readonly health: UpstreamHealth
+  readonly caches: Caches
+  readonly logLevel: LogLevel
+  readonly explain: ExplainRoute
+  readonly cluster: Cluster
+  /** Of the declarative configuration; set by whoever loads one. */
+  readonly configurationHash: ConfigurationHash
+  readonly declarative: Declarative
+  readonly nowMs: () => number
+  readonly log: ErrorLog
+}
+
+/** What does not change while the node runs. */
+export interface NodeFacts {
+  readonly id: string
+  readonly hostname: string
+  /** Ours, and the Kong version whose interface this is. */
+  readonly version: string
+  readonly kongVersion: string
+  readonly defaultWorkspace: string
+  readonly pid: number
+  readonly workers: number
+  /** The effective settings by Kong's names, sensitive ones starred out. */
+  readonly configuration: Readonly<Record<string, unknown>>
+  /** What `/status` and `/` warn about: settings and entities that are accepted but not served. */
+  readonly warnings: () => readonly string[]
+}
+
+export interface Statistics {
+  /** Kong's names, from the shared memory of the workers. */
+  connections(): {
+    readonly connections_accepted: number
+    readonly connections_active: number
+    readonly connections_handled: number
+    readonly connections_reading: number
+    readonly connections_waiting: number
+    readonly connections_writing: number
+    readonly total_requests: number
+  }
+  /** Heap in use of each worker, in bytes. */
+  workerHeaps(): readonly { readonly worker: number; readonly heapBytes: number }[]
+  /** Shared memory by name: bytes in use and in all. */
+  sharedMemory(): Readonly<Record<string, { readonly usedBytes: number; readonly sizeBytes: number }>>
+}
+
+export type Health = 'HEALTHY' | 'UNHEALTHY' | 'DNS_ERROR' | 'HEALTHCHECKS_OFF'
+
+export interface TargetHealth {
+  readonly health: Health
+  /** Kong's `data`: host, port, dns, nodeWeight, weight and addresses. */
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+export interface UpstreamHealth {
+  /** By `target` of the upstream's targets; null when this node keeps no health of the upstream. */
+  targets(upstreamId: string): Promise<ReadonlyMap<string, TargetHealth> | null>
+  /** Kong's record of the whole balancer; null as above. */
+  balancer(upstreamId: string): Promise<Readonly<Record<string, unknown>> | null>
+  /** Sets the health of a target, or of one of its addresses; a text says why that can't be. */
+  set(upstreamId: string, target: string, address: string | null, isHealthy: boolean): Promise<string | null>
+}
+
+export interface Caches {
+  /** A cached object of the node, undefined when it is not cached. */
+  get(key: string): Promise<unknown>
+  delete(key: string): Promise<void>
+  clear(): Promise<void>
+}
+
+export interface LogLevel {
+  /** Kong's names: debug, info, notice, warn, error, crit, alert, emerg. */
+  current(): string
+  /** Until `timeoutS` seconds have passed; 0 is for ever. */
+  set(level: string, timeoutS: number): void
+}
+
+/** A request as `/debug/route` describes it. */
+export interface DescribedRequest {
+  readonly method: string
+  readonly scheme: string
+  readonly host: string
+  readonly path: string
+  readonly query: string | null
+  readonly sni: string | null
+  readonly headers: readonly (readonly [string, string])[]
+}
+/** Says which route a request matches and why the others don't; what it returns is shown as it is. */
+export type ExplainRoute = (request: DescribedRequest) => Promise<unknown>
+
+export interface NodeRevision {
+  readonly node_id: string
+  readonly hostname: string
+  readonly revision: number
+  readonly hash: string | null
+}
+export interface Cluster {
+  /** What every live node serves now. */
+  revisions(): Promise<readonly NodeRevision[]>
+}
+
+/** The document as this caller may see it: a viewer sees no secrets, everybody else what Kong shows. */
+export function presentFor(
+  { model, secrets }: Pick<EntityPorts, 'model' | 'secrets'>,
+  request: AdminRequest,
+  kind: string,
+  document: Document,
+): Record<string, unknown> {
+  const visible = request.role === 'viewer' ? secrets.redact(kind, document) : document
+  const shown = { ...model.present(kind, visible, request.atMs) }
+  // Kong shows what is only given (a certificate's `snis`) as null where it does not fill it in.
+  for (const [name, field] of Object.entries(model.entities.get(kind)!.fields))
+    if (field.transient === true) shown[name] = null
+  return shown
+}
+
+/** Rows read at once while walking over all of them. */
+const WALK_PAGE = 1000
+
+/** Every row of a list, page by page. */
+export async function* everyRow(
+  state: StateReader,
+  kind: string,
+  filter: Parameters<StateReader['list']>[1],
+): AsyncGenerator<Awaited<ReturnType<StateReader['list']>>['rows'][number]> {
+  let offset: string | undefined
+  do {
+    const page = await state.list(kind, filter, { size: WALK_PAGE, ...(offset === undefined ? {} : { offset }) })
+    yield* page.rows
+    offset = page.offset
+  } while (offset !== undefined)
+}
