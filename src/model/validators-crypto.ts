@@ -42,10 +42,10 @@ function loadPublicKey(pem: string): KeyObject {
   return createPublicKey(pem)
 }
 
+/** Whether it is a public or private key. Symmetric keys (`oct`) are none to Kong either. */
 export function isJwk(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   const jwk = value as webcrypto.JsonWebKey
-  if (jwk.kty === 'oct') return typeof jwk.k === 'string' && /^[\w-]+$/.test(jwk.k)
   return attempt(() => createPublicKey({ key: jwk, format: 'jwk' })) !== null
 }
 
