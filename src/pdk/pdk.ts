@@ -13,6 +13,7 @@ export {
   type EntityDefinition,
 } from '#model/schema.ts'
 export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
+export type { Consumer } from '#model/entities/consumer.ts'
 export { EXPIRES_AT, type Document } from '#model/document.ts'
 
 /** Counters shared by all workers of this node, bounded in number; an evicted counter starts again at 0. */

@@ -17,7 +17,7 @@ import type {
   PluginSchema,
   PluginTools,
 } from './pdk.ts'
-import { fromWire } from './wire-text.ts'
+import { fromWire, toWire } from './wire-text.ts'
 
 export type HeaderInput = Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[]
 
@@ -293,8 +293,7 @@ function headerList(headers: HeaderInput = {}): HeaderList {
     ? (headers as readonly (readonly [string, string])[])
     : Object.entries(headers as Readonly<Record<string, string | readonly string[]>>)
   for (const [name, value] of entries) {
-    for (const one of typeof value === 'string' ? [value] : value)
-      list.append(name, Buffer.from(one, 'utf8').toString('latin1'))
+    for (const one of typeof value === 'string' ? [value] : value) list.append(name, toWire(one.trim()))
   }
   return list
 }

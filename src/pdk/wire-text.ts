@@ -27,9 +27,9 @@ export function safeHeaderValue(bytes: string): string {
   return UNSAFE.test(bytes) ? bytes.replace(UNSAFE_ALL, percent) : bytes
 }
 
-/** Escapes what may not stand in a request target (RFC 9112 3.2): controls, space, '#', and all beyond ASCII. */
+/** Escapes what may not stand in a request target (RFC 3986 3.3, 3.4): controls, space, '#', quotes, braces, all beyond ASCII. */
 export function safePath(bytes: string): string {
-  return bytes.replace(/[^\x21\x22\x24-\x7e]/g, percent)
+  return bytes.replace(/[^!$&'()*+,/:;=?@[\]A-Za-z0-9\-._~%]/g, percent)
 }
 
 const UNSAFE = /[\0-\x08\x0a-\x1f\x7f]/

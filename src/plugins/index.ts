@@ -1,0 +1,21 @@
+/** The plugins that this gateway can run. A new plugin is its folder and a line here. */
+import type { AnyPlugin } from '#pdk'
+import { acl } from './acl/plugin.ts'
+import { correlationId } from './correlation-id/plugin.ts'
+import { cors } from './cors/plugin.ts'
+import { keyAuth } from './key-auth/plugin.ts'
+import { prometheus } from './prometheus/plugin.ts'
+import { rateLimiting } from './rate-limiting/plugin.ts'
+import { requestTermination } from './request-termination/plugin.ts'
+import { requestTransformer } from './request-transformer/plugin.ts'
+
+export const builtPlugins: readonly AnyPlugin[] = [
+  acl,
+  correlationId,
+  cors,
+  keyAuth,
+  prometheus,
+  rateLimiting,
+  requestTermination,
+  requestTransformer,
+]
