@@ -2,10 +2,13 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
+import { goProgram, pythonPackages } from './built-part.ts'
 import { debianProgram, type Program } from './debian-part.ts'
 
 /** Kong's recorded answers, beside the repository; not part of it. */
 export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 'shared', 'kong-corpus')
+
+const COMPAT = path.resolve(import.meta.dirname, '..', 'compat')
 
 interface Part<T> {
   /** Whether a run in CI fails without it. */
@@ -18,11 +21,24 @@ const parts = {
   nginx: { isRequired: true, locate: () => debianProgram('nginx', 'nginx') },
   wrk: { isRequired: true, locate: () => debianProgram('wrk', 'wrk') },
   h2load: { isRequired: true, locate: () => debianProgram('nghttp2-client', 'h2load') },
+  reconciler: { isRequired: true, locate: locateReconciler },
+  schemathesis: { isRequired: true, locate: locateSchemathesis },
   'kong-corpus': { isRequired: false, locate: locateCorpus },
 } satisfies Record<string, Part<unknown>>
 
 export type PartName = keyof typeof parts
 type Located<N extends PartName> = Awaited<ReturnType<(typeof parts)[N]['locate']>>
+
+/** The engine of Kong's declarative tools, see compat/reconciler/main.go. */
+async function locateReconciler(): Promise<Program> {
+  return { command: await goProgram(path.join(COMPAT, 'reconciler')), env: {} }
+}
+
+/** Called as `python3 -m schemathesis.cli` with the environment given here. */
+async function locateSchemathesis(): Promise<Program> {
+  const packages = await pythonPackages('schemathesis', path.join(COMPAT, 'schemathesis', 'requirements.txt'))
+  return { command: 'python3', env: { PYTHONPATH: packages } }
+}
 
 async function locateCorpus(): Promise<string> {
   if (!existsSync(corpusFolder)) throw new Error(`there is no folder ${corpusFolder}`)

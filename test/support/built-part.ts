@@ -1,0 +1,48 @@
+/** Tools for tests that are built or installed from the registries of other languages, once, into the cache. */
+import { createHash } from 'node:crypto'
+import { globSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { cached } from './cache.ts'
+import { runChild } from './process.ts'
+
+/** Compiling from nothing on a slow machine, with all that is downloaded for it. */
+const BUILD_TIMEOUT_MS = 600_000
+
+async function run(command: string, args: readonly string[], cwd?: string): Promise<void> {
+  const { code, output } = await runChild({
+    command,
+    args,
+    timeoutMs: BUILD_TIMEOUT_MS,
+    ...(cwd !== undefined && { cwd }),
+  })
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with exit code ${code}\n${output.slice(-4_000)}`)
+}
+
+/** The program built from the Go sources in `sources`; built anew when they change. Needs a Go toolchain. */
+export async function goProgram(sources: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (const file of globSync('*', { cwd: sources }).toSorted()) {
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(path.join(sources, file)))
+      .update('\0')
+  }
+  const name = path.basename(sources)
+  const folder = await cached(`${name}_${hash.digest('hex').slice(0, 16)}_${process.arch}`, (into) =>
+    run('go', ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-o', path.join(into, name), '.'], sources),
+  )
+  return path.join(folder, name)
+}
+
+/**
+ * A folder with the Python packages that a requirements file names with their versions, for PYTHONPATH: unlike a virtual
+ * environment it can be moved to its place when it is whole. Needs Python with pip.
+ */
+export async function pythonPackages(name: string, requirements: string): Promise<string> {
+  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 16)
+  const options = ['--quiet', '--disable-pip-version-check', '--no-deps', '--requirement', requirements]
+  return await cached(`${name}_${hash}_${process.arch}`, (into) =>
+    run('python3', ['-m', 'pip', 'install', ...options, '--target', into]),
+  )
+}
