@@ -3,7 +3,6 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { isFreeRange } from './free-port.ts'
-import type { Gateway } from './gateway.ts'
 
 export interface CaseResult {
   readonly topic: string
@@ -17,6 +16,13 @@ export interface AcceptedDifference {
   readonly topic: string
   readonly name: string
   readonly reason: string
+}
+
+/** Where a gateway is reached, whether it is a process of its own or not. */
+export interface GatewayUrls {
+  readonly proxyUrl: string
+  readonly tlsUrl: string
+  readonly adminUrl: string
 }
 
 export interface ProxyCorpusOptions {
@@ -33,7 +39,7 @@ const UPSTREAM_PORTS = 12
 /** Requests through the proxy, each topic with its own configuration by POST /config: wants `database: 'off'`. */
 export async function runProxyCorpus(
   corpus: string,
-  gateway: Gateway,
+  gateway: GatewayUrls,
   options: ProxyCorpusOptions = {},
 ): Promise<CaseResult[]> {
   return await run(path.join(corpus, 'run.mjs'), [
@@ -49,7 +55,7 @@ export async function runProxyCorpus(
 /** Sequences of Admin API calls; the runner empties the gateway: wants a database. */
 export async function runAdminCorpus(
   corpus: string,
-  gateway: Gateway,
+  gateway: Pick<GatewayUrls, 'proxyUrl' | 'adminUrl'>,
   topics: readonly string[] = [],
 ): Promise<CaseResult[]> {
   return await run(path.join(corpus, 'run-admin.mjs'), [
