@@ -70,6 +70,12 @@ export const errors = {
     remedy:
       'Check the files that are named: PEM, certificate chain with the leaf first, and the key that belongs to it.',
   },
+  PLUGIN_INVALID: {
+    status: null,
+    message: "An operator's plugin can not be loaded.",
+    remedy:
+      'Correct the file that is named in `plugin_paths`: it has to exist, to run, and to export one plugin made by definePlugin.',
+  },
   DECLARATIVE_INVALID: {
     status: 400,
     message: 'A declarative file has errors; all of them are listed and nothing was loaded.',
