@@ -10,7 +10,7 @@ import { HeaderList } from '#http/header-list.ts'
 import { Exchange, ClientRequest, ClientResponse } from '#pdk/exchange.ts'
 import { accessVariables, compileFormat, createAccessFormatter, unknownVariables } from './access-format.ts'
 import { openAccessLog } from './access-log.ts'
-import { logAccess } from './http-access.ts'
+import { answeredEntry, logAccess } from './http-access.ts'
 import { latenciesOf, serializeExchange } from './serializer.ts'
 
 const STARTED_MS = Date.UTC(2026, 10, 21, 9, 17, 52, 250)
@@ -250,6 +250,22 @@ test('a request to a server of node:http is a line like any other', async (conte
     readFileSync(file, 'utf8'),
     /^127\.0\.0\.1 - - \[.*\] "GET \/services\?size=1 HTTP\/1\.1" 404 \d+ "-" ".*" kong_request_id: "id-1"\n$/,
   )
+})
+
+test('a request that the Admin API answered is a line with the one who asked', () => {
+  const facts = {
+    id: 'id-2',
+    method: 'PUT',
+    path: '/services/a',
+    status: 200,
+    durationMs: 4,
+    address: '::1',
+    actor: 'ci',
+  }
+  const line = compileFormat('$remote_addr $consumer_username "$request" $status $request_time')(
+    answeredEntry(facts, STARTED_MS),
+  )
+  assert.equal(line, '::1 ci "PUT /services/a HTTP/1.1" 200 0.004\n')
 })
 
 test('docs/logging.md lists every variable', () => {

@@ -38,7 +38,7 @@ test('a listen list is addresses with flags', () => {
       ['0.0.0.0', 8000, null, false, false, true, 16_384, true],
       ['::1', 8443, null, true, true, false, 511, false],
       ['', 0, '/run/m.sock', false, false, false, 511, true],
-      ['localhost', 80, null, false, false, false, 511, true],
+      ['127.0.0.1', 80, null, false, false, false, 511, true],
     ],
   )
   assert.deepEqual(parse(listeners, 'off'), [])

@@ -6,7 +6,7 @@ import { accept, expect, splitList, type Kind, type Parsed } from './kind.ts'
 export interface Listener {
   /** As written, without flags: what messages and `/` name. */
   readonly address: string
-  /** IP address without brackets, or `localhost`; '' for a Unix socket. */
+  /** IP address without brackets, 127.0.0.1 for `localhost`; '' for a Unix socket. */
   readonly host: string
   /** 0 lets the operating system choose (tests); also 0 for a Unix socket. */
   readonly port: number
@@ -108,7 +108,7 @@ function parseAddress(address: string): Parsed<Pick<Listener, 'host' | 'port' | 
         : 'an IPv6 address in the brackets',
     )
   }
-  return accept({ host, port, socketPath: null })
+  return accept({ host: host === 'localhost' ? '127.0.0.1' : host, port, socketPath: null })
 }
 
 /** Whether both can't be bound at once: the same socket path, or the same port on the same or a wildcard address of one family. */
@@ -130,7 +130,6 @@ export function isLoopback(listener: Listener): boolean {
 }
 
 function canonicalHost(host: string): string {
-  if (host === 'localhost') return '127.0.0.1'
   // The URL parser writes every IPv6 address in its one shortest form.
   return isIPv6(host) && !host.includes('%') ? new URL(`http://[${host}]`).hostname.slice(1, -1) : host
 }
