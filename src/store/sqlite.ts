@@ -40,6 +40,8 @@ export interface SqliteStoreOptions {
   readonly busyTimeoutMs?: number
   /** How often to look whether another process has committed. */
   readonly watchEveryMs?: number
+  /** Pages of the write-ahead log after which a commit also copies them into the file. */
+  readonly walPages?: number
   /** Told before each step of an append and a cut: for tests that kill the process there. */
   readonly onStep?: (step: Step) => void
 }
@@ -56,6 +58,7 @@ const BUSY_TIMEOUT_MS = 5000
 /** Throws `STORE_FORMAT`, `STORE_BUSY`, `KEY_MISSING` or `KEY_WRONG`. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<ConfigStore> {
   const write = await openFile(options.path, CONFIG_FILE, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS)
+  write.exec(`PRAGMA wal_autocheckpoint = ${options.walPages ?? 1000}`)
   const store = new SqliteStore(options, openConnection(options.path), write)
   try {
     await store.prepare()
