@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Exit } from '#pdk'
+import { FakeClock, FakeCounters, fakeExchange, headersOf, prepare, type FakeExchangeOptions } from '#pdk/testing'
+import { rateLimiting } from './plugin.ts'
+
+const START = '2030-05-17T10:20:30.400Z'
+
+class Limited {
+  readonly clock = new FakeClock(START)
+  readonly counters = new FakeCounters(this.clock)
+  readonly state
+
+  constructor(
+    config: object,
+    scope: Partial<Record<'route' | 'service' | 'consumer' | 'consumerGroup', string>> = {},
+    counters?: FakeCounters,
+  ) {
+    if (counters !== undefined) this.counters = counters
+    const full = { route: null, service: null, consumer: null, consumerGroup: null, ...scope }
+    this.state = prepare(rateLimiting, config, { counters: this.counters, scope: full })
+  }
+
+  /** Status of a refusal, or 0, and the headers of the response. */
+  ask(request: FakeExchangeOptions = {}) {
+    const exchange = fakeExchange({ now: this.clock.nowMs, ...request })
+    const exit = (rateLimiting.access!(exchange, this.state) ?? null) as Exit | null
+    rateLimiting.responseHeaders!(exchange, this.state)
+    return { status: exit?.status ?? 0, message: exit?.message ?? null, headers: headersOf(exchange.response.headers) }
+  }
+
+  statuses(times: number, request: FakeExchangeOptions = {}): number[] {
+    return Array.from({ length: times }, () => this.ask(request).status)
+  }
+}
+
+test('admits as many as the limit, and tells how many are left and for how long', () => {
+  const limited = new Limited({ minute: 2 })
+  assert.deepEqual(limited.ask(), {
+    status: 0,
+    message: null,
+    headers: {
+      'x-ratelimit-limit-minute': '2',
+      'x-ratelimit-remaining-minute': '1',
+      'ratelimit-limit': '2',
+      'ratelimit-remaining': '1',
+      'ratelimit-reset': '30',
+    },
+  })
+  assert.equal(limited.ask().headers['ratelimit-remaining'], '0')
+  const refused = limited.ask()
+  assert.deepEqual([refused.status, refused.message], [429, 'API rate limit exceeded'])
+  assert.equal(refused.headers['retry-after'], '30')
+  assert.equal(refused.headers['x-ratelimit-remaining-minute'], '0')
+})
+
+test('begins anew with the next period of the calendar', () => {
+  const limited = new Limited({ minute: 1 })
+  assert.deepEqual(limited.statuses(2), [0, 429])
+  limited.clock.nowMs = Date.parse('2030-05-17T10:20:59.999Z')
+  assert.equal(limited.ask().status, 429)
+  limited.clock.advance(1)
+  assert.deepEqual(limited.statuses(2), [0, 429])
+})
+
+test('a refused request counts nowhere', () => {
+  const limited = new Limited({ minute: 2, hour: 3 })
+  assert.deepEqual(limited.statuses(4), [0, 0, 429, 429])
+  const { headers } = limited.ask()
+  assert.equal(headers['x-ratelimit-remaining-hour'], '1')
+  assert.equal(headers['x-ratelimit-remaining-minute'], '0')
+  limited.clock.advance(60_000)
+  assert.deepEqual(limited.statuses(3), [0, 429, 429])
+  limited.clock.advance(60_000)
+  assert.equal(
+    limited.ask().headers['x-ratelimit-remaining-minute'],
+    '2',
+    'the hour is full, so the minute counts nothing',
+  )
+})
+
+test('the general headers speak of the window with the fewest left, the longest of several', () => {
+  const { headers } = new Limited({ second: 5, minute: 5, hour: 400 }).ask()
+  assert.deepEqual(
+    [headers['ratelimit-limit'], headers['ratelimit-remaining'], headers['ratelimit-reset']],
+    ['5', '4', '30'],
+  )
+})
+
+test("resets are at least a second, and for months and years of Kong's length", () => {
+  const at = '2030-05-31T23:59:59.900Z'
+  assert.equal(new Limited({ second: 1 }).ask({ now: at }).headers['ratelimit-reset'], '1')
+  assert.equal(new Limited({ day: 1 }).ask({ now: at }).headers['ratelimit-reset'], '1')
+  assert.equal(new Limited({ month: 1 }).ask({ now: at }).headers['ratelimit-reset'], '1')
+  assert.equal(
+    new Limited({ month: 1 }).ask({ now: '2030-05-02T00:00:00Z' }).headers['ratelimit-reset'],
+    String(2_592_000 - 86_400),
+  )
+  assert.equal(new Limited({ year: 1 }).ask({ now: '2030-01-01T00:00:00Z' }).headers['ratelimit-reset'], '31536000')
+})
+
+test('hides the headers when told to, and still refuses', () => {
+  const limited = new Limited({ minute: 1, hide_client_headers: true })
+  assert.deepEqual(limited.ask().headers, {})
+  assert.deepEqual(limited.ask(), { status: 429, message: 'API rate limit exceeded', headers: {} })
+})
+
+test('refuses with the configured status and text', () => {
+  const limited = new Limited({ minute: 1, error_code: 503, error_message: 'slow down' })
+  limited.ask()
+  assert.partialDeepStrictEqual(limited.ask(), { status: 503, message: 'slow down' })
+})
+
+test('headers of the upstream with the same names are replaced', () => {
+  const { headers } = new Limited({ minute: 2 }).ask({
+    response: { headers: { 'RateLimit-Limit': '999', 'x-ratelimit-limit-minute': '999' } },
+  })
+  assert.equal(headers['ratelimit-limit'], '2')
+  assert.equal(headers['x-ratelimit-limit-minute'], '2')
+})
+
+test('a limit that is not whole admits as long as the count is below it', () => {
+  assert.deepEqual(new Limited({ minute: 1.5 }).statuses(3), [0, 0, 429])
+})
+
+const CREDENTIAL = { id: 'credential-1' }
+const SOMEBODY: FakeExchangeOptions = {
+  clientIp: '10.0.0.1',
+  consumer: { id: 'consumer-1' },
+  credential: CREDENTIAL,
+  service: { id: 'service-1' },
+  headers: { 'X-Team': 'red' },
+  path: '/limited?x=1',
+}
+const OTHERS: readonly (readonly [
+  limitBy: string,
+  config: object,
+  same: FakeExchangeOptions,
+  other: FakeExchangeOptions,
+])[] = [
+  ['consumer', {}, { clientIp: '10.0.0.2', credential: { id: 'credential-2' } }, { consumer: { id: 'consumer-2' } }],
+  ['credential', {}, { consumer: { id: 'consumer-2' } }, { credential: { id: 'credential-2' } }],
+  ['ip', {}, { consumer: { id: 'consumer-2' } }, { clientIp: '10.0.0.2' }],
+  ['service', {}, { clientIp: '10.0.0.2' }, { service: { id: 'service-2' } }],
+  ['header', { header_name: 'x-team' }, { clientIp: '10.0.0.2' }, { headers: { 'X-Team': 'blue' } }],
+  ['path', { path: '/limited' }, { clientIp: '10.0.0.2' }, { path: '/other' }],
+]
+for (const [limitBy, config, same, other] of OTHERS) {
+  test(`counts by ${limitBy}`, () => {
+    const limited = new Limited({ minute: 1, limit_by: limitBy, ...config })
+    assert.equal(limited.ask(SOMEBODY).status, 0)
+    assert.equal(limited.ask({ ...SOMEBODY, ...same }).status, 429)
+    assert.equal(limited.ask({ ...SOMEBODY, ...other }).status, 0)
+  })
+
+  test(`counts by ${limitBy}, and by address where there is none`, () => {
+    const limited = new Limited({ minute: 1, limit_by: limitBy, ...config })
+    assert.equal(limited.ask({ clientIp: '10.0.0.9' }).status, 0)
+    assert.equal(limited.ask({ clientIp: '10.0.0.9' }).status, 429)
+    assert.equal(limited.ask({ clientIp: '10.0.0.8' }).status, 0)
+  })
+}
+
+test('by consumer, a credential without consumer counts for itself', () => {
+  const limited = new Limited({ minute: 1 })
+  assert.equal(limited.ask({ credential: CREDENTIAL }).status, 0)
+  assert.equal(limited.ask({ credential: CREDENTIAL, clientIp: '10.0.0.2' }).status, 429)
+})
+
+test('instances with one scope count together, with others apart', () => {
+  const first = new Limited({ minute: 1 }, { route: 'r1' })
+  assert.equal(first.ask().status, 0)
+  assert.equal(new Limited({ minute: 1 }, { route: 'r1' }, first.counters).ask().status, 429)
+  assert.equal(new Limited({ minute: 1 }, { route: 'r2' }, first.counters).ask().status, 0)
+  assert.equal(new Limited({ minute: 1 }, { service: 'r1' }, first.counters).ask().status, 0)
+})
+
+test('names its counters as Kong does', () => {
+  const limited = new Limited({ minute: 1 }, { service: 's1' })
+  limited.ask()
+  assert.deepEqual(limited.counters.keys, [
+    `ratelimit:00000000-0000-0000-0000-000000000000:s1:127.0.0.1:${Date.parse('2030-05-17T10:20:00Z')}:minute`,
+  ])
+})
+
+test('a request that waited counts in the window in which it came', () => {
+  const limited = new Limited({ minute: 1 })
+  const late = fakeExchange({ now: limited.clock.nowMs })
+  limited.ask()
+  limited.clock.nowMs = Date.parse('2030-05-17T10:21:00.500Z')
+  assert.equal(limited.ask().status, 0)
+  assert.partialDeepStrictEqual(rateLimiting.access!(late, limited.state), { status: 429 })
+  assert.equal(limited.ask().status, 429)
+})
+
+test('a config that needs what this version does not have is refused by name', () => {
+  assert.throws(() => prepare(rateLimiting, { minute: 1, policy: 'redis', redis: { host: 'localhost' } }), {
+    code: 'CONFIG_INVALID',
+    field: 'policy',
+    message: /policy 'redis' is not available in this version of Meridian/,
+  })
+  assert.throws(() => prepare(rateLimiting, { minute: 1, policy: 'cluster' }), {
+    field: 'policy',
+    message: /policy 'cluster' is not available/,
+  })
+  assert.throws(() => prepare(rateLimiting, { minute: 1, error_code: 42.5 }), { field: 'error_code' })
+})
+
+test('a config without a limit, or without what limit_by needs, is refused', () => {
+  assert.throws(() => prepare(rateLimiting, {}), { code: 'CONFIG_INVALID' })
+  assert.throws(() => prepare(rateLimiting, { minute: 0 }), { code: 'CONFIG_INVALID', field: 'minute' })
+  assert.throws(() => prepare(rateLimiting, { minute: 1, limit_by: 'header' }), { code: 'CONFIG_INVALID' })
+  assert.throws(() => prepare(rateLimiting, { minute: 5, hour: 1 }), { code: 'CONFIG_INVALID' })
+})
