@@ -1,5 +1,6 @@
 /** What the rest of the gateway asks of the model: definitions, and documents that keep them. */
 import type { Document } from './document.ts'
+import type { Fields } from './field.ts'
 import type { EntityDefinition, PluginSchema } from './schema.ts'
 
 /** Kong's `fields` object: a message, a list by index or nested fields; `@entity` lists the failed checks of the whole. */
@@ -16,6 +17,10 @@ export interface CheckContext {
   /** Makes ids and random strings; passed in so that tests repeat. */
   readonly uuid: () => string
   readonly randomText: () => string
+  /** A given `updated_at` stays (declarative files carry it); else it becomes now, as Kong does on every write. */
+  readonly keepsTimes?: boolean
+  /** False when passwords and other transformed values are given as they are stored (`_transform: false`). */
+  readonly transforms?: boolean
   readonly routerFlavor: 'traditional_compatible' | 'traditional' | 'expressions'
 }
 
@@ -41,6 +46,8 @@ export interface Model {
   ): Checked
   /** What is wrong with a value for one field, without the rest of an entity (names in URLs); null when nothing is. */
   checkField(kind: string, field: string, value: unknown): string | null
+  /** The fields of this document: for plugins and vaults with those of its configuration. */
+  fieldsOf(kind: string, document: Document): Fields
   /** The document as the Admin API shows it: fields with deprecated names echoed, secrets as Kong shows them, ttl as seconds left. */
   present(kind: string, document: Document, nowMs: number): Readonly<Record<string, unknown>>
 }

@@ -3,18 +3,13 @@
  * fields get their default or null, ids and times are filled in, sets lose their duplicates. Values of a wrong type pass unchanged
  * and are refused later, by `validate.ts`.
  */
+import type { CheckContext } from './contract.ts'
 import type { Field } from './field.ts'
 import { define, isRecord, own, type Errors, type RecordRules, type Values } from './record.ts'
 import { isUuid } from './rules.ts'
 import { expandShorthands } from './shorthand.ts'
 
-export interface FillContext {
-  readonly nowMs: number
-  readonly uuid: () => string
-  readonly randomText: () => string
-  /** A given `updated_at` stays (declarative files carry it); else it becomes now, as Kong does on every write. */
-  readonly keepsTimes?: boolean
-}
+export type FillContext = Pick<CheckContext, 'nowMs' | 'uuid' | 'randomText' | 'keepsTimes'>
 
 /** The complete record. Errors of shorthand fields are added to `errors`. */
 export function fillRecord(rules: RecordRules, given: Readonly<Values>, context: FillContext, errors: Errors): Values {

@@ -45,9 +45,7 @@ interface RecordParts {
 export function recordJsonSchema({ fields, shorthands, checks }: RecordParts, use: JsonSchemaUse): JsonSchema {
   const properties: Record<string, JsonSchema> = {}
   for (const [name, field] of Object.entries(fields)) {
-    if (use === 'answer') {
-      if (field.transient !== true) properties[name] = fieldJsonSchema(field, use)
-    } else properties[name] = isOverwritten(name, field) ? OVERWRITTEN : fieldJsonSchema(field, use)
+    properties[name] = use !== 'answer' && isOverwritten(name, field) ? OVERWRITTEN : fieldJsonSchema(field, use)
   }
   for (const [name, field] of Object.entries(shorthands ?? {})) {
     // A shorthand that has the name of a field is that field.

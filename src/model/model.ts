@@ -46,6 +46,7 @@ export function createModel(parts: ModelParts): Model {
     update: (kind, current, input, context) => update(kindOf(kind), current, input, context),
     upsert: (kind, current, input, context) => upsert(kindOf(kind), current, input, context),
     present: (kind, document, nowMs) => present(kindOf(kind), document, nowMs),
+    fieldsOf: (kind, document) => fieldsOf(kindOf(kind), document),
     checkField: (kind, name, value) => checkField(kindOf(kind).definition, name, value),
   }
 }
@@ -147,10 +148,12 @@ interface Draft {
 function finish({ definition }: Kind, rules: RecordRules, draft: Draft): Checked {
   const { values, context } = draft
   const errors = { ...validateRecord(rules, values, draft.mode, context.nowMs), ...draft.errors }
-  const transformations = definition.transformations ?? []
+  const transformations = (definition.transformations ?? []).filter(
+    ({ isRepeatable }) => isRepeatable === true || context.transforms !== false,
+  )
   for (const message of checkTransformations(transformations, draft)) addEntityError(errors, message)
   if (Object.keys(errors).length > 0) return refused(errors)
-  const document: Values = { ...transform(transformations, draft, context.randomText) }
+  const document: Values = { ...transform(transformations, draft) }
   applyFormats(definition.fields, document)
   for (const name in definition.fields) if (definition.fields[name]!.transient === true) delete document[name]
   if (definition.ttl === true) document[EXPIRES_AT] = draft.keptExpiry ?? expiryOf(draft.ttl, context.nowMs)
@@ -169,6 +172,11 @@ function refused(errors: Errors): Checked {
 
 function refusedTtl(): Checked {
   return { ok: false, fields: { ttl: MESSAGES.ttl }, isOption: true }
+}
+
+function fieldsOf({ definition, find }: Kind, document: Document): Fields {
+  const found = find(document, 'traditional_compatible')
+  return 'rules' in found ? found.rules.fields : definition.fields
 }
 
 function present({ definition, find }: Kind, document: Document, nowMs: number): Values {

@@ -9,6 +9,8 @@ export interface Transformation {
   readonly input: readonly string[]
   /** What it needs besides; when one of these changes, `input` must be given again. */
   readonly needs?: readonly string[]
+  /** Made again on what was transformed before, it makes the same. */
+  readonly isRepeatable?: boolean
   /** Name in `TRANSFORMS`. */
   readonly apply: string
 }
@@ -40,27 +42,24 @@ export function checkTransformations(
 }
 
 /** The document with its transformations made; the same object when there are none to make. */
-export function transform(
-  transformations: readonly Transformation[],
-  subject: TransformSubject,
-  randomText: () => string,
-): Readonly<Values> {
+export function transform(transformations: readonly Transformation[], subject: TransformSubject): Readonly<Values> {
   let values = subject.values
   for (const { input, needs = [], apply } of transformations) {
     if (!input.every((path) => isNonEmpty(valueAt(subject.given, path)))) continue
     const args = [...input, ...needs].map((path) => valueAt(values, path))
-    if (args.every(isNonEmpty)) values = { ...values, ...TRANSFORMS[apply]!(args, randomText) }
+    if (args.every(isNonEmpty)) values = { ...values, ...TRANSFORMS[apply]!(args, values) }
   }
   return values
 }
 
-type Transform = (args: any[], randomText: () => string) => Values
+type Transform = (args: any[], values: Readonly<Values>) => Values
 
 const TRANSFORMS: Readonly<Record<string, Transform>> = {
   // Kong's format of stored passwords, which clients copy between gateways; fixed by compatibility.
   basic_auth_password: ([password, consumerId]: string[]) => ({ password: basicAuthHash(password!, consumerId!) }),
-  client_secret: ([isHashed, secret], randomText) =>
-    isHashed === true ? { client_secret: secretHash(secret, randomText()) } : {},
+  // The salt is the credential's own id: no two share one, and the same file makes the same hash.
+  client_secret: ([isHashed, secret], { id }) =>
+    isHashed === true ? { client_secret: secretHash(secret, id as string) } : {},
   certificate_digest: ([cert]: string[]) => ({
     cert_digest: createHash('sha256').update(loadCertificate(cert!).raw).digest('hex'),
   }),

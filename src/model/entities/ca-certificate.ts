@@ -12,7 +12,7 @@ export const caCertificates = defineEntity({
     cert_digest: t.string({ unique: true }),
     tags: t.tags(),
   },
-  transformations: [{ input: ['cert'], apply: 'certificate_digest' }],
+  transformations: [{ input: ['cert'], apply: 'certificate_digest', isRepeatable: true }],
   checks: [
     {
       rule: 'custom',

@@ -1,0 +1,185 @@
+/** Loads a declarative file: everything in it as complete, checked documents, or everything that is wrong with it. */
+import { nameBasedUuid } from '#core/name-based-uuid.ts'
+import type { CheckContext, FieldErrors, Model } from '../contract.ts'
+import { DEFAULT_WORKSPACE, type Document } from '../document.ts'
+import type { Fields } from '../field.ts'
+import { isRecord, type Errors, type Values } from '../record.ts'
+import { invalidDeclarativeConfig, type Refusal } from '../refusal.ts'
+import { readHead, type Head } from './format.ts'
+import { identify, inReferenceOrder, type Identity } from './identity.ts'
+import { collectNodes, type Node } from './nodes.ts'
+import { asFieldErrors, messagesOf, problemAt, putError, type Problem } from './problems.ts'
+import { parseSource, type Locate } from './source.ts'
+import { findClashes } from './unique.ts'
+
+export interface DeclarativeInput {
+  /** YAML or JSON text. */
+  readonly text?: string
+  /** The same, parsed already; then there are no lines to name. */
+  readonly value?: unknown
+  /** Name of the file, for messages. */
+  readonly file?: string
+}
+
+export interface LoadOptions {
+  readonly model: Model
+  readonly context: CheckContext
+  /** Looks up what is stored under an id: what the gateway once made up (keys, secrets, times) is kept from it. */
+  readonly current?: (kind: string, id: string) => Document | undefined
+}
+
+/** One entity, ready to be stored. */
+export interface Entry {
+  readonly kind: string
+  /** '' for kinds that are in no workspace. */
+  readonly workspace: string
+  readonly document: Document
+}
+
+export interface LoadFailure {
+  readonly ok: false
+  /** Everything that is wrong, in the order of the file where it has lines. */
+  readonly problems: readonly Problem[]
+  /** Kong's answer. */
+  readonly refusal: Refusal
+  /** What is wrong with single entities, for `flattenErrors`. */
+  readonly entities: readonly { readonly node: Node; readonly errors: FieldErrors }[]
+}
+
+/** Entries stand after those that they point to. */
+export type Loaded = { readonly ok: true; readonly entries: readonly Entry[] } | LoadFailure
+
+export function loadDeclarative(input: DeclarativeInput, options: LoadOptions): Loaded {
+  const file = input.file ?? null
+  const source =
+    input.text === undefined ? ({ ok: true, value: input.value, locate: NOWHERE } as const) : parseSource(input.text)
+  if (!source.ok) {
+    const problems = source.errors.map(({ message, position }) => problemAt(file, () => position, [], message))
+    const texts = problems.map(({ line, message }) => (line === null ? message : `${line}: ${message}`))
+    return failure(problems, { error: `failed parsing declarative configuration: ${texts.join('; ')}` }, [])
+  }
+  if (!isRecord(source.value))
+    return failure([problemAt(file, source.locate, [], 'expected an object')], { error: 'expected an object' }, [])
+  return loadRoot(source.value, { ...options, file, locate: source.locate })
+}
+
+const NOWHERE: Locate = () => null
+
+interface Loading extends LoadOptions {
+  readonly file: string | null
+  readonly locate: Locate
+}
+
+function loadRoot(root: Readonly<Values>, loading: Loading): Loaded {
+  const { model } = loading
+  const tree: Errors = {}
+  const head = readHead(root, tree)
+  const nodes = collectNodes(root, head, model, tree)
+  const problems = [...messagesOf(tree, [])]
+  const identities = identify(nodes, model.entities, head.workspace)
+  const documents = new Map<Node, Document>()
+  const entities: { node: Node; errors: FieldErrors }[] = []
+  for (const node of nodes) {
+    const checked = checkNode(node, identities.of.get(node)!, head, loading)
+    if (checked.ok) documents.set(node, checked.document)
+    else {
+      entities.push({ node, errors: checked.fields })
+      problems.push(...messagesOf(checked.fields, node.path))
+      putError(tree, node.path, checked.fields)
+    }
+  }
+  problems.push(...identities.problems)
+  const duplicates = identities.duplicates
+  // Names and ids that are taken twice are told already.
+  if (Object.keys(duplicates).length === 0) {
+    for (const { node, message } of findClashes(documents)) {
+      putError(duplicates, [node.definition.kind, node.index], message)
+      problems.push({ path: node.path, message })
+    }
+  }
+  if (problems.length > 0) {
+    // Kong looks for the next kind of mistake only when there is none of the one before; people are told all of them.
+    const fields = [tree, duplicates, identities.dangling].find((errors) => Object.keys(errors).length > 0)!
+    const placed = problems.map(({ path, message }) => problemAt(loading.file, loading.locate, path, message))
+    return failure(placed.toSorted(byPlace), asFieldErrors(fields), entities)
+  }
+  return { ok: true, entries: entriesOf(documents, head, loading) }
+}
+
+function failure(problems: readonly Problem[], fields: FieldErrors, entities: LoadFailure['entities']): LoadFailure {
+  return { ok: false, problems, refusal: invalidDeclarativeConfig(fields), entities }
+}
+
+function byPlace(a: Problem, b: Problem): number {
+  return (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+}
+
+/** Stands for a reference that leads nowhere, so that the rest of the entity can be judged. */
+const SOME_ID = '00000000-0000-0000-0000-000000000000'
+
+function checkNode(node: Node, { id, references }: Identity, head: Head, { model, context, current }: Loading) {
+  const { definition, given, parent } = node
+  const stored = current?.(definition.kind, id)
+  const input = stored === undefined ? { ...given } : withKept(model.fieldsOf(definition.kind, stored), given, stored)
+  if (given['id'] === undefined || given['id'] === null) input['id'] = id
+  for (const [field, { type }] of Object.entries(definition.fields)) {
+    if (type !== 'foreign') continue
+    const target = references.get(field)
+    if (target !== undefined) input[field] = { id: target }
+    else if (typeof given[field] === 'string' || parent?.field === field) input[field] = { id: SOME_ID }
+    else if (isRecord(given[field]) && Object.keys(given[field]).length > 0 && given[field]['id'] === undefined)
+      input[field] = { id: SOME_ID }
+  }
+  return model.check(definition.kind, input, { ...context, keepsTimes: true, transforms: head.transforms })
+}
+
+/** What was made up when the entity was first stored and is not given now; also inside its records. */
+function withKept(fields: Fields, given: Readonly<Values>, stored: Readonly<Values>): Values {
+  const kept: Values = {}
+  for (const [name, field] of Object.entries(fields)) {
+    const value = given[name]
+    const before = stored[name]
+    if (field.auto === true && name !== 'updated_at') {
+      if (value === undefined && before !== undefined) kept[name] = before
+    } else if (
+      field.type === 'record' &&
+      field.fields !== undefined &&
+      isRecord(before) &&
+      (value === undefined || isRecord(value))
+    ) {
+      const inner = withKept(field.fields, value ?? {}, before)
+      if (Object.keys(inner).length > 0) kept[name] = inner
+    }
+  }
+  return { ...given, ...kept }
+}
+
+function entriesOf(documents: ReadonlyMap<Node, Document>, head: Head, { model, context }: Loading): Entry[] {
+  const byKind = new Map<string, Document[]>()
+  for (const [{ definition }, document] of documents) {
+    const list = byKind.get(definition.kind)
+    if (list === undefined) byKind.set(definition.kind, [document])
+    else list.push(document)
+  }
+  const workspace = head.workspace === null ? DEFAULT_WORKSPACE : workspaceOf(head.workspace, byKind, model, context)
+  return inReferenceOrder(model.entities).flatMap(({ kind, workspaceable }) =>
+    (byKind.get(kind) ?? []).map((document) => ({
+      kind,
+      workspace: workspaceable === true ? workspace : '',
+      document,
+    })),
+  )
+}
+
+const WORKSPACE_NAMESPACE = 'b3c0f7f2-9a55-5f0e-8f0c-6f3f5d0f2a11'
+
+/** The id of the workspace of that name; one that the file does not declare is added. */
+function workspaceOf(name: string, byKind: Map<string, Document[]>, model: Model, context: CheckContext): string {
+  const declared = byKind.get('workspaces') ?? []
+  const found = declared.find((document) => document['name'] === name)
+  if (found !== undefined) return found.id
+  const made = model.check('workspaces', { id: nameBasedUuid(WORKSPACE_NAMESPACE, name), name }, context)
+  if (!made.ok) throw new Error(`workspace '${name}' has no document: ${JSON.stringify(made.fields)}`)
+  byKind.set('workspaces', [...declared, made.document])
+  return made.document.id
+}
