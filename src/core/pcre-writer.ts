@@ -21,6 +21,9 @@ export function writeRegex(
     return {
       reason: 'a possessive quantifier or atomic group changes what matches here and cannot be matched in linear time',
     }
+  // RE2 has look-behind too, but what V8's engine left over is look-ahead, or a count that is not in it.
+  if (options.dialect === 're2' && has(relaxed, 'look'))
+    return { reason: 'look-around cannot be matched in linear time' }
   const source = write(relaxed, options)
   return source.length > MAX_SOURCE ? { reason: `its counted repetitions are too large` } : { source }
 }
@@ -61,7 +64,7 @@ function writeRepeat(node: RegexNode & { type: 'repeat' }, options: WriteOptions
   if (min === 0 && max === Infinity) return `${atom}*${lazy}`
   if (min === 1 && max === Infinity) return `${atom}+${lazy}`
   if (min === 0 && max === 1) return `${atom}?${lazy}`
-  if (!options.unroll || hasGroup(item))
+  if (!options.unroll || has(item, 'group'))
     return `${atom}{${min}${max === min ? '' : `,${max === Infinity ? '' : max}`}}${lazy}`
   const copies = max === Infinity ? min + 1 : max
   // Longer than the limit in any case: not built at all, or a count of 65,535 would be.
@@ -95,18 +98,18 @@ function writeCode(code: number, dialect: 'v8' | 're2'): string {
   return dialect === 'v8' ? `\\u${code.toString(16).padStart(4, '0')}` : `\\x{${code.toString(16)}}`
 }
 
-function hasGroup(node: RegexNode): boolean {
+function has(node: RegexNode, type: 'group' | 'look'): boolean {
+  if (node.type === type) return true
   switch (node.type) {
-    case 'group':
-      return true
     case 'sequence':
-      return node.items.some(hasGroup)
+      return node.items.some((item) => has(item, type))
     case 'choice':
-      return node.branches.some(hasGroup)
+      return node.branches.some((branch) => has(branch, type))
     case 'repeat':
     case 'atomic':
+    case 'group':
     case 'look':
-      return hasGroup(node.item)
+      return has(node.item, type)
     default:
       return false
   }

@@ -110,11 +110,11 @@ test('large counts are matched in linear time, by V8 where no group is repeated 
 
 test('what cannot be matched in linear time is refused with the reason', () => {
   for (const [pattern, reason] of [
-    ['(?!health)x', /linear time/],
+    ['(?!health)x', /^look-around cannot be matched in linear time$/],
     ['(?=a)b', /linear time/],
     [String.raw`(a)\1`, /back-references/],
     [String.raw`(?<n>a)\k<n>`, /back-references/],
-    ['(a{500}){500}', /linear time/],
+    ['(a{500}){500}', /linear time .*repeat/],
     ['(?R)', /flag 'R'/],
     ['(?1)', /not supported/],
     ['(?(1)a|b)', /not supported/],

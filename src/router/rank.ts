@@ -72,3 +72,29 @@ function kindsOf({ methods, hosts, headers, paths, snis, sources, destinations }
 function bit(values: readonly unknown[]): number {
   return values.length > 0 ? 1 : 0
 }
+
+/** The parts of a rank, the most important first; of the compatible flavor also Kong's 64-bit number. */
+export function describeRank(
+  { high, low }: Rank,
+  isRegex: boolean,
+  flavor: RouterFlavor,
+): Readonly<Record<string, number | string>> {
+  const last = { [isRegex ? 'regex_priority' : 'path_length']: low }
+  if (flavor === 'traditional')
+    return {
+      attributes: high >> 18,
+      category: (high >> 11) & 0x7f,
+      submatch: (high >> 8) & 7,
+      headers: high & 0xff,
+      ...last,
+    }
+  const number = (BigInt(high) << 51n) + (isRegex ? BigInt(low) << 19n : BigInt(low))
+  return {
+    attributes: high >> 10,
+    plain_hosts_only: (high >> 9) & 1,
+    headers: (high >> 1) & 0xff,
+    regex_path: high & 1,
+    ...last,
+    kong_priority: `0x${number.toString(16).padStart(16, '0')}`,
+  }
+}
