@@ -135,7 +135,7 @@ function conditional(check: Conditional, subject: Subject): Failure | null {
   if (check.then_match.required === true && (value === undefined || value === null)) {
     return { message, field: check.then_field, error: MESSAGES.required }
   }
-  const error = validateField({ ...fieldAt(rules.fields, check.then_field), ...check.then_match } as Field, value)
+  const error = validateField(narrowed(rules.fields, check.then_field, check.then_match), value)
   return error === null ? null : { message, field: check.then_field, error }
 }
 
@@ -170,9 +170,19 @@ function conditionalAtLeastOneOf(check: ConditionalAtLeastOneOf, subject: Subjec
 /** Tells whether the field that a condition is about satisfies a match; one that is not there satisfies none. */
 function matcher({ rules, values, validateField }: Subject, path: string): (match: Partial<Field>) => boolean {
   const value = valueAt(values, path)
-  return (match) =>
-    value !== undefined && validateField({ ...fieldAt(rules.fields, path), ...match } as Field, value) === null
+  return (match) => value !== undefined && validateField(narrowed(rules.fields, path, match), value) === null
 }
+
+/** The field with the rules of a match over its own. Both are parts of definitions, so each pair is merged once. */
+function narrowed(fields: Fields, path: string, match: Partial<Field>): Field {
+  let byFields = narrowedFields.get(match)
+  if (byFields === undefined) narrowedFields.set(match, (byFields = new WeakMap()))
+  let field = byFields.get(fields)
+  if (field === undefined) byFields.set(fields, (field = { ...fieldAt(fields, path), ...match } as Field))
+  return field
+}
+
+const narrowedFields = new WeakMap<Partial<Field>, WeakMap<Fields, Field>>()
 
 function fieldAt(fields: Fields, path: string): Field | undefined {
   let at: Fields | undefined = fields

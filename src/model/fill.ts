@@ -39,9 +39,15 @@ function automatic(name: string, field: Field, value: unknown, context: FillCont
 
 /** The value of a field that was not given; undefined when it is required and has none, so that validation names it. */
 function absent(field: Field): unknown {
-  if (field.default !== undefined && field.default !== null) return structuredClone(field.default)
+  if (field.default !== undefined && field.default !== null) return copyOf(field.default)
   if (field.type === 'record' && field.required === true && field.abstract !== true) return {}
   return field.required === true ? undefined : null
+}
+
+/** Defaults are plain JSON; `structuredClone` takes ten times as long for them. */
+function copyOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyOf)
+  return isRecord(value) ? Object.fromEntries(Object.entries(value).map(([name, item]) => [name, copyOf(item)])) : value
 }
 
 function fillValue(field: Field, value: unknown, context: FillContext, errors: Errors, name: string): unknown {

