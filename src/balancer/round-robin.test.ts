@@ -99,6 +99,17 @@ test('what failed in this exchange is avoided while others are left', () => {
   assert.equal(roundRobin([]).pick(null, []), null)
 })
 
+test('the turn goes on where it was when addresses leave or come', () => {
+  const all = 'abcdef'.split('').map((ip) => anAddress(ip))
+  const order = take(roundRobin(all), 6)
+  const algorithm = roundRobin(all)
+  assert.deepEqual(take(algorithm, 3), order.slice(0, 3))
+  algorithm.update(all.filter(({ ip }) => ip !== order[2]))
+  assert.deepEqual(take(algorithm, 3), order.slice(3))
+  algorithm.update(all)
+  assert.deepEqual(take(algorithm, 6), order)
+})
+
 test('no address is lost or favoured when the list changes again and again', () => {
   const all = 'abcdefgh'.split('').map((ip, index) => anAddress(ip, 1 + (index % 3)))
   const lists = fc.array(fc.subarray(all, { minLength: 1 }), { minLength: 1, maxLength: 6 })
