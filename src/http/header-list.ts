@@ -59,6 +59,14 @@ export class HeaderList {
     return values
   }
 
+  /** Like `getAll` for a name that the gateway knows. */
+  getAllKnown(id: number): string[] {
+    const { spans } = this
+    const values: string[] = []
+    for (let at = 0; at < spans.length; at += STRIDE) if (spans[at] === id) values.push(this.#value(at))
+    return values
+  }
+
   /**
    * Position of the first field behind position `after` (-1: from the start) whose name equals `name` when neither case nor the choice
    * of '-' or '_' counts, as in route matching; -1 when there is none. `name` is in lower case with '-' only.
@@ -89,6 +97,19 @@ export class HeaderList {
     this.#write(at, this.#name(at), value)
     for (let next = this.#find(name, at + STRIDE); next >= 0; next = this.#find(name, next + STRIDE))
       this.spans[next] = REMOVED
+  }
+
+  /** Like `set` for a name whose id is known to the caller. */
+  setKnown(id: number, name: string, value: string): void {
+    const { spans } = this
+    let isSet = false
+    for (let at = 0; at < spans.length; at += STRIDE) {
+      if (spans[at] !== id) continue
+      if (isSet) spans[at] = REMOVED
+      else this.#write(at, this.#name(at), value)
+      isSet = true
+    }
+    if (!isSet) this.appendKnown(id, name, value)
   }
 
   append(name: string, value: string): void {

@@ -1,7 +1,15 @@
 /** What an authentication plugin tells the upstream about the client, in Kong's headers. */
+import type { HeaderList } from '#http/header-list.ts'
 import type { Consumer } from '#model/entities/consumer.ts'
 import type { Credential, Exchange } from './exchange.ts'
+import { FieldName } from './field-name.ts'
 import { headerValue } from './wire-text.ts'
+
+const ID = new FieldName('X-Consumer-ID')
+const CUSTOM_ID = new FieldName('X-Consumer-Custom-ID')
+const USERNAME = new FieldName('X-Consumer-Username')
+const CREDENTIAL = new FieldName('X-Credential-Identifier')
+const ANONYMOUS = new FieldName('X-Anonymous-Consumer')
 
 /**
  * Makes the client known to later plugins and to the upstream. Without a credential the consumer is the anonymous one. Headers
@@ -16,15 +24,15 @@ export function identify(
 ): void {
   exchange.authenticate(consumer, credential)
   const { headers } = exchange.request
-  put(exchange, 'X-Consumer-ID', consumer?.id ?? null)
-  put(exchange, 'X-Consumer-Custom-ID', consumer?.custom_id ?? null)
-  put(exchange, 'X-Consumer-Username', consumer?.username ?? null)
-  put(exchange, 'X-Credential-Identifier', identifier)
-  if (credential === null) headers.set('X-Anonymous-Consumer', 'true')
-  else headers.remove('X-Anonymous-Consumer')
+  put(headers, ID, consumer?.id ?? null)
+  put(headers, CUSTOM_ID, consumer?.custom_id ?? null)
+  put(headers, USERNAME, consumer?.username ?? null)
+  put(headers, CREDENTIAL, identifier)
+  if (credential === null) ANONYMOUS.set(headers, 'true')
+  else ANONYMOUS.remove(headers)
 }
 
-function put(exchange: Exchange, name: string, value: string | null): void {
-  if (value === null) exchange.request.headers.remove(name)
-  else exchange.request.headers.set(name, headerValue(value))
+function put(headers: HeaderList, field: FieldName, value: string | null): void {
+  if (value === null) field.remove(headers)
+  else field.set(headers, headerValue(value))
 }

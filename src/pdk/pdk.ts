@@ -13,6 +13,10 @@ export {
   type EntityDefinition,
 } from '#model/schema.ts'
 export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
+export { FieldName } from './field-name.ts'
+export { identify } from './identity.ts'
+export { storeFailure } from './store-failure.ts'
+export type { HeaderList } from '#http/header-list.ts'
 export type { Consumer } from '#model/entities/consumer.ts'
 export { EXPIRES_AT, type Document } from '#model/document.ts'
 

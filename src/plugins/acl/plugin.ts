@@ -1,6 +1,5 @@
 /** Lets consumers in, or keeps them out, by the groups that they belong to, as Kong's acl does it. */
-import { definePlugin, type Document, type EntityReader, type Exchange, type Exit } from '#pdk'
-import { storeFailure } from '#pdk/store-failure.ts'
+import { definePlugin, FieldName, storeFailure, type Document, type EntityReader, type Exchange, type Exit } from '#pdk'
 import { headerValue } from '#pdk/wire-text.ts'
 import { acls } from './entities.ts'
 import { schema } from './schema.ts'
@@ -18,6 +17,9 @@ interface State {
    */
   readonly decisions: WeakMap<readonly Document[], string | null>
 }
+
+const CONSUMER_GROUPS = new FieldName('X-Consumer-Groups')
+const AUTHENTICATED_GROUPS = new FieldName('X-Authenticated-Groups')
 
 export const acl = definePlugin({
   schema,
@@ -65,12 +67,12 @@ function decideByRows(exchange: Exchange, state: State, rows: readonly Document[
     state.decisions.set(rows, header)
   }
   if (header === null) return refuse(exchange, true)
-  if (!state.hidesHeader) exchange.request.headers.set('X-Consumer-Groups', header)
+  if (!state.hidesHeader) CONSUMER_GROUPS.set(exchange.request.headers, header)
 }
 
 function decideByNames(exchange: Exchange, state: State, names: readonly string[]): void | Exit {
   if (!isLetIn(state, names)) return refuse(exchange, true)
-  if (!state.hidesHeader) exchange.request.headers.set('X-Authenticated-Groups', headerValue(names.join(', ')))
+  if (!state.hidesHeader) AUTHENTICATED_GROUPS.set(exchange.request.headers, headerValue(names.join(', ')))
 }
 
 function isLetIn({ groups, denies }: State, names: readonly string[]): boolean {

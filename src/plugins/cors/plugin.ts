@@ -1,5 +1,5 @@
 /** Cross-origin resource sharing (WHATWG Fetch 3.2): answers preflights and marks responses, as Kong's cors does. */
-import { definePlugin, type Exchange, type Exit } from '#pdk'
+import { definePlugin, FieldName, type Exchange, type Exit } from '#pdk'
 import { headerValue } from '#pdk/wire-text.ts'
 import { compileOrigins, parseOrigin, type AllowedOrigins } from './origin.ts'
 import { schema } from './schema.ts'
@@ -19,6 +19,11 @@ interface State {
 const DEFAULT_METHODS = ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']
 /** Set for exchanges whose CORS headers are somebody else's: preflights that were passed on, or already answered. */
 const DONE = 'cors.done'
+
+const VARY = new FieldName('Vary')
+const ALLOW_ORIGIN = new FieldName('Access-Control-Allow-Origin')
+const ALLOW_CREDENTIALS = new FieldName('Access-Control-Allow-Credentials')
+const EXPOSE_HEADERS = new FieldName('Access-Control-Expose-Headers')
 
 export const cors = definePlugin({
   schema,
@@ -47,11 +52,11 @@ export const cors = definePlugin({
     if (exchange.request.method === 'OPTIONS' && exchange.shared.has(DONE)) return
     const { headers } = exchange.response
     const allowed = allowedOrigin(exchange, state)
-    if (allowed.varies) headers.append('Vary', 'Origin')
-    if (allowed.origin === null) headers.remove('Access-Control-Allow-Origin')
-    else headers.set('Access-Control-Allow-Origin', allowed.origin)
-    if (allowed.withCredentials) headers.set('Access-Control-Allow-Credentials', 'true')
-    if (state.exposedHeaders !== null) headers.set('Access-Control-Expose-Headers', state.exposedHeaders)
+    if (allowed.varies) VARY.append(headers, 'Origin')
+    if (allowed.origin === null) ALLOW_ORIGIN.remove(headers)
+    else ALLOW_ORIGIN.set(headers, allowed.origin)
+    if (allowed.withCredentials) ALLOW_CREDENTIALS.set(headers, 'true')
+    if (state.exposedHeaders !== null) EXPOSE_HEADERS.set(headers, state.exposedHeaders)
   },
 })
 

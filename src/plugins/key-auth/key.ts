@@ -1,5 +1,5 @@
 /** Where a request carries its API key, and how the key is taken out again. */
-import type { Exchange } from '#pdk'
+import { FieldName, type Exchange } from '#pdk'
 import { bodyKind, encodeBody, findField, parseBody, removeField, type BodyFields } from '#pdk/body-fields.ts'
 import { findArg, removeArg, SEVERAL } from '#pdk/form.ts'
 import { fromWire } from '#pdk/wire-text.ts'
@@ -9,8 +9,9 @@ const BODY_LIMIT_BYTES = 1 << 20
 
 export interface KeyName {
   readonly name: string
+  readonly header: FieldName
   /** The same with `-` for `_`: as headers, Kong takes both. Null when that is no other name. */
-  readonly dashed: string | null
+  readonly dashed: FieldName | null
 }
 
 export interface KeyPlaces {
@@ -28,7 +29,11 @@ export interface FoundKey {
 }
 
 export function keyNames(names: readonly string[]): KeyName[] {
-  return names.map((name) => ({ name, dashed: name.includes('_') ? name.replaceAll('_', '-') : null }))
+  return names.map((name) => ({
+    name,
+    header: new FieldName(name),
+    dashed: name.includes('_') ? new FieldName(name.replaceAll('_', '-')) : null,
+  }))
 }
 
 /** The first name under which there is a key: in the header, else in the query, else in the body. Null when there is none, or it is empty. */
@@ -52,12 +57,12 @@ function search(
   exchange: Exchange,
   places: KeyPlaces,
   body: BodyFields | null,
-  { name, dashed }: KeyName,
+  { name, header, dashed }: KeyName,
 ): string | true | typeof SEVERAL | null {
   if (places.inHeader) {
     const { headers } = exchange.request
-    let values = headers.getAll(name)
-    if (values.length === 0 && dashed !== null) values = headers.getAll(dashed)
+    let values = header.getAll(headers)
+    if (values.length === 0 && dashed !== null) values = dashed.getAll(headers)
     if (values.length > 1) return SEVERAL
     if (values.length === 1) return fromWire(values[0]!)
   }
@@ -69,10 +74,14 @@ function search(
 }
 
 /** Takes the key out of everything that the upstream gets; a promise when the body has to be changed. */
-export function hideKey(exchange: Exchange, places: KeyPlaces, { name, dashed }: KeyName): Promise<void> | null {
+export function hideKey(
+  exchange: Exchange,
+  places: KeyPlaces,
+  { name, header, dashed }: KeyName,
+): Promise<void> | null {
   const { request } = exchange
-  request.headers.remove(name)
-  if (dashed !== null) request.headers.remove(dashed)
+  header.remove(request.headers)
+  dashed?.remove(request.headers)
   request.query = removeArg(request.query, name)
   return places.inBody && hasFields(exchange) ? hideInBody(exchange, name) : null
 }

@@ -2,6 +2,8 @@
 import {
   definePlugin,
   EXPIRES_AT,
+  identify,
+  storeFailure,
   type Consumer,
   type Credential,
   type Document,
@@ -10,8 +12,6 @@ import {
   type Exit,
   type PluginLog,
 } from '#pdk'
-import { identify } from '#pdk/identity.ts'
-import { storeFailure } from '#pdk/store-failure.ts'
 import { headerValue } from '#pdk/wire-text.ts'
 import { keyauthCredentials } from './entities.ts'
 import { findKey, hideKey, keyNames, type FoundKey, type KeyPlaces } from './key.ts'

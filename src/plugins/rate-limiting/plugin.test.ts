@@ -175,14 +175,6 @@ test('instances with one scope count together, with others apart', () => {
   assert.equal(new Limited({ minute: 1 }, { service: 'r1' }, first.counters).ask().status, 0)
 })
 
-test('names its counters as Kong does', () => {
-  const limited = new Limited({ minute: 1 }, { service: 's1' })
-  limited.ask()
-  assert.deepEqual(limited.counters.keys, [
-    `ratelimit:00000000-0000-0000-0000-000000000000:s1:127.0.0.1:${Date.parse('2030-05-17T10:20:00Z')}:minute`,
-  ])
-})
-
 test('a request that waited counts in the window in which it came', () => {
   const limited = new Limited({ minute: 1 })
   const late = fakeExchange({ now: limited.clock.nowMs })

@@ -1,5 +1,5 @@
 /** Limits how many requests somebody may make in a second, minute, ... or year, as Kong's rate-limiting does. */
-import { definePlugin, type Exchange, type Exit, type LocalCounters } from '#pdk'
+import { definePlugin, FieldName, type Exchange, type Exit, type HeaderList, type LocalCounters } from '#pdk'
 import { identifierOf, type Identifier } from './identifier.ts'
 import { schema } from './schema.ts'
 import { PERIODS, windowEnd, windowStart, WINDOW_SECONDS, type Period } from './window.ts'
@@ -10,9 +10,9 @@ interface Limit {
   /** The most that is admitted: one more as long as the count is below the limit, also where that is not whole. */
   readonly most: number
   readonly windowSeconds: number
-  readonly limitHeader: string
+  readonly limitHeader: FieldName
   readonly limitText: string
-  readonly remainingHeader: string
+  readonly remainingHeader: FieldName
   /** The window of the last request seen, so that only the first one in a window works it out. */
   startMs: number
   endMs: number
@@ -22,20 +22,32 @@ interface Limit {
 interface State {
   readonly counters: LocalCounters
   readonly identify: Identifier
-  /** The same for every instance with this scope, so that they count together, as in Kong. */
+  /** The same for every instance on this route and service, so that they count together, as in Kong. */
   readonly keyPrefix: string
   /** In the order of their periods. */
   readonly limits: readonly Limit[]
-  /** What is left in each window of the request at hand; written and read within one call, kept only to save making it. */
-  readonly remaining: number[]
   readonly showsHeaders: boolean
   readonly status: number
   readonly message: string
 }
 
-const NO_ID = '00000000-0000-0000-0000-000000000000'
-/** Names and values in turn, for the response phase. */
-const HEADERS = 'rate-limiting.headers'
+/** What a request used, from the moment when it was counted to its response. */
+interface Usage {
+  readonly limits: readonly Limit[]
+  /** What is left in each window, by index of its limit. */
+  readonly remaining: readonly number[]
+  /** Index of the limit with the fewest requests left, the longest window of several: the general headers speak of it. */
+  readonly tightest: number
+  /** Seconds until that window ends. */
+  readonly resetSeconds: number
+  readonly isRefused: boolean
+}
+
+const USAGE = 'rate-limiting.usage'
+const RATELIMIT_LIMIT = new FieldName('RateLimit-Limit')
+const RATELIMIT_REMAINING = new FieldName('RateLimit-Remaining')
+const RATELIMIT_RESET = new FieldName('RateLimit-Reset')
+const RETRY_AFTER = new FieldName('Retry-After')
 /** A request that waited before it was counted still belongs to the window in which it came. */
 const LATE_MS = 2000
 
@@ -58,12 +70,11 @@ export const rateLimiting = definePlugin({
     return {
       counters,
       identify: identifierOf(config.limit_by ?? 'consumer', config.header_name, config.path),
-      keyPrefix: `ratelimit:${scope.route ?? NO_ID}:${scope.service ?? NO_ID}:`,
+      keyPrefix: `${scope.route ?? ''}:${scope.service ?? ''}:`,
       limits: PERIODS.flatMap((period) => {
         const limit = config[period]
         return limit === null ? [] : [createLimit(period, limit)]
       }),
-      remaining: [],
       showsHeaders: !config.hide_client_headers,
       status: config.error_code ?? 429,
       message: config.error_message ?? 'API rate limit exceeded',
@@ -71,22 +82,22 @@ export const rateLimiting = definePlugin({
   },
 
   access(exchange, state): void | Exit {
-    const { counters, limits, remaining } = state
+    const { counters, limits } = state
     const key = state.keyPrefix + state.identify(exchange)
+    const remaining: number[] = []
     for (let i = 0; i < limits.length; i++) {
       const limit = limits[i]!
       enterWindow(limit, exchange.now)
       const used = counters.addUpTo(key + limit.keySuffix, 1, limit.most, limit.endMs + LATE_MS)
       if (used > limit.most) return refuse(exchange, state, key, i)
-      remaining[i] = Math.max(0, limit.limit - used)
+      remaining.push(Math.max(0, limit.limit - used))
     }
-    if (state.showsHeaders) exchange.shared.set(HEADERS, describe(state, exchange.now, false))
+    if (state.showsHeaders) exchange.shared.set(USAGE, usageOf(limits, remaining, exchange.now, false))
   },
 
   responseHeaders({ shared, response }) {
-    const headers = shared.get(HEADERS) as readonly string[] | undefined
-    if (headers === undefined) return
-    for (let i = 0; i < headers.length; i += 2) response.headers.set(headers[i]!, headers[i + 1]!)
+    const usage = shared.get(USAGE) as Usage | undefined
+    if (usage !== undefined) writeHeaders(response.headers, usage)
   },
 })
 
@@ -95,40 +106,36 @@ export const rateLimiting = definePlugin({
  * as the full window refuses too: a window that is full stays so until it ends.
  */
 function refuse(exchange: Exchange, state: State, key: string, refusedBy: number): Exit {
-  const { counters, limits, remaining } = state
-  for (let i = 0; i < limits.length; i++) {
-    const limit = limits[i]!
+  const { counters, limits } = state
+  const remaining = limits.map((limit, i) => {
     enterWindow(limit, exchange.now)
     const name = key + limit.keySuffix
-    if (i === refusedBy) remaining[i] = 0
-    else if (i < refusedBy) remaining[i] = Math.max(0, limit.limit - counters.add(name, -1, limit.endMs + LATE_MS))
-    else remaining[i] = Math.max(0, limit.limit - counters.read(name))
-  }
-  if (state.showsHeaders) exchange.shared.set(HEADERS, describe(state, exchange.now, true))
+    if (i === refusedBy) return 0
+    const used = i < refusedBy ? counters.add(name, -1, limit.endMs + LATE_MS) : counters.read(name)
+    return Math.max(0, limit.limit - used)
+  })
+  if (state.showsHeaders) exchange.shared.set(USAGE, usageOf(limits, remaining, exchange.now, true))
   return exchange.fail(state.status, state.message)
 }
 
-/** Names and values of the headers. The general ones speak of the window with the fewest requests left, the longest of several. */
-function describe({ limits, remaining }: State, nowMs: number, isRefused: boolean): string[] {
-  const headers: string[] = []
+function usageOf(limits: readonly Limit[], remaining: readonly number[], nowMs: number, isRefused: boolean): Usage {
   let tightest = 0
+  for (let i = 1; i < limits.length; i++) if (remaining[i]! <= remaining[tightest]!) tightest = i
+  const { windowSeconds, startMs } = limits[tightest]!
+  const resetSeconds = Math.max(1, windowSeconds - Math.floor((nowMs - startMs) / 1000))
+  return { limits, remaining, tightest, resetSeconds, isRefused }
+}
+
+function writeHeaders(headers: HeaderList, { limits, remaining, tightest, resetSeconds, isRefused }: Usage): void {
   for (let i = 0; i < limits.length; i++) {
     const { limitHeader, limitText, remainingHeader } = limits[i]!
-    headers.push(limitHeader, limitText, remainingHeader, String(remaining[i]))
-    if (remaining[i]! <= remaining[tightest]!) tightest = i
+    limitHeader.set(headers, limitText)
+    remainingHeader.set(headers, String(remaining[i]))
   }
-  const { limitText, windowSeconds, startMs } = limits[tightest]!
-  const reset = String(Math.max(1, windowSeconds - Math.floor((nowMs - startMs) / 1000)))
-  headers.push(
-    'RateLimit-Limit',
-    limitText,
-    'RateLimit-Remaining',
-    String(remaining[tightest]),
-    'RateLimit-Reset',
-    reset,
-  )
-  if (isRefused) headers.push('Retry-After', reset)
-  return headers
+  RATELIMIT_LIMIT.set(headers, limits[tightest]!.limitText)
+  RATELIMIT_REMAINING.set(headers, String(remaining[tightest]))
+  RATELIMIT_RESET.set(headers, String(resetSeconds))
+  if (isRefused) RETRY_AFTER.set(headers, String(resetSeconds))
 }
 
 function createLimit(period: Period, limit: number): Limit {
@@ -138,9 +145,9 @@ function createLimit(period: Period, limit: number): Limit {
     limit,
     most: Math.ceil(limit),
     windowSeconds: WINDOW_SECONDS[period],
-    limitHeader: `X-RateLimit-Limit-${name}`,
+    limitHeader: new FieldName(`X-RateLimit-Limit-${name}`),
     limitText: String(limit),
-    remainingHeader: `X-RateLimit-Remaining-${name}`,
+    remainingHeader: new FieldName(`X-RateLimit-Remaining-${name}`),
     startMs: 0,
     endMs: 0,
     keySuffix: '',
@@ -151,5 +158,5 @@ function enterWindow(limit: Limit, nowMs: number): void {
   if (nowMs >= limit.startMs && nowMs < limit.endMs) return
   limit.startMs = windowStart(limit.period, nowMs)
   limit.endMs = windowEnd(limit.period, limit.startMs)
-  limit.keySuffix = `:${limit.startMs}:${limit.period}`
+  limit.keySuffix = `:${limit.period}${(limit.startMs / 1000).toString(36)}`
 }
