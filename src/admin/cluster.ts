@@ -4,7 +4,7 @@ import type { AdminRequest, Endpoint } from './endpoint.ts'
 import type { AdminPorts } from './ports.ts'
 
 /** `wait` without `timeout`. */
-const TIMEOUT_S = 30
+const TIMEOUT_S = 5
 const TIMEOUT_MAX_S = 300
 /** Between two looks at the nodes: their heartbeats are slower than this. */
 const LOOK_MS = 100

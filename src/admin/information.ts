@@ -7,8 +7,9 @@ import type { Query } from './query.ts'
 
 /** `paths`: of every endpoint of the table, known when the first request comes. */
 export function informationEndpoints(ports: AdminPorts, paths: () => readonly string[]): Endpoint[] {
+  const pluginsInUse = createPluginsInUse(ports)
   return [
-    { path: '/', methods: { GET: show('What this node is and how it is set.', () => root(ports)) } },
+    { path: '/', methods: { GET: show('What this node is and how it is set.', () => root(ports, pluginsInUse)) } },
     {
       path: '/status',
       methods: {
@@ -69,7 +70,7 @@ function show(about: string, handler: Operation['handler']): Operation {
   return { handler, about, role: 'viewer', answers: { 200: { schema: { type: 'object' } } } }
 }
 
-async function root(ports: AdminPorts): Promise<Answer> {
+async function root(ports: AdminPorts, pluginsInUse: PluginsInUse): Promise<Answer> {
   const { node, model, store, isDatabase } = ports
   const { revision, hash } = await store.head()
   const resources = countOf(process.getActiveResourcesInfo())
@@ -86,7 +87,7 @@ async function root(ports: AdminPorts): Promise<Answer> {
           .filter(([name]) => model.built.has(name))
           .map(([name, { version, priority }]) => [name, { version, priority }]),
       ),
-      enabled_in_cluster: await pluginsInUse(ports),
+      enabled_in_cluster: await pluginsInUse(revision),
     },
     configuration: { ...node.configuration, database: isDatabase ? node.configuration['database'] : 'off' },
     pids: { master: node.pid, workers: Array.from({ length: node.workers }, () => node.pid) },
@@ -94,10 +95,18 @@ async function root(ports: AdminPorts): Promise<Answer> {
   })
 }
 
-async function pluginsInUse({ store }: AdminPorts): Promise<readonly string[]> {
-  const names = new Set<string>()
-  for await (const row of everyRow(store, 'plugins', {})) names.add(pluginName(row))
-  return [...names].toSorted()
+type PluginsInUse = (revision: number) => Promise<readonly string[]>
+
+/** Walked once per revision: `/` is what monitors ask all the time. */
+function createPluginsInUse({ store }: AdminPorts): PluginsInUse {
+  let known: { readonly revision: number; readonly names: readonly string[] } | null = null
+  return async (revision) => {
+    if (known?.revision === revision) return known.names
+    const names = new Set<string>()
+    for await (const row of everyRow(store, 'plugins', {})) names.add(pluginName(row))
+    known = { revision, names: [...names].toSorted() }
+    return known.names
+  }
 }
 
 function pluginName(row: Row): string {

@@ -57,6 +57,8 @@ export async function listen(
 ): Promise<Server> {
   const server = createNodeServer(listener, limits)
   server.on('request', onRequest)
+  // The answer to `Expect: 100-continue` is the request's own: it may be a refusal.
+  server.on('checkContinue', onRequest)
   server.maxConnections = limits.connections
   server.keepAliveTimeout = limits.idleTimeoutMs
   await new Promise<void>((resolve, reject) => {

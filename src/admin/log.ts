@@ -12,11 +12,11 @@ import type { EntityPorts } from './ports.ts'
 import { commit, type CommitOptions, parseIfMatch } from './write.ts'
 
 export function logEndpoints(ports: EntityPorts): Endpoint[] {
-  const revision = (name: string, about: string) => ({
+  const revision = (name: string, about: string, required: boolean) => ({
     name,
     about,
     schema: { type: 'integer', minimum: 0 },
-    required: true,
+    required,
   })
   return [
     {
@@ -27,11 +27,18 @@ export function logEndpoints(ports: EntityPorts): Endpoint[] {
     },
     {
       path: '/log/{revision}',
-      methods: { GET: show((request) => one(ports, request), 'One transaction with what it changed.') },
+      methods: {
+        GET: { ...show((request) => one(ports, request), 'One transaction with what it changed.'), query: PAGE_QUERY },
+      },
     },
     {
       path: '/log/tx/{txid}',
-      methods: { GET: show((request) => byTransaction(ports, request), 'What became of a transaction.') },
+      methods: {
+        GET: {
+          ...show((request) => byTransaction(ports, request), 'What became of a transaction.'),
+          query: PAGE_QUERY,
+        },
+      },
     },
     {
       path: '/log/diff',
@@ -39,8 +46,8 @@ export function logEndpoints(ports: EntityPorts): Endpoint[] {
         GET: {
           ...show((request) => diff(ports, request), 'What differs between two revisions.'),
           query: [
-            revision('from', 'The revision to start from.'),
-            revision('to', 'The revision to end at; the newest when absent.'),
+            revision('from', 'The revision to start from.', true),
+            revision('to', 'The revision to end at; the newest when absent.', false),
           ],
         },
       },
@@ -110,68 +117,91 @@ async function list({ store }: EntityPorts, { query }: AdminRequest): Promise<An
   return answerJson(200, { ...page, head: { revision: head.revision, hash: head.hash } })
 }
 
-async function one(ports: EntityPorts, { parameters }: AdminRequest): Promise<Answer> {
-  const text = parameters['revision']!
+async function one(ports: EntityPorts, request: AdminRequest): Promise<Answer> {
+  const text = request.parameters['revision']!
   if (!/^\d{1,15}$/.test(text)) return answerMessage(400, `expected a revision, got '${text.slice(0, 100)}'`)
   const entry = await ports.store.entry(Number(text))
-  return entry === undefined ? NOT_FOUND : answerJson(200, details(ports, entry))
+  return entry === undefined ? NOT_FOUND : details(ports, request, entry, {})
 }
 
-async function byTransaction(ports: EntityPorts, { parameters }: AdminRequest): Promise<Answer> {
-  const txid = parameters['txid']!
+async function byTransaction(ports: EntityPorts, request: AdminRequest): Promise<Answer> {
+  const txid = request.parameters['txid']!
   const entry = await ports.store.entry(txid)
-  if (entry === undefined)
-    return answerJson(404, { message: 'No transaction of this id was committed', txid, outcome: 'unknown' })
-  return answerJson(200, { ...details(ports, entry), txid, outcome: 'committed' })
+  if (entry !== undefined) return details(ports, request, entry, { txid, outcome: 'committed' })
+  return answerJson(404, { message: 'No transaction of this id was committed', txid, outcome: 'unknown' })
 }
+
+/** A transaction may be a whole configuration: the list shows how it begins. */
+const CHANGES_SHOWN = 20
 
 function summary(entry: LogEntry): Readonly<Record<string, unknown>> {
-  const { revision, txid, origin, atMs, members, hash, previousHash, effects, before } = entry
+  const changes = entry.effects.slice(0, CHANGES_SHOWN).map(({ kind, workspace, id, document }, i) => {
+    return { action: actionOf(entry.before[i] ?? null, document), kind, workspace, id }
+  })
+  return { ...headOf(entry), changes }
+}
+
+function headOf({
+  revision,
+  txid,
+  origin,
+  atMs,
+  members,
+  hash,
+  previousHash,
+  effects,
+}: LogEntry): Readonly<Record<string, unknown>> {
   return {
     revision,
     txid,
     at: new Date(atMs).toISOString(),
     ...originOf(origin),
-    ...(members === undefined
-      ? {}
-      : {
-          members: members.map((member) => ({
-            txid: member.txid,
-            operations: member.operations,
-            ...originOf(member.origin),
-          })),
-        }),
+    ...(members === undefined ? {} : { members: members.map(memberOf) }),
     hash,
     previous_hash: previousHash,
-    changes: effects.map(({ kind, workspace, id, document }, i) => ({
-      action: actionOf(before[i] ?? null, document),
-      kind,
-      workspace,
-      id,
-    })),
+    change_count: effects.length,
   }
+}
+
+function memberOf({
+  txid,
+  operations,
+  origin,
+}: NonNullable<LogEntry['members']>[number]): Readonly<Record<string, unknown>> {
+  return { txid, operations, ...originOf(origin) }
 }
 
 function originOf({ actor, via, requestId, address }: LogEntry['origin']): Readonly<Record<string, unknown>> {
   return { actor, via, request_id: requestId ?? null, address: address ?? null }
 }
 
-function details({ secrets }: EntityPorts, entry: LogEntry): Readonly<Record<string, unknown>> {
+/** The changes with the documents before and after them, a page at a time. */
+function details(
+  { secrets }: EntityPorts,
+  { query }: AdminRequest,
+  entry: LogEntry,
+  more: Readonly<Record<string, unknown>>,
+): Answer {
+  const size = parseSize(query)
+  if (!size.ok) return size.answer
+  const offset = query.one('offset') ?? '0'
+  if (!/^\d{1,9}$/.test(offset)) return invalidOffset(offset, 'expected the offset of a page before')
+  const start = Number(offset)
+  const end = start + size.value
   const hide = (kind: string, document: Document | null) => (document === null ? null : secrets.redact(kind, document))
-  return {
-    ...summary(entry),
-    changes: entry.effects.map(({ kind, workspace, id, document }, i) => {
-      const before = entry.before[i] ?? null
-      return {
-        action: actionOf(before, document),
-        kind,
-        workspace,
-        id,
-        before: hide(kind, before),
-        after: hide(kind, document),
-      }
-    }),
-  }
+  const changes = entry.effects.slice(start, end).map(({ kind, workspace, id, document }, i) => {
+    const before = entry.before[start + i] ?? null
+    return {
+      action: actionOf(before, document),
+      kind,
+      workspace,
+      id,
+      before: hide(kind, before),
+      after: hide(kind, document),
+    }
+  })
+  const next = end < entry.effects.length ? { offset: String(end) } : {}
+  return answerJson(200, { ...headOf(entry), ...more, changes, ...next })
 }
 
 function actionOf(before: Document | null, after: Document | null): 'create' | 'update' | 'delete' {

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { type Answer, answerMessage, METHOD_NOT_ALLOWED, NOT_FOUND, withHeaders } from './answer.ts'
 import { authenticate } from './authenticate.ts'
-import { readBody } from './body.ts'
+import { type BodyResult, readBody } from './body.ts'
 import { type AdminRequest, allowedMethods, type Endpoint, type Method, type Operation } from './endpoint.ts'
 import { type ErrorLog, unexpected } from './fail.ts'
 import { checkArrival, type GuardSettings } from './guard.ts'
@@ -58,6 +58,7 @@ export function createResponder(options: ResponderOptions): Respond {
       request,
       id: options.requestId(),
       startedMs: performance.now(),
+      response,
       principal: null,
       corsOrigin: null,
     }
@@ -88,6 +89,7 @@ interface Exchange {
   readonly request: IncomingMessage
   readonly id: string
   readonly startedMs: number
+  readonly response: ServerResponse
   principal: Principal | null
   corsOrigin: string | null
 }
@@ -100,9 +102,8 @@ async function answer(exchange: Exchange): Promise<Answer> {
   exchange.corsOrigin = verdict.corsOrigin
   const target = targetOf(request)
   const segments = splitPath(target.path)
-  const found = segments === null ? null : await findEndpoint(exchange, segments)
   // Preflight requests carry no credentials, and what they are told is no secret.
-  if (request.method === 'OPTIONS') return found === null ? NOT_FOUND : answerOptions(found.match.endpoint, request)
+  if (request.method === 'OPTIONS') return answerOptions(exchange, segments)
   const authentication = authenticate(
     { headers: request.headers, isLoopbackListener: isLoopbackListener(listener), subject: subjectOf(request) },
     options.access,
@@ -110,6 +111,7 @@ async function answer(exchange: Exchange): Promise<Answer> {
   )
   if (!authentication.ok) return authentication.answer
   exchange.principal = authentication.principal
+  const found = segments === null ? null : await findEndpoint(exchange, segments)
   if (found === null) return NOT_FOUND
   const operation = operationOf(found.match.endpoint, request.method)
   if (operation === null) return METHOD_NOT_ALLOWED
@@ -120,20 +122,17 @@ async function answer(exchange: Exchange): Promise<Answer> {
 }
 
 async function call(
-  { request, options, id }: Exchange,
+  exchange: Exchange,
   { match, workspace }: Found,
   operation: Operation,
   principal: Principal,
   query: string,
 ): Promise<Answer> {
+  const { request, options, id } = exchange
   const parameters = decodeSegments(match.parameters)
   if (!parameters.ok) return options.invalidSegment(parameters.parameter, parameters.position)
   const method = request.method === 'HEAD' ? 'GET' : (request.method as Method)
-  const takesBody = method !== 'GET' && method !== 'DELETE'
-  const limits = { limitBytes: options.limits.bodyBytes, timeoutMs: options.limits.bodyTimeoutMs }
-  const read = takesBody
-    ? await readBody(request, limits, match.endpoint.takesYaml === true)
-    : ({ ok: true, body: { type: 'none' } } as const)
+  const read = await readBodyOf(exchange, method, match.endpoint)
   if (!read.ok) return read.answer
   const address = request.socket.remoteAddress
   const admin: AdminRequest = {
@@ -152,6 +151,18 @@ async function call(
   return await operation.handler(admin)
 }
 
+async function readBodyOf(
+  { request, response, options }: Exchange,
+  method: Method,
+  endpoint: Endpoint,
+): Promise<BodyResult> {
+  if (method === 'GET' || method === 'DELETE') return { ok: true, body: { type: 'none' } }
+  // Only now: who may not write is refused before the body is sent.
+  if (request.headers.expect !== undefined) response.writeContinue()
+  const limits = { limitBytes: options.limits.bodyBytes, timeoutMs: options.limits.bodyTimeoutMs }
+  return await readBody(request, limits, endpoint.takesYaml === true)
+}
+
 interface Found {
   readonly match: PathMatch
   readonly workspace: string
@@ -161,12 +172,15 @@ interface Found {
 async function findEndpoint({ table, options }: Exchange, segments: readonly string[]): Promise<Found | null> {
   const match = table.match(segments)
   if (match !== null) return { match, workspace: options.defaultWorkspace }
-  const [first, ...rest] = segments
-  const inWorkspace = first === undefined || rest.length === 0 ? null : table.match(rest)
-  if (inWorkspace === null || inWorkspace.endpoint.isInWorkspace !== true) return null
-  const name = decodeSegments({ workspace: first! })
-  const workspace = name.ok ? await options.workspaceId(name.values['workspace']!) : null
-  return workspace === null ? null : { match: inWorkspace, workspace }
+  const within = matchInWorkspace(table, segments)
+  const name = within === null ? null : decodeSegments({ workspace: segments[0]! })
+  const workspace = name?.ok === true ? await options.workspaceId(name.values['workspace']!) : null
+  return within === null || workspace === null ? null : { match: within, workspace }
+}
+
+function matchInWorkspace(table: RoutingTable, segments: readonly string[]): PathMatch | null {
+  const match = segments.length < 2 ? null : table.match(segments.slice(1))
+  return match?.endpoint.isInWorkspace === true ? match : null
 }
 
 function operationOf(endpoint: Endpoint, method: string | undefined): Operation | null {
@@ -174,8 +188,11 @@ function operationOf(endpoint: Endpoint, method: string | undefined): Operation 
   return Object.hasOwn(endpoint.methods, name) ? (endpoint.methods[name] ?? null) : null
 }
 
-function answerOptions(endpoint: Endpoint, request: IncomingMessage): Answer {
-  const methods = allowedMethods(endpoint).join(', ')
+function answerOptions({ request, table }: Exchange, segments: readonly string[] | null): Answer {
+  // Whether there is a workspace of that name is not told here.
+  const match = segments === null ? null : (table.match(segments) ?? matchInWorkspace(table, segments))
+  if (match === null) return NOT_FOUND
+  const methods = allowedMethods(match.endpoint).join(', ')
   const headers = request.headers['access-control-request-headers'] ?? 'Content-Type'
   return {
     status: 204,
@@ -206,8 +223,8 @@ function write(
   for (const [name, value] of Object.entries(full.headers ?? {})) response.setHeader(name, value)
   if (body !== null) response.setHeader('Content-Type', body.type)
   if (full.status !== 204 && full.status !== 304) response.setHeader('Content-Length', body?.bytes.length ?? 0)
-  // What of a body was not read would be taken for the next request.
-  if (!request.complete) response.setHeader('Connection', 'close')
+  // What of a body was not read is discarded by node:http, unless it is more than anybody should send.
+  if (!request.complete && (full.status === 408 || full.status === 413)) response.setHeader('Connection', 'close')
   response.end(request.method === 'HEAD' || body === null ? undefined : body.bytes)
   const { path } = targetOf(request)
   options.onAnswered({
