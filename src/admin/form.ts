@@ -73,9 +73,9 @@ export function typeText(text: string, field: Field | undefined): unknown {
 const APPEND = Symbol('append')
 type Step = string | typeof APPEND
 
-// Split on dots and brackets. A name that starts or ends with a dot is taken whole, as Kong does: it is no nesting.
+// Split on dots and brackets. A name that starts or ends with a dot, or has brackets only, is taken whole, as Kong does.
 function parseName(name: string): Step[] | null {
-  if (name.startsWith('.') || name.endsWith('.')) return [name]
+  if (name.startsWith('.') || name.endsWith('.') || name.startsWith('[')) return [name]
   const steps: Step[] = []
   let at = 0
   while (at < name.length) {
