@@ -13,6 +13,11 @@ export interface ErrorEntry {
 
 export const errors = {
   // Start and command line.
+  USAGE: {
+    status: null,
+    message: 'The command line is wrong.',
+    remedy: '`meridian COMMAND --help` shows what a command takes.',
+  },
   SETTINGS_INVALID: {
     status: null,
     message: 'The settings file or environment has errors; all of them are listed.',
@@ -31,8 +36,7 @@ export const errors = {
   PORT_FORBIDDEN: {
     status: null,
     message: 'The operating system does not let this user listen on that address.',
-    remedy:
-      'Use a port from 1024 up, grant CAP_NET_BIND_SERVICE, or lower net.ipv4.ip_unprivileged_port_start; check that the address belongs to this machine.',
+    remedy: 'Use a port from 1024 up, grant CAP_NET_BIND_SERVICE, or lower net.ipv4.ip_unprivileged_port_start.',
   },
   ADDRESS_UNAVAILABLE: {
     status: null,

@@ -1,3 +1,4 @@
+import { cliReference } from '#cli/help.ts'
 import { errorsReference } from '#core/errors.ts'
 import { sampleFile, settingsReference } from '#model/settings/reference.ts'
 
@@ -5,6 +6,7 @@ import { sampleFile, settingsReference } from '#model/settings/reference.ts'
 export function referencePages(): ReadonlyMap<string, string> {
   return new Map([
     ['settings.md', settingsReference()],
+    ['cli.md', cliReference()],
     ['errors.md', errorsReference()],
     ['meridian.conf.default', sampleFile()],
   ])

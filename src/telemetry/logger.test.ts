@@ -40,9 +40,10 @@ test('an error is written with its code and its cause', async (context) => {
   const { log, gatewayLog, lines } = openIn(context)
   const error = Object.assign(new Error('no such file', { cause: new Error('deeper') }), { code: 'ENOENT' })
   log.error({ error }, 'file not read')
+  log.error({ err: error }, 'file not read')
   await gatewayLog.close()
-  assert.partialDeepStrictEqual(lines()[0], { error: { code: 'ENOENT' } })
-  assert.match(JSON.stringify(lines()[0]), /deeper/)
+  assert.partialDeepStrictEqual(lines(), [{ error: { code: 'ENOENT' } }, { err: { code: 'ENOENT' } }])
+  for (const line of lines()) assert.match(JSON.stringify(line), /deeper/)
 })
 
 test('notice writes what info writes, and emerg only what is fatal', async (context) => {

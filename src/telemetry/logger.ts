@@ -59,7 +59,7 @@ export function openLog({ target, level, base = {}, redact = [] }: LogOptions): 
     {
       level: PINO_LEVELS[level],
       base,
-      errorKey: 'error',
+      serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: [...redact], censor: 'REDACTED' },

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { settings as definitions } from '../settings.ts'
+import { changedSettings } from './changes.ts'
 import { presentSettings } from './present.ts'
 import { readSettings, type ReadSettings, type SettingsInput } from './read.ts'
 import { sampleFile } from './reference.ts'
@@ -276,6 +277,19 @@ test('the Admin API sees Kong’s types, and no secret', () => {
   assert.ok(!('declarative_config' in shown))
 })
 
+test('a reload tells apart what it applies from what waits for the next start', () => {
+  const before = read(fromFile('log_level = info\nworkers = 2\nkeepalive_requests = 5')).texts
+  const after = read(fromFile('log_level = debug\nworkers = 3\nkeepalive_requests = 5')).texts
+  assert.deepEqual(changedSettings(before, after), { applied: ['log_level'], waiting: ['workers'] })
+  assert.deepEqual(changedSettings(before, before), { applied: [], waiting: [] })
+})
+
+test('an override that is no setting is a problem', () => {
+  assert.deepEqual(problemsOf({ overrides: { wrokers: '2' } }), [
+    "command line: unknown key 'wrokers' (did you mean workers?)",
+  ])
+})
+
 test('any text is settings or problems, never an exception', () => {
   const key = fc.oneof(fc.constantFrom(...definitions.keys()), fc.string({ maxLength: 12 }))
   const line = fc.oneof(
@@ -296,14 +310,17 @@ test(
   'every setting of Kong is a setting, an alias, or listed as without meaning',
   { skip: !existsSync(kongFile) },
   () => {
-    const facts = JSON.parse(readFileSync(kongFile, 'utf8')) as {
-      properties: object
-      other_properties: object
-      '2.8.5': { cassandra: object; cluster_and_store: object; other_only_in_2: object } & Record<string, object>
-    }
-    const keys = [facts.properties, facts.other_properties, facts['2.8.5'].cassandra, facts['2.8.5'].cluster_and_store]
+    const facts = JSON.parse(readFileSync(kongFile, 'utf8')) as Record<string, Record<string, object>>
+    const old = facts['2.8.5']!
+    const tables = [
+      facts['properties']!,
+      facts['other_properties']!,
+      old['cassandra']!,
+      old['cluster_and_store']!,
+      old['other_only_in_2.8.5']!,
+    ]
+    const keys = tables
       .flatMap((table) => Object.keys(table))
-      .concat(Object.keys(facts['2.8.5']['other_only_in_2.8.5'] ?? {}))
       .flatMap((key) => key.split(', '))
       .map((key) => key.replace('<name>', 'x').replace('*', 'x'))
     assert.ok(keys.length > 230)

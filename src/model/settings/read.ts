@@ -16,7 +16,7 @@ export interface SettingsInput {
   readonly file: { readonly path: string; readonly text: string } | null
   readonly environment: Readonly<Record<string, string | undefined>>
   /** From the command line. */
-  readonly overrides: Readonly<Partial<Record<SettingKey, string>>>
+  readonly overrides: Readonly<Record<string, string>>
   /** Absolute. */
   readonly workingFolder: string
   readonly cores: number
@@ -112,7 +112,9 @@ class Reading {
   readOverrides(): void {
     const layer: Layer = new Map()
     for (const [key, text] of Object.entries(this.#input.overrides)) {
-      if (text !== undefined) layer.set(key, { text, name: key, place: `command line: ${key}`, line: Infinity })
+      const given = { text, name: key, place: `command line: ${key}`, line: Infinity }
+      if (this.#take(layer, key, given)) continue
+      this.#problems.push({ line: Infinity, text: `command line: unknown key '${key}'${suggestion(key)}` })
     }
     this.#merge(layer)
   }

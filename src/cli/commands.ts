@@ -1,0 +1,28 @@
+import type { Command } from './command.ts'
+import { configParse, configValidate } from './config-validate.ts'
+import { doctor } from './doctor.ts'
+import { log, logDiff } from './log.ts'
+import { reload } from './reload.ts'
+import { rollback } from './rollback.ts'
+import { routeExplain } from './route-explain.ts'
+import { start } from './start.ts'
+import { status } from './status.ts'
+import { stop } from './stop.ts'
+import { tokenCreate } from './token-create.ts'
+import { version } from './version.ts'
+
+export const commands: readonly Command[] = [
+  start,
+  stop,
+  reload,
+  status,
+  configValidate,
+  configParse,
+  log,
+  logDiff,
+  rollback,
+  routeExplain,
+  tokenCreate,
+  doctor,
+  version,
+]
