@@ -22,7 +22,6 @@ export interface Attributes {
 const STREAM_PROTOCOLS = new Set(['tcp', 'tls', 'udp', 'tls_passthrough'])
 
 export function attributesOf(route: Route): Attributes {
-  const { query } = route as Route & { readonly query?: { readonly [name: string]: readonly string[] } | null }
   return {
     methods: route.methods ?? [],
     hosts: route.hosts ?? [],
@@ -31,7 +30,7 @@ export function attributesOf(route: Route): Attributes {
     snis: route.snis ?? [],
     sources: route.sources ?? [],
     destinations: route.destinations ?? [],
-    query: Object.entries(query ?? {}),
+    query: Object.entries(route.query ?? {}),
   }
 }
 

@@ -156,7 +156,7 @@ function slowMatch(all: readonly Route[], request: RoutableRequest, flavor: Rout
   for (const item of all) {
     if (!item.protocols.some((protocol) => ['http', 'https', 'grpc', 'grpcs'].includes(protocol))) continue
     if (!attributesHold(item, request, flavor)) continue
-    const query = (item as RouteInput).query ?? {}
+    const query = item.query ?? {}
     const order = [Object.keys(query).length, flavor === 'traditional' ? -item.created_at : 0]
     if (item.paths === null) {
       if (hasNothing(item)) continue
@@ -189,7 +189,7 @@ function slowMatch(all: readonly Route[], request: RoutableRequest, flavor: Rout
 }
 
 function hasNothing(item: Route): boolean {
-  const { query } = item as RouteInput
+  const { query } = item
   return (
     [item.methods, item.hosts, item.snis].every((list) => list === null) &&
     !Object.keys({ ...item.headers, ...query }).length
@@ -215,7 +215,7 @@ function attributesHold(item: Route, request: RoutableRequest, flavor: RouterFla
   if (item.snis !== null && request.scheme === 'https' && !item.snis.some((sni) => sniHolds(sni, request.sni, flavor)))
     return false
   const args = new URLSearchParams(request.query ?? '')
-  for (const [name, wanted] of Object.entries((item as RouteInput).query ?? {}))
+  for (const [name, wanted] of Object.entries(item.query ?? {}))
     if (!args.has(name) || (wanted.length > 0 && !args.getAll(name).some((value) => wanted.includes(value))))
       return false
   return true

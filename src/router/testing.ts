@@ -3,7 +3,7 @@ import { HeaderList } from '#http/header-list.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { RoutableRequest } from './contract.ts'
 
-export type RouteInput = Partial<Route> & { readonly query?: { readonly [name: string]: readonly string[] } | null }
+export type RouteInput = Partial<Route>
 
 export function routeOf(input: RouteInput): Route {
   return {
@@ -26,10 +26,11 @@ export function routeOf(input: RouteInput): Route {
     hosts: null,
     paths: null,
     headers: null,
+    query: null,
     regex_priority: 0,
     path_handling: 'v0',
     ...input,
-  } as Route
+  }
 }
 
 export function requestOf(input: Partial<RoutableRequest>): RoutableRequest {
