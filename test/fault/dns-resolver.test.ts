@@ -110,7 +110,7 @@ test('names seen before keep working when every name server dies, and recover by
 })
 
 test('a failed refresh is not repeated before dns_error_ttl', async (context) => {
-  const { resolver, resolve, server, clock, asked } = await startBed(context, onlyA('10.0.0.1', 60), {
+  const { resolver, resolve, server, clock } = await startBed(context, onlyA('10.0.0.1', 60), {
     settings: { dns_order: ['A'] },
   })
   await resolve('web.test')
@@ -120,7 +120,10 @@ test('a failed refresh is not repeated before dns_error_ttl', async (context) =>
   await until(() => resolver.stats().failures === 1)
   clock.now += 900
   for (let i = 0; i < 20; i++) void resolver.resolve('web.test')
-  assert.equal(asked().length, 2)
+  assert.equal(resolver.stats().sent, 2)
+  clock.now += 100
+  for (let i = 0; i < 20; i++) void resolver.resolve('web.test')
+  assert.equal(resolver.stats().sent, 3)
 })
 
 test('an answer older than dns_stale_ttl is not used', async (context) => {
@@ -214,6 +217,17 @@ test('the target of an alias is asked for when the server does not recurse', asy
   assert.deepEqual(ips(await resolve('a.test')), ['10.0.0.1'])
 })
 
+test('the target of an alias is not asked for when the server says that there is nothing', async (context) => {
+  const { resolve, asked } = await startBed(context, ({ name, type }) => {
+    const alias = [cname(name, 'b.test')]
+    return type === 'A'
+      ? { answers: [...alias, a('b.test', '10.0.0.1')] }
+      : { answers: alias, authorities: [soa('test')] }
+  })
+  assert.deepEqual(ips(await resolve('a.test')), ['10.0.0.1'])
+  assert.deepEqual(asked(), ['SRV a.test', 'A a.test'])
+})
+
 test('an alias of a name with other records is followed through the CNAME type', async (context) => {
   const { resolve } = await startBed(
     context,
@@ -279,10 +293,19 @@ test('the next priority serves when no target of the best can be resolved', asyn
 })
 
 test('a SRV record that points to its own name gives way to the address records', async (context) => {
-  const { resolve } = await startBed(context, ({ name, type }) => ({
-    answers: type === 'SRV' ? [srv(name, { target: name, port: 80 })] : type === 'A' ? [a(name, '10.0.0.1')] : [],
-  }))
-  assert.partialDeepStrictEqual(await resolve('pod.test'), { type: 'A', addresses: [{ ip: '10.0.0.1', port: 0 }] })
+  const { resolve } = await startBed(
+    context,
+    ({ name, type }) => {
+      if (name !== 'pod.a.test') return { rcode: NAME_ERROR }
+      return {
+        answers: type === 'SRV' ? [srv(name, { target: name, port: 80 })] : type === 'A' ? [a(name, '10.0.0.1')] : [],
+      }
+    },
+    { resolvConf: 'search a.test\noptions timeout:1 attempts:1' },
+  )
+  const address = { type: 'A', addresses: [{ ip: '10.0.0.1', port: 0 }] }
+  assert.partialDeepStrictEqual(await resolve('pod'), address)
+  assert.partialDeepStrictEqual(await resolve('pod.a.test'), address)
 })
 
 test('the cache is bounded', async (context) => {

@@ -75,7 +75,10 @@ test('a server that refuses EDNS is asked without it', async (context) => {
 })
 
 test('a silent server costs its time-out and no more', async (context) => {
-  const { resolve, asked } = await startBed(context, () => null, { settings: { dns_order: ['SRV', 'A'] } })
+  const { resolve, asked } = await startBed(context, () => null, {
+    settings: { dns_order: ['SRV', 'A'] },
+    resolvConf: 'options timeout:1 attempts:1',
+  })
   assert.equal(
     failureOf(await resolve('web.test')).replace(/:\d+\)/, ')'),
     'resolve_failed: dns client error: timeout (UDP server 127.0.0.1)',

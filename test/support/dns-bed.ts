@@ -33,7 +33,7 @@ export async function startBed(context: TestContext, handler: DnsHandler, option
   const folder = mkdtempSync(path.join(tmpdir(), 'dns-'))
   const resolvConfPath = path.join(folder, 'resolv.conf')
   const hostsPath = path.join(folder, 'hosts')
-  writeFileSync(resolvConfPath, options.resolvConf ?? 'options timeout:1 attempts:1')
+  writeFileSync(resolvConfPath, options.resolvConf ?? 'options timeout:5 attempts:1')
   writeFileSync(hostsPath, options.hosts ?? '')
   const server = await startDnsServer(handler)
   const clock = { now: 1_000_000 }
