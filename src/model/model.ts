@@ -8,7 +8,7 @@ import { fillRecord } from './fill.ts'
 import { applyFormats, formatErrors } from './formats.ts'
 import { mergeRecord } from './merge.ts'
 import { MESSAGES } from './messages.ts'
-import { own, type Errors, type RecordRules, type Values } from './record.ts'
+import { own, setAt, type Errors, type RecordRules, type Values } from './record.ts'
 import type { EntityDefinition, PluginSchema } from './schema.ts'
 import { echoDeprecated } from './shorthand.ts'
 import { pluginRules, plainRules, rulesByName, rulesByProtocol, vaultRules, type RulesFor } from './subschema.ts'
@@ -22,7 +22,15 @@ export interface ModelParts {
   readonly built: Iterable<string>
   /** Configuration of each kind of vault. */
   readonly vaults: ReadonlyMap<string, Fields>
+  /** What a plugin's schema allows and this version can't do; without it, nothing. */
+  readonly refuse?: Refusal | undefined
 }
+
+/** The dotted field below `config` that can't be as it is, and why; null accepts. The configuration is complete and keeps to its schema. */
+export type Refusal = (
+  plugin: string,
+  config: Readonly<Values>,
+) => { readonly field: string; readonly message: string } | null
 
 /** Builds the model once, at start; it holds no state. */
 export function createModel(parts: ModelParts): Model {
@@ -35,7 +43,8 @@ export function createModel(parts: ModelParts): Model {
   const kindOf = (kind: string): Kind => {
     const definition = entities.get(kind)
     if (definition === undefined) throw new Error(`no entity kind '${kind}'`)
-    return { definition, find: finders.get(kind)! }
+    const refuse = definition.subschemas === 'plugins' ? (parts.refuse ?? null) : null
+    return { definition, find: finders.get(kind)!, refuse }
   }
   return {
     entities,
@@ -54,6 +63,7 @@ export function createModel(parts: ModelParts): Model {
 interface Kind {
   readonly definition: EntityDefinition
   readonly find: RulesFor
+  readonly refuse: Refusal | null
 }
 
 function rulesFor(
@@ -145,7 +155,7 @@ interface Draft {
   readonly keptExpiry?: number | null | undefined
 }
 
-function finish({ definition }: Kind, rules: RecordRules, draft: Draft): Checked {
+function finish({ definition, refuse }: Kind, rules: RecordRules, draft: Draft): Checked {
   const { values, context } = draft
   const errors = { ...validateRecord(rules, values, draft.mode, context.nowMs), ...draft.errors }
   const transformations = (definition.transformations ?? []).filter(
@@ -153,6 +163,11 @@ function finish({ definition }: Kind, rules: RecordRules, draft: Draft): Checked
   )
   for (const message of checkTransformations(transformations, draft)) addEntityError(errors, message)
   if (Object.keys(errors).length > 0) return refused(errors)
+  const refusal = refuse?.(values['name'] as string, values['config'] as Values) ?? null
+  if (refusal !== null) {
+    setAt(errors, `config.${refusal.field}`, refusal.message)
+    return refused(errors)
+  }
   const document: Values = { ...transform(transformations, draft) }
   applyFormats(definition.fields, document)
   for (const name in definition.fields) if (definition.fields[name]!.transient === true) delete document[name]

@@ -114,3 +114,10 @@ export function definePlugin<Sch extends PluginSchema, S>(plugin: Plugin<Sch, S>
 
 /** The priority and the name by which the proxy orders plugins. */
 export interface AnyPlugin extends Plugin<PluginSchema, any> {}
+
+/** Asks each plugin whether it can do what a configuration says; for `createModel`. */
+export function refusalsOf(plugins: readonly AnyPlugin[]) {
+  const byName = new Map(plugins.map((plugin) => [plugin.schema.name, plugin]))
+  return (name: string, config: Readonly<Record<string, unknown>>) =>
+    byName.get(name)?.refuse?.(config as never) ?? null
+}

@@ -7,15 +7,16 @@ import type { Consumer } from '#model/entities/consumer.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
 import { ClientRequest, ClientResponse, Exchange, type Credential, type RequestBody } from './exchange.ts'
-import type {
-  ConfigOf,
-  Document,
-  EntityReader,
-  LocalCounters,
-  MetricsSelection,
-  Plugin,
-  PluginSchema,
-  PluginTools,
+import {
+  refusalsOf,
+  type ConfigOf,
+  type Document,
+  type EntityReader,
+  type LocalCounters,
+  type MetricsSelection,
+  type Plugin,
+  type PluginSchema,
+  type PluginTools,
 } from './pdk.ts'
 import { fromWire, toWire } from './wire-text.ts'
 
@@ -149,7 +150,13 @@ export function prepare<Sch extends PluginSchema, S>(
 /** The configuration as it is stored. */
 export function completeConfig<Sch extends PluginSchema>(plugin: Plugin<Sch, any>, config: object): ConfigOf<Sch> {
   const { name } = plugin.schema
-  const model = createModel({ entities: [pluginEntity], plugins: [plugin.schema], built: [name], vaults: new Map() })
+  const model = createModel({
+    entities: [pluginEntity],
+    plugins: [plugin.schema],
+    built: [name],
+    vaults: new Map(),
+    refuse: refusalsOf([plugin]),
+  })
   const checked = model.insert(
     'plugins',
     { name, config },
@@ -161,10 +168,7 @@ export function completeConfig<Sch extends PluginSchema>(plugin: Plugin<Sch, any
     },
   )
   if (!checked.ok) throw invalid(name, checked.fields)
-  const complete = checked.document['config'] as ConfigOf<Sch>
-  const refusal = plugin.refuse?.(complete) ?? null
-  if (refusal !== null) throw new ConfigInvalid(name, refusal.field, refusal.message)
-  return complete
+  return checked.document['config'] as ConfigOf<Sch>
 }
 
 function invalid(plugin: string, fields: FieldErrors): ConfigInvalid {
