@@ -12,7 +12,7 @@ const ROOT = path.resolve(import.meta.dirname, '..')
 /** As many as the smallest machine that the suite is meant for has cores; more only makes deadlines miss. */
 const CONCURRENCY = 2
 /** For one file. Also ends a file that has finished but left something open, which is then a failure. */
-const FILE_TIMEOUT_MS = 600_000
+const FILE_TIMEOUT_MS = 240_000
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -42,10 +42,14 @@ const runner = spawn(
   {
     cwd: ROOT,
     stdio: 'inherit',
+    detached: true,
     env: { ...process.env, ...(options.full && { MERIDIAN_TEST_EFFORT: 'full' }) },
   },
 )
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal))
+// To the whole group: the runner would wait for files that hang, and they end what they started themselves.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => runner.pid !== undefined && process.kill(-runner.pid, 'SIGTERM'))
+}
 runner.on('exit', (code) => {
   process.exitCode = code ?? 1
 })
