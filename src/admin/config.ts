@@ -1,6 +1,7 @@
 /** `/config`: the whole configuration of a gateway without a database, loaded and shown as one declarative file. */
 import type { Operation as Change, StateReader } from '#store/contract.ts'
 import type { CheckContext } from '#model/contract.ts'
+import type { Problem } from '#model/declarative/problems.ts'
 import { type Refusal, STATUS_OF_CODE } from '#model/refusal.ts'
 import { type Answer, answerJson, answerMessage, withHeaders } from './answer.ts'
 import { hashConfiguration } from './configuration-hash.ts'
@@ -17,18 +18,19 @@ export interface DeclarativeOptions {
   readonly check: CheckContext
   /** Also lists the errors by entity (`flatten_errors`). */
   readonly flattensErrors: boolean
+  /** Name of the file, for messages. */
+  readonly file?: string
 }
+
+export type DeclarativeResult =
+  | { readonly ok: true; readonly operations: readonly Change[] }
+  /** Every problem, with its place in the file, and Kong's answer. */
+  | { readonly ok: false; readonly problems: readonly Problem[]; readonly refusal: Refusal }
 
 /** Reads declarative configurations and writes them. */
 export interface Declarative {
-  /** What turns the state into the configuration: as one transaction, or why it can't be, with every error. */
-  load(
-    source: DeclarativeSource,
-    state: StateReader,
-    options: DeclarativeOptions,
-  ): Promise<
-    { readonly ok: true; readonly operations: readonly Change[] } | { readonly ok: false; readonly refusal: Refusal }
-  >
+  /** What turns the state into the configuration, as one transaction. */
+  load(source: DeclarativeSource, state: StateReader, options: DeclarativeOptions): Promise<DeclarativeResult>
   /** The state as a YAML file of format 3.0. */
   dump(state: StateReader): Promise<string>
 }

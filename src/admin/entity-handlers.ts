@@ -1,7 +1,7 @@
 /** The handlers of a kind's collection and entity, at the top level or below a parent: Kong's semantics and statuses. */
 import type { Row } from '#model/document.ts'
 import type { StateReader } from '#store/contract.ts'
-import { type Answer, answerJson, NO_CONTENT, NOT_FOUND, withHeaders } from './answer.ts'
+import { type Answer, answerJson, NO_CONTENT, NOT_FOUND } from './answer.ts'
 import type { AdminRequest, Handler } from './endpoint.ts'
 import { type Input, inputOf } from './entity-input.ts'
 import type { EntityKey } from './entity-key.ts'
@@ -10,7 +10,7 @@ import { invalidOptions, notFound } from './fail.ts'
 import { belonging, locate, locateParent, type Scope } from './locate.ts'
 import { pageAnswer, parsePage, parseTags, repeatedArguments, shownOffset } from './paging.ts'
 import { type EntityPorts, presentFor } from './ports.ts'
-import { commit, type Planned, type WriteName } from './write.ts'
+import { atRevision, commit, type Planned, type WriteName } from './write.ts'
 
 export interface EntityHandlers {
   readonly list: Handler
@@ -35,12 +35,12 @@ export function entityHandlers(ports: EntityPorts, scope: Scope, path: string): 
 
 /** Reads carry the revision that they are not older than: what a later `If-Match` names. */
 export async function readAnswer(
-  { store }: Pick<EntityPorts, 'store'>,
+  { store, isDatabase }: Pick<EntityPorts, 'store' | 'isDatabase'>,
   read: (state: StateReader) => Promise<Answer>,
 ): Promise<Answer> {
   // Asked first: a change between the two makes a later If-Match fail, never pass wrongly.
   const { revision } = await store.head()
-  return withHeaders(await read(store), { 'X-Config-Revision': String(revision) })
+  return atRevision({ isDatabase }, await read(store), revision)
 }
 
 export function planContext(ports: EntityPorts, state: StateReader, request: AdminRequest): PlanContext {

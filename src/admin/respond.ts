@@ -209,14 +209,16 @@ function write(
   const durationMs = performance.now() - startedMs
   const full = withHeaders(answered, {
     'X-Kong-Admin-Latency': String(Math.round(durationMs)),
-    'X-Kong-Admin-Request-ID': id,
+    'X-Kong-Request-Id': id,
     Server: options.serverName,
-    // What is answered is configuration with secrets: for the asker only, and never a page.
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
+    ...(isBrowser(request) ? FOR_BROWSERS : {}),
     ...(corsOrigin === null
       ? {}
-      : { 'Access-Control-Allow-Origin': corsOrigin, 'Access-Control-Allow-Credentials': 'true', Vary: 'Origin' }),
+      : {
+          'Access-Control-Allow-Origin': corsOrigin,
+          'Access-Control-Allow-Credentials': 'true',
+          Vary: 'Origin',
+        }),
   })
   const body = bytesOf(full)
   response.statusCode = full.status
@@ -236,6 +238,13 @@ function write(
     address: request.socket.remoteAddress,
     actor: principal?.name ?? null,
   })
+}
+
+// What is answered is configuration with secrets: nothing for a cache on disk, and never a page.
+const FOR_BROWSERS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' }
+
+function isBrowser({ headers }: IncomingMessage): boolean {
+  return headers['sec-fetch-site'] !== undefined || headers.origin !== undefined
 }
 
 function bytesOf({ body }: Answer): { readonly bytes: Buffer; readonly type: string } | null {

@@ -81,23 +81,23 @@ export async function commit(
 }
 
 async function answerOf(
-  { model, serving }: Committer,
+  committer: Committer,
   result: WriteResult<Answer>,
   answer: Answer,
   ifRevision: number | null,
 ): Promise<Answer> {
   switch (result.outcome) {
     case 'appended': {
-      const isServing = await serving.waitFor(result.revision, SERVING_TIMEOUT_MS)
-      const headers = { 'X-Config-Revision': String(result.revision), 'X-Config-Transaction': result.txid }
-      return withHeaders(answer, isServing ? headers : { ...headers, 'X-Config-Serving': 'pending' })
+      const isServing = await committer.serving.waitFor(result.revision, SERVING_TIMEOUT_MS)
+      const committed = atRevision(committer, answer, result.revision, { 'X-Config-Transaction': result.txid })
+      return isServing ? committed : withHeaders(committed, { 'X-Config-Serving': 'pending' })
     }
     case 'unchanged':
-      return withHeaders(answer, { 'X-Config-Revision': String(result.revision) })
+      return atRevision(committer, answer, result.revision)
     case 'refused':
       return result.refusal
     case 'violation':
-      return refusedByStore(result.violation, model.entities)
+      return refusedByStore(result.violation, committer.model.entities)
     case 'precondition_failed':
       return preconditionFailed(ifRevision ?? 0, result.revision)
     case 'open':
@@ -105,6 +105,19 @@ async function answerOf(
     case 'unavailable':
       return withHeaders(answerMessage(503, unavailableText[result.reason]), { 'Retry-After': '1' })
   }
+}
+
+/**
+ * The answer with the revision that it belongs to: what a later `If-Match` names. Without a database revisions are this process's
+ * own and begin again with it, so they are not given out as if they meant more.
+ */
+export function atRevision(
+  { isDatabase }: Pick<Committer, 'isDatabase'>,
+  answer: Answer,
+  revision: number,
+  more: Readonly<Record<string, string>> = {},
+): Answer {
+  return isDatabase ? withHeaders(answer, { 'X-Config-Revision': String(revision), ...more }) : answer
 }
 
 const unavailableText = {

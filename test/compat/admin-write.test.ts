@@ -1,6 +1,6 @@
 /**
- * Sequences of Admin API calls that a real Kong answered, replayed against the Admin API alone, in this process: over the memory
- * store and with every plugin's schema, so that it is judged also where its plugins are not built yet.
+ * What a real Kong answered over its Admin API, asked of the Admin API alone, in this process: over the memory store, with the
+ * schema of every plugin, so that it is judged also where plugins are not built yet.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { builtPlugins } from '#plugins/index.ts'
 import { pluginSchemas } from '#plugins/schemas.ts'
 import { openTestAdmin, type TestAdminOptions } from '../support/admin.ts'
-import { type CaseResult, judge, readAcceptedDifferences, runAdminCorpus } from '../support/corpus.ts'
+import { type CaseResult, judge, readAcceptedDifferences, runAdminCorpus, runProxyCorpus } from '../support/corpus.ts'
 import { requirePart } from '../support/parts.ts'
 
 const PAGE = path.resolve(import.meta.dirname, '..', '..', 'docs', 'compatibility.md')
@@ -47,6 +47,17 @@ test('with the plugins that are built, only the cases about other plugins differ
   }
   const { unexpected } = judge(await replay(corpus, { built }), [...readAcceptedDifferences(PAGE, 'admin'), ...later])
   assert.deepEqual(unexpected, [], `${unexpected.length} cases differ that are not about plugins that are not built`)
+})
+
+test('without a database everything is read, checked and loaded as Kong does', async (t) => {
+  const corpus = await requirePart(t, 'kong-corpus')
+  if (!corpus) return
+  await using admin = await openTestAdmin({ isDatabase: false, overrides: { guard } })
+  const urls = { adminUrl: admin.url, proxyUrl: admin.url, tlsUrl: admin.url }
+  const results = await runProxyCorpus(corpus, urls, { topics: ['admin-config', 'admin-read', 'admin-validate'] })
+  const { unexpected, passed } = judge(results, readAcceptedDifferences(PAGE, 'proxy'))
+  assert.deepEqual(unexpected, [], `${unexpected.length} cases differ from Kong`)
+  assert.ok(passed > 250)
 })
 
 interface Topic {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createRequestIds } from '#core/request-id.ts'
 import type { AdminListener } from '#admin/listener.ts'
+import { createDeclarative } from '#admin/declarative-source.ts'
 import { createConfigurationHash } from '#admin/configuration-hash.ts'
 import type { AdminPorts } from '#admin/ports.ts'
 import { type AdminServer, type AdminServerOptions, openAdminServer } from '#admin/server.ts'
@@ -132,10 +133,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
       ],
     },
     configurationHash: createConfigurationHash(),
-    declarative: {
-      load: () => Promise.reject(new Error('no declarative files in this test')),
-      dump: () => Promise.reject(new Error('no declarative files in this test')),
-    },
+    declarative: createDeclarative({ model, nowMs }),
     nowMs,
     log: { error: (fields, message) => console.error(message, fields) },
   }
