@@ -177,6 +177,11 @@ export function invalidDeclarativeConfig(fields: FieldErrors): Refusal {
   }
 }
 
+/** A deletion that something refers to without a foreign key of its own: the CA certificates of a service. */
+export function referencedByOthers(message: string): Refusal {
+  return { message, name: 'referenced by others', code: 19 }
+}
+
 /** What a client is told of a failed `Checked`. */
 export function refusalOfCheck(checked: { readonly fields: FieldErrors; readonly isOption?: true }): Refusal {
   return checked.isOption === true ? invalidOptions(checked.fields) : schemaViolation(checked.fields)

@@ -1,6 +1,7 @@
 /** Validators of names, paths, headers and other texts. */
 import { normalizePath } from '#core/normal-path.ts'
 import { compileSafeRegex } from '#core/pcre.ts'
+import { compileTemplate } from '#core/template.ts'
 import { splitUrl } from './service-url.ts'
 import type { Validator } from './validators.ts'
 
@@ -69,9 +70,10 @@ export const textValidators: Readonly<Record<string, Validator>> = {
     return null
   },
   transform_value(value: string) {
-    const colon = value.indexOf(':')
-    const name = colon < 0 ? value : value.slice(0, colon)
-    return colon < 0 || colon === value.length - 1 ? `key '${name}' has no value` : null
+    const [, name, content] = /^([^:]*):*(.*)$/s.exec(value)!
+    if (content === '') return `key '${name}' has no value`
+    const compiled = compileTemplate(content!)
+    return compiled.ok ? null : `value '${content}' is not in supported format, error:${compiled.reason}`
   },
   lua_expression: () => LUA,
   lua_function: () => LUA,

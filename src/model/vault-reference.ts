@@ -1,6 +1,4 @@
-const REFERENCE = /^\{vault:\/\/[^/{}]+\/[^{}]+\}$/
-
 /** Whether the text stands for a secret kept elsewhere: `{vault://name/resource[/key][?config][#version]}`. */
 export function isVaultReference(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 10 && value.startsWith('{vault://') && REFERENCE.test(value)
+  return typeof value === 'string' && value.startsWith('{vault://') && value.endsWith('}')
 }

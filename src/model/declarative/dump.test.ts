@@ -29,7 +29,10 @@ const file = fc
   .record({
     services: fc.uniqueArray(
       fc.record({
-        name: fc.stringMatching(/^[a-z]{1,6}$/),
+        name: fc.oneof(
+          fc.stringMatching(/^[a-z]{1,6}$/),
+          fc.constantFrom('on', 'no', 'null', '1', '1.5', '0x1', 'true', '~'),
+        ),
         host: fc.constantFrom('h.test', '10.0.0.1'),
         retries: nullable(fc.nat(5)),
         path: nullable(fc.constant('/p')),

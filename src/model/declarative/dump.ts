@@ -45,7 +45,12 @@ export function dumpDeclarative(
 
 /** The same as YAML text. */
 export function dumpYaml(rows: Iterable<Pick<Row, 'kind' | 'document'>>, options: DumpOptions): string {
-  return stringify(dumpDeclarative(rows, options), { aliasDuplicateObjects: false, lineWidth: 0 })
+  return stringify(dumpDeclarative(rows, options), {
+    aliasDuplicateObjects: false,
+    lineWidth: 0,
+    // Texts such as `on` are quoted, for readers of YAML 1.1, and ours.
+    compat: 'yaml-1.1',
+  })
 }
 
 function declared(document: Document, fields: Fields, nowMs: number): Values {

@@ -56,6 +56,7 @@ export function identify(
   const dangling: Errors = {}
   const problems: { path: Path; message: string }[] = []
   const names = new NameGiver(workspace)
+  const nodesOf = Map.groupBy(nodes, ({ definition }) => definition)
 
   const duplicate = (node: Node, field: string, value: string): void => {
     const { kind } = node.definition
@@ -81,8 +82,7 @@ export function identify(
     byKey.set(kind, keys)
     byId.set(kind, ids)
     const isKeyUnique = own(definition.fields, definition.endpoint_key ?? '')?.unique === true
-    for (const node of nodes) {
-      if (node.definition !== definition) continue
+    for (const node of nodesOf.get(definition) ?? []) {
       const references = new Map<string, string>()
       for (const [field, reference] of referencesOf(node)) {
         const target = typeof reference === 'string' ? find(definition.fields[field]!.reference!, reference) : reference
