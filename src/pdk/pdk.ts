@@ -118,6 +118,5 @@ export interface AnyPlugin extends Plugin<PluginSchema, any> {}
 /** Asks each plugin whether it can do what a configuration says; for `createModel`. */
 export function refusalsOf(plugins: readonly AnyPlugin[]) {
   const byName = new Map(plugins.map((plugin) => [plugin.schema.name, plugin]))
-  return (name: string, config: Readonly<Record<string, unknown>>) =>
-    byName.get(name)?.refuse?.(config as never) ?? null
+  return (name: string, config: Readonly<Record<string, unknown>>) => byName.get(name)?.refuse?.(config) ?? null
 }

@@ -342,8 +342,8 @@ test('a value from the request can not add header fields, end the request line o
 const REFUSED: readonly (readonly [config: object, field: string, reason: RegExp])[] = [
   [{ add: { headers: ['X-A:$(string.upper(headers.x))'] } }, 'add.headers', /function calls are not available/],
   [{ replace: { uri: '/$((function() return 1 end)())' } }, 'replace.uri', /Lua code \('function'\) is not available/],
-  [{ append: { querystring: ['a:$(1 + 1)'] } }, 'append.querystring', /'\+' is not available/],
-  [{ rename: { body: ['a:$(headers.x:sub(1))'] } }, 'rename.body', /method calls are not available/],
+  [{ append: { querystring: ['a:$(1 + 1)'] } }, 'append.querystring.0', /'\+' is not available/],
+  [{ rename: { body: ['a:$(headers.x:sub(1))'] } }, 'rename.body.0', /method calls are not available/],
 ]
 for (const [config, field, message] of REFUSED) {
   test(`refuses ${JSON.stringify(config)} with the reason`, () => {

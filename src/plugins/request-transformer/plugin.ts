@@ -141,12 +141,10 @@ function contentTypeOf({ request }: Exchange): string | null {
   return request.headers.get('content-type')
 }
 
-/** Every text of a configuration that may hold a template, with the name of its field. */
+/** The texts that may hold a template and that the schema does not check as one, as it does those for bodies and arguments. */
 function* templatesOf(config: Config): Generator<{ readonly field: string; readonly text: string }> {
   if (config.replace.uri !== null) yield { field: 'replace.uri', text: config.replace.uri }
-  for (const operation of ['rename', 'replace', 'add', 'append'] as const) {
-    for (const kind of ['headers', 'body', 'querystring'] as const) {
-      for (const text of config[operation][kind]) yield { field: `${operation}.${kind}`, text: splitPair(text).value }
-    }
+  for (const operation of ['replace', 'add', 'append'] as const) {
+    for (const text of config[operation].headers) yield { field: `${operation}.headers`, text: splitPair(text).value }
   }
 }
