@@ -107,9 +107,7 @@ class LogFollower implements Follower {
     while (!this.#isClosed) {
       try {
         await this.#catchUp()
-        if (this.failure)
-          this.#options.log.info({ revision: this.position.revision }, 'following the configuration log again')
-        this.failure = null
+        this.#recover()
         failures = 0
         await this.#sleep(this.#pollMs, true)
       } catch (error) {
@@ -172,7 +170,14 @@ class LogFollower implements Follower {
 
   #moveTo({ revision, hash }: Position): void {
     this.position = { revision, hash }
+    this.#recover()
     for (const { revision: wanted, settle } of this.#waiters) if (revision >= wanted) settle()
+  }
+
+  #recover(): void {
+    if (!this.failure) return
+    this.failure = null
+    this.#options.log.info({ revision: this.position.revision }, 'following the configuration log again')
   }
 
   #rouse(): void {
