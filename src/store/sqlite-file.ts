@@ -15,15 +15,33 @@ export interface FileKind {
 
 /** Between two attempts to get a lock that another process holds. */
 const RETRY_MS = 10
+/** Recovering a write-ahead log of 64 MB takes less. */
+const RECOVERY_MS = 1000
 const SQLITE_BUSY = 5
 const SQLITE_NOTADB = 26
 
 /** Opens the file after making it, or checking that it is of this kind. Throws `STORE_FORMAT` or `STORE_BUSY`. */
 export async function openFile(path: string, kind: FileKind, timeoutMs: number): Promise<DatabaseSync> {
   createPrivately(path)
-  const database = openConnection(path)
+  const database = openConnection(path, 'write')
   try {
     await prepareFile(database, path, kind, timeoutMs)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/**
+ * A connection, durable at each commit: an acknowledged transaction survives a power cut. One that reads waits inside SQLite, and
+ * holds up its thread, only while another process recovers the file after a crash; one that writes meets locks all the time, so
+ * it gives up after a moment and waits outside, in `whenFree`.
+ */
+export function openConnection(path: string, use: 'read' | 'write'): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: use === 'read' ? RECOVERY_MS : RETRY_MS })
+  try {
+    database.exec('PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384')
     return database
   } catch (cause) {
     database.close()
@@ -32,16 +50,6 @@ export async function openFile(path: string, kind: FileKind, timeoutMs: number):
       cause,
     })
   }
-}
-
-/**
- * A connection: durable at each commit (an acknowledged transaction survives a power cut), and never waiting inside
- * SQLite for longer than a moment, because that would hold up the whole thread; `whenFree` waits outside.
- */
-export function openConnection(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: RETRY_MS })
-  database.exec('PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384')
-  return database
 }
 
 /** Repeats what fails because another process has the lock, until it works; throws `STORE_BUSY` when that takes too long. */

@@ -59,7 +59,7 @@ const BUSY_TIMEOUT_MS = 5000
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<ConfigStore> {
   const write = await openFile(options.path, CONFIG_FILE, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS)
   write.exec(`PRAGMA wal_autocheckpoint = ${options.walPages ?? 1000}`)
-  const store = new SqliteStore(options, openConnection(options.path), write)
+  const store = new SqliteStore(options, openConnection(options.path, 'read'), write)
   try {
     await store.prepare()
     return store
@@ -153,7 +153,7 @@ class SqliteStore implements ConfigStore {
 
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
     // A connection of its own holds one state for as long as it is read.
-    const database = openConnection(this.#path)
+    const database = openConnection(this.#path, 'read')
     this.#loads.add(database)
     database.exec('BEGIN')
     const head = new SqliteLog(database).head()
