@@ -177,3 +177,9 @@ test('a dump leaves out what has ended, old names of fields, and what loading fi
   assert.equal('redis_host' in dumped.plugins[0].config, false)
   assert.equal('hour' in dumped.plugins[0].config, false)
 })
+
+test('entities of other workspaces are dumped with their workspace', () => {
+  const entries = load({ value: { _format_version: '3.0', _workspace: 'team', services: [{ name: 's', host: 'h' }] } })
+  const text = dumpYaml(entries, { model, nowMs: TEST_TIME_MS })
+  assert.deepEqual(load({ text }), entries)
+})

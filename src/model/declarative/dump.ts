@@ -1,7 +1,7 @@
 /** Writes entities as a declarative file of format 3.0, which loads to the same entities. */
 import { stringify } from 'yaml'
 import type { Model } from '../contract.ts'
-import { DEFAULT_WORKSPACE, EXPIRES_AT, type Document, type Row } from '../document.ts'
+import { DEFAULT_WORKSPACE, EXPIRES_AT, type Row } from '../document.ts'
 import { isExpired, ttlLeft } from '../expiry.ts'
 import type { Field, Fields } from '../field.ts'
 import { isRecord, type Values } from '../record.ts'
@@ -12,39 +12,28 @@ export interface DumpOptions {
   readonly model: Model
   /** For the time to live of what has one; what has ended is left out. */
   readonly nowMs: number
-  /** Name of the workspace whose rows are dumped; absent for the default one. */
-  readonly workspace?: string
 }
 
+type Dumped = Pick<Row, 'kind' | 'workspace' | 'document'>
+
 /** The file as an object: a flat list for each kind, ordered by id, without fields that are empty. */
-export function dumpDeclarative(
-  rows: Iterable<Pick<Row, 'kind' | 'document'>>,
-  { model, nowMs, workspace }: DumpOptions,
-): Readonly<Values> {
-  const byKind = new Map<string, Document[]>()
-  for (const { kind, document } of rows) {
-    if (isExpired(document, nowMs) || (kind === 'workspaces' && document.id === DEFAULT_WORKSPACE)) continue
-    const list = byKind.get(kind)
-    if (list === undefined) byKind.set(kind, [document])
-    else list.push(document)
-  }
-  const file: Values = {
-    _format_version: '3.0',
-    _transform: false,
-    ...(workspace === undefined ? {} : { _workspace: workspace }),
-  }
+export function dumpDeclarative(rows: Iterable<Dumped>, { model, nowMs }: DumpOptions): Readonly<Values> {
+  const isDumped = ({ kind, document }: Dumped): boolean =>
+    !isExpired(document, nowMs) && !(kind === 'workspaces' && document.id === DEFAULT_WORKSPACE)
+  const byKind = Map.groupBy([...rows].filter(isDumped), ({ kind }) => kind)
+  const file: Values = { _format_version: '3.0', _transform: false }
   for (const definition of inReferenceOrder(model.entities)) {
-    const documents = byKind.get(definition.kind)
-    if (documents === undefined || !isDeclared(definition)) continue
-    file[definition.kind] = documents
-      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-      .map((document) => declared(document, model.fieldsOf(definition.kind, document), nowMs))
+    const list = byKind.get(definition.kind)
+    if (list === undefined || !isDeclared(definition)) continue
+    file[definition.kind] = list
+      .toSorted((a, b) => (a.document.id < b.document.id ? -1 : 1))
+      .map((row) => declared(row, model.fieldsOf(row.kind, row.document), nowMs))
   }
   return file
 }
 
 /** The same as YAML text. */
-export function dumpYaml(rows: Iterable<Pick<Row, 'kind' | 'document'>>, options: DumpOptions): string {
+export function dumpYaml(rows: Iterable<Dumped>, options: DumpOptions): string {
   return stringify(dumpDeclarative(rows, options), {
     aliasDuplicateObjects: false,
     lineWidth: 0,
@@ -53,9 +42,10 @@ export function dumpYaml(rows: Iterable<Pick<Row, 'kind' | 'document'>>, options
   })
 }
 
-function declared(document: Document, fields: Fields, nowMs: number): Values {
+function declared({ document, workspace }: Dumped, fields: Fields, nowMs: number): Values {
   const ttl = ttlLeft(document, nowMs)
-  const shown: Values = ttl === null ? {} : { ttl }
+  const isElsewhere = workspace !== '' && workspace !== DEFAULT_WORKSPACE
+  const shown: Values = { ...(ttl === null ? {} : { ttl }), ...(isElsewhere ? { ws_id: workspace } : {}) }
   for (const [name, value] of Object.entries(document)) {
     if (name === EXPIRES_AT) continue
     const field = fields[name]

@@ -72,8 +72,8 @@ export function identify(
     putError(dangling, path, [...(Array.isArray(earlier) ? earlier : []), message])
     problems.push({ path: [...node.path, field], message })
   }
-  const find = (kind: string, reference: string): Node | undefined =>
-    byKey.get(kind)?.get(reference) ?? byId.get(kind)?.get(reference.toLowerCase())
+  const find = (kind: string, reference: string, node: Node): Node | undefined =>
+    byKey.get(kind)?.get(scoped(entities.get(kind)!, reference, node)) ?? byId.get(kind)?.get(reference.toLowerCase())
 
   for (const definition of inReferenceOrder(entities)) {
     const { kind } = definition
@@ -85,15 +85,17 @@ export function identify(
     for (const node of nodesOf.get(definition) ?? []) {
       const references = new Map<string, string>()
       for (const [field, reference] of referencesOf(node)) {
-        const target = typeof reference === 'string' ? find(definition.fields[field]!.reference!, reference) : reference
+        const target =
+          typeof reference === 'string' ? find(definition.fields[field]!.reference!, reference, node) : reference
         if (target === undefined) missing(node, field, reference as string, definition.fields[field]!.reference!)
         else references.set(field, of.get(target)!.id)
       }
       const key = keyOf(node)
-      if (key !== null && isKeyUnique && keys.has(key)) duplicate(node, definition.endpoint_key!, key)
+      const place = key === null ? null : scoped(definition, key, node)
+      if (place !== null && isKeyUnique && keys.has(place)) duplicate(node, definition.endpoint_key!, key!)
       const id = givenId(node) ?? names.idOf(node, key, references)
       if (ids.has(id)) duplicate(node, 'primary key', id)
-      if (key !== null && !keys.has(key)) keys.set(key, node)
+      if (place !== null && !keys.has(place)) keys.set(place, node)
       ids.set(id, node)
       of.set(node, { id, references })
     }
@@ -112,6 +114,16 @@ function* referencesOf({ definition, given, parent }: Node): Generator<[field: s
       if (reference !== null && !(kind === 'workspaces' && reference === DEFAULT_WORKSPACE)) yield [field, reference]
     }
   }
+}
+
+/** Names hold within a workspace, unless their kind is in none or they are unique across all. */
+function scoped(
+  { workspaceable, fields, endpoint_key: key }: EntityDefinition,
+  name: string,
+  { workspace }: Node,
+): string {
+  const isScoped = workspaceable === true && workspace !== null && own(fields, key ?? '')?.unique_across_ws !== true
+  return isScoped ? `${workspace} ${name}` : name
 }
 
 /** `name`, `{ id }`, or an object with any other key of the entity. */
@@ -143,17 +155,19 @@ class NameGiver {
   }
 
   /** Names what makes the entity the one that it is; secrets are no part of it, because ids are shown. */
-  idOf({ definition, given }: Node, key: string | null, references: ReadonlyMap<string, string>): string {
+  idOf(node: Node, key: string | null, references: ReadonlyMap<string, string>): string {
+    const { definition, given } = node
     const { kind, fields, endpoint_key: endpointKey, cache_key: cacheKey } = definition
+    const workspace = definition.workspaceable === true ? (node.workspace ?? this.#workspace) : null
     if (key !== null && fields[endpointKey!]!.encrypted !== true) {
       const owners =
         fields[endpointKey!]!.unique === true
           ? []
           : Object.entries(fields).filter(([, { on_delete: onDelete }]) => onDelete === 'cascade')
-      return this.#name([kind, key, ...owners.map(([field]) => references.get(field) ?? '')])
+      return this.#name(workspace, [kind, key, ...owners.map(([field]) => references.get(field) ?? '')])
     }
     if (cacheKey !== undefined && cacheKey.length > 1 && cacheKey.every((field) => fields[field]!.encrypted !== true)) {
-      return this.#name([
+      return this.#name(workspace, [
         kind,
         ...cacheKey.map(
           (field) => references.get(field) ?? shown(fields[field]!.type === 'foreign' ? null : (given[field] ?? null)),
@@ -164,12 +178,12 @@ class NameGiver {
       .filter((name) => own(fields, name)?.encrypted !== true && own(fields, name)?.type !== 'foreign')
       .toSorted()
       .map((name) => [name, given[name]])
-    return this.#name([kind, ...references.values(), JSON.stringify(content)])
+    return this.#name(workspace, [kind, ...references.values(), JSON.stringify(content)])
   }
 
   /** What is named a second time counts up. */
-  #name(parts: readonly string[]): string {
-    const name = JSON.stringify(this.#workspace === null ? parts : [this.#workspace, ...parts])
+  #name(workspace: string | null, parts: readonly string[]): string {
+    const name = JSON.stringify(workspace === null ? parts : [workspace, ...parts])
     const count = this.#seen.get(name) ?? 0
     this.#seen.set(name, count + 1)
     return nameBasedUuid(NAMESPACE, count === 0 ? name : `${name}#${count}`)

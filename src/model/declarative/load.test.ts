@@ -186,6 +186,56 @@ test('a workspace is named once for the whole file, and made when the file does 
   assert.equal(ca, undefined)
 })
 
+test('a workspace that can not be is a mistake of the file', () => {
+  assert.deepEqual(
+    failure('{"_format_version":"3.0","_workspace":"a b"}').problems.map(({ path }) => path),
+    ['_workspace'],
+  )
+})
+
+test('entities may say their workspace each, and names hold within one', () => {
+  const text = `
+_format_version: "3.0"
+workspaces:
+- { id: 00000000-0000-4000-8000-000000000001, name: default }
+- { id: 00000000-0000-4000-8000-000000000002, name: team }
+services:
+- { name: s, host: a, ws_id: 00000000-0000-4000-8000-000000000001 }
+- { name: s, host: b, ws_id: 00000000-0000-4000-8000-000000000002, routes: [{ name: r, paths: [/] }] }
+routes:
+- { name: r, paths: [/], service: s, ws_id: 00000000-0000-4000-8000-000000000001 }
+`
+  const { services, routes, workspaces } = entries(text)
+  const [first, second] = services!
+  assert.deepEqual([first.workspace, second.workspace], [DEFAULT_WORKSPACE, '00000000-0000-4000-8000-000000000002'])
+  assert.deepEqual(
+    new Map(routes!.map(({ workspace, service }) => [workspace, service.id])),
+    new Map([
+      [first.workspace, first.id],
+      [second.workspace, second.id],
+    ]),
+  )
+  // The default workspace is always there.
+  assert.deepEqual(
+    workspaces!.map(({ name }) => name),
+    ['team'],
+  )
+  const undeclared = text.replace('- { id: 00000000-0000-4000-8000-000000000002, name: team }', '')
+  assert.match(
+    failure(undeclared).problems[0]!.message,
+    /^invalid reference 'ws_id: .*' \(no such entry in 'workspaces'\)$/,
+  )
+})
+
+test('names from the prototype of objects are unknown fields', () => {
+  assert.deepEqual(
+    failure('{"_format_version":"3.0","__proto__":[],"services":[{"host":"h","__proto__":{"port":1}}]}').problems.map(
+      ({ path }) => path,
+    ),
+    ['__proto__', 'services[0].__proto__'],
+  )
+})
+
 test('every mistake is told at once, with its line and path', () => {
   const { problems } = failure(
     `_format_version: "3.0"

@@ -1,7 +1,6 @@
 /** Loads a declarative file: everything in it as complete, checked documents, or everything that is wrong with it. */
-import { nameBasedUuid } from '#core/name-based-uuid.ts'
 import type { CheckContext, FieldErrors, Model } from '../contract.ts'
-import { DEFAULT_WORKSPACE, type Document } from '../document.ts'
+import type { Document } from '../document.ts'
 import type { Fields } from '../field.ts'
 import { isRecord, type Errors, type Values } from '../record.ts'
 import { invalidDeclarativeConfig, type Refusal } from '../refusal.ts'
@@ -11,6 +10,7 @@ import { collectNodes, type Node } from './nodes.ts'
 import { asFieldErrors, messagesOf, problemAt, putError, type Problem } from './problems.ts'
 import { parseSource, type Locate } from './source.ts'
 import { findClashes } from './unique.ts'
+import { readWorkspaces, type Workspaces } from './workspaces.ts'
 
 export interface DeclarativeInput {
   /** YAML or JSON text. */
@@ -75,11 +75,13 @@ function loadRoot(root: Readonly<Values>, loading: Loading): Loaded {
   const tree: Errors = {}
   const head = readHead(root, tree)
   const nodes = collectNodes(root, head, model, tree)
-  const problems = [...messagesOf(tree, [])]
   const identities = identify(nodes, model.entities, head.workspace)
+  const workspaces = readWorkspaces(nodes, identities, head, loading, tree)
+  const problems = [...messagesOf(tree, [])]
   const documents = new Map<Node, Document>()
   const entities: { node: Node; errors: FieldErrors }[] = []
   for (const node of nodes) {
+    if (workspaces.isDefault(node)) continue
     const checked = checkNode(node, identities.of.get(node)!, head, loading)
     if (checked.ok) documents.set(node, checked.document)
     else {
@@ -103,7 +105,7 @@ function loadRoot(root: Readonly<Values>, loading: Loading): Loaded {
     const placed = problems.map(({ path, message }) => problemAt(loading.file, loading.locate, path, message))
     return failure(placed.toSorted(byPlace), asFieldErrors(fields), entities)
   }
-  return { ok: true, entries: entriesOf(documents, head, loading) }
+  return { ok: true, entries: entriesOf(documents, workspaces, model) }
 }
 
 function failure(problems: readonly Problem[], fields: FieldErrors, entities: LoadFailure['entities']): LoadFailure {
@@ -154,32 +156,14 @@ function withKept(fields: Fields, given: Readonly<Values>, stored: Readonly<Valu
   return { ...given, ...kept }
 }
 
-function entriesOf(documents: ReadonlyMap<Node, Document>, head: Head, { model, context }: Loading): Entry[] {
-  const byKind = new Map<string, Document[]>()
-  for (const [{ definition }, document] of documents) {
-    const list = byKind.get(definition.kind)
-    if (list === undefined) byKind.set(definition.kind, [document])
-    else list.push(document)
-  }
-  const workspace = head.workspace === null ? DEFAULT_WORKSPACE : workspaceOf(head.workspace, byKind, model, context)
-  return inReferenceOrder(model.entities).flatMap(({ kind, workspaceable }) =>
-    (byKind.get(kind) ?? []).map((document) => ({
+function entriesOf(documents: ReadonlyMap<Node, Document>, { made, idOf }: Workspaces, model: Model): Entry[] {
+  const byKind = Map.groupBy(documents, ([{ definition }]) => definition.kind)
+  const entries = inReferenceOrder(model.entities).flatMap(({ kind, workspaceable }) =>
+    (byKind.get(kind) ?? []).map(([node, document]) => ({
       kind,
-      workspace: workspaceable === true ? workspace : '',
+      workspace: workspaceable === true ? idOf(node) : '',
       document,
     })),
   )
-}
-
-const WORKSPACE_NAMESPACE = 'b3c0f7f2-9a55-5f0e-8f0c-6f3f5d0f2a11'
-
-/** The id of the workspace of that name; one that the file does not declare is added. */
-function workspaceOf(name: string, byKind: Map<string, Document[]>, model: Model, context: CheckContext): string {
-  const declared = byKind.get('workspaces') ?? []
-  const found = declared.find((document) => document['name'] === name)
-  if (found !== undefined) return found.id
-  const made = model.check('workspaces', { id: nameBasedUuid(WORKSPACE_NAMESPACE, name), name }, context)
-  if (!made.ok) throw new Error(`workspace '${name}' has no document: ${JSON.stringify(made.fields)}`)
-  byKind.set('workspaces', [...declared, made.document])
-  return made.document.id
+  return made === null ? entries : [{ kind: 'workspaces', workspace: '', document: made }, ...entries]
 }

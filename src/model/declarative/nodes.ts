@@ -1,7 +1,8 @@
 /** The entities of a declarative file as a flat list, whether they stand in lists of their own or inside what they belong to. */
 import type { Model } from '../contract.ts'
 import { MESSAGES } from '../messages.ts'
-import { isRecord, type Errors, type Values } from '../record.ts'
+import { define, isRecord, type Errors, type Values } from '../record.ts'
+import { isUuid } from '../rules.ts'
 import type { EntityDefinition } from '../schema.ts'
 import { isHeadField, isNote, type Head } from './format.ts'
 import { modernize, OLD_LISTS } from './old-formats.ts'
@@ -17,6 +18,8 @@ export interface Node {
   /** Index in its list, from 0. */
   readonly index: number
   readonly parent: { readonly node: Node; readonly field: string } | null
+  /** Id of its workspace where the file says one (`ws_id`), or what it stands in; null: that of the file. */
+  readonly workspace: string | null
 }
 
 /** Entities in the order of the file, parents before what they hold; what is no list or no entity is added to `errors`. */
@@ -44,9 +47,21 @@ export function collectNodes(root: Readonly<Values>, head: Head, model: Model, e
   ): void => {
     const lists = nestedOf.get(definition.kind)!
     const given: Values = {}
-    for (const [name, value] of Object.entries(entity)) if (!isNote(name) && !lists.has(name)) given[name] = value
+    const workspace =
+      definition.workspaceable === true && isUuid(entity['ws_id']) ? entity['ws_id'].toLowerCase() : null
+    for (const [name, value] of Object.entries(entity)) {
+      if (!isNote(name) && !lists.has(name) && !(name === 'ws_id' && workspace !== null)) define(given, name, value)
+    }
     const shared = definition.subschemas === 'plugins' ? withSharedConfig(given, head) : given
-    const node: Node = { definition, given: modernize(definition.kind, shared, head.version), path, index, parent }
+    const modern = modernize(definition.kind, shared, head.version)
+    const node: Node = {
+      definition,
+      given: modern,
+      path,
+      index,
+      parent,
+      workspace: workspace ?? parent?.node.workspace ?? null,
+    }
     nodes.push(node)
     for (const [name, { kind, field, other }] of lists)
       addList(kind, entity[name], [...path, name], { node, field }, other)
@@ -55,7 +70,7 @@ export function collectNodes(root: Readonly<Values>, head: Head, model: Model, e
   for (const [name, list] of Object.entries(root)) {
     if (isHeadField(name)) continue
     const kind = kinds.has(name) ? name : head.version === '3.0' ? undefined : OLD_LISTS[name]
-    if (kind === undefined) errors[name] = MESSAGES.unknown
+    if (kind === undefined) define(errors, name, MESSAGES.unknown)
     else addList(kind, list, [name], null)
   }
   return nodes

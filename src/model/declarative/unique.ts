@@ -18,7 +18,8 @@ export function findClashes(documents: ReadonlyMap<Node, Document>): Clash[] {
     for (const fields of uniqueSets(node.definition)) {
       const values = fields.map((field) => document[field] ?? null)
       if (fields.length === 1 && values[0] === null) continue
-      const key = JSON.stringify([node.definition.kind, fields, values])
+      const isGlobal = fields.length === 1 && node.definition.fields[fields[0]!]!.unique_across_ws === true
+      const key = JSON.stringify([isGlobal ? null : node.workspace, node.definition.kind, fields, values])
       if (!seen.has(key)) seen.set(key, node)
       else clashes.push({ node, message: message(node.definition, fields, values) })
     }
