@@ -4,7 +4,7 @@
  */
 import type { Field } from './field.ts'
 import { shown } from './messages.ts'
-import { define, isRecord, own, setAt, valueAt, type Errors, type RecordRules, type Values } from './record.ts'
+import { define, isRecord, own, valueAt, type Errors, type RecordRules, type Values } from './record.ts'
 import { parseServiceUrl } from './service-url.ts'
 import { validateField } from './validate.ts'
 
@@ -29,7 +29,7 @@ export function expandShorthands(rules: RecordRules, input: Readonly<Values>, er
     const value = own(expanded ?? input, name)
     if (value === undefined) continue
     const field = rules.shorthand_fields[name]!
-    expanded ??= structuredClone(input) as Values
+    expanded ??= { ...input }
     const error = mismatch(name, field, value, expanded) ?? validateField(field, value)
     if (error !== null) {
       define(errors, name, error)
@@ -92,7 +92,16 @@ function apply(field: Field, value: unknown, values: Values): void {
   for (const path of maps.sets ?? []) {
     const current = valueAt(values, path)
     if (field.deprecated !== undefined && current !== undefined && current !== null) continue
-    setAt(values, path, translated)
+    putAt(values, path.split('.'), translated)
+  }
+}
+
+/** Sets the value at the path, in copies of the records on the way: they are the client's. Stops at what is no record. */
+function putAt(values: Values, [name, ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) define(values, name!, value)
+  else {
+    const below = own(values, name!) ?? {}
+    if (isRecord(below)) putAt(define(values, name!, { ...below }), rest, value)
   }
 }
 

@@ -295,6 +295,16 @@ test('repeated keys, and aliases that grow beyond measure, are refused', () => {
   assert.equal(load(bomb).ok, false)
 })
 
+test('what is nested too deep is refused, whatever it is written in', () => {
+  for (const depth of [200, 100_000]) {
+    assert.match(
+      failure(`{"_format_version":"3.0","services":${'['.repeat(depth)}${']'.repeat(depth)}}`).problems[0]!.message,
+      /^nested deeper/,
+    )
+    assert.match(failure(`services: ${'['.repeat(depth)}${']'.repeat(depth)}`).problems[0]!.message, /^nested deeper/)
+  }
+})
+
 test('the words of YAML 1.1 for true and false are understood, and dates stay texts', () => {
   const { services } = entries(
     '_format_version: "3.0"\nservices:\n- {name: s, host: h, enabled: no, tags: [2024-01-01]}',

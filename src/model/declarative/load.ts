@@ -8,7 +8,7 @@ import { readHead, type Head } from './format.ts'
 import { identify, inReferenceOrder, type Identity } from './identity.ts'
 import { collectNodes, type Node } from './nodes.ts'
 import { asFieldErrors, messagesOf, problemAt, putError, type Problem } from './problems.ts'
-import { parseSource, type Locate } from './source.ts'
+import { parsedSource, parseSource, type Locate } from './source.ts'
 import { findClashes } from './unique.ts'
 import { readWorkspaces, type Workspaces } from './workspaces.ts'
 
@@ -51,8 +51,7 @@ export type Loaded = { readonly ok: true; readonly entries: readonly Entry[] } |
 
 export function loadDeclarative(input: DeclarativeInput, options: LoadOptions): Loaded {
   const file = input.file ?? null
-  const source =
-    input.text === undefined ? ({ ok: true, value: input.value, locate: NOWHERE } as const) : parseSource(input.text)
+  const source = input.text === undefined ? parsedSource(input.value) : parseSource(input.text)
   if (!source.ok) {
     const problems = source.errors.map(({ message, position }) => problemAt(file, () => position, [], message))
     const texts = problems.map(({ line, message }) => (line === null ? message : `${line}: ${message}`))
@@ -62,8 +61,6 @@ export function loadDeclarative(input: DeclarativeInput, options: LoadOptions): 
     return failure([problemAt(file, source.locate, [], 'expected an object')], { error: 'expected an object' }, [])
   return loadRoot(source.value, { ...options, file, locate: source.locate })
 }
-
-const NOWHERE: Locate = () => null
 
 interface Loading extends LoadOptions {
   readonly file: string | null

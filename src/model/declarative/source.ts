@@ -22,6 +22,7 @@ export function parseSource(text: string): Source {
   if (/^\s*\{/.test(text)) {
     try {
       const value: unknown = JSON.parse(text)
+      if (isDeeperThan(value, MAX_DEPTH)) return tooDeep
       let parsed: ReturnType<typeof parseYaml> | null = null
       // Positions are wanted only when something is wrong.
       return { ok: true, value, locate: (path) => locator((parsed ??= parseYaml(text)))(path) }
@@ -29,8 +30,11 @@ export function parseSource(text: string): Source {
       // No JSON: flow style of YAML, or a mistake that the YAML parser places.
     }
   }
-  const parsed = parseYaml(text)
+  const parsed = attemptYaml(text)
+  if (parsed === null) return tooDeep
   const { document, lines } = parsed
+  // The parser may catch the exhausted stack itself and report it like a mistake in the text.
+  if (document.errors.some(({ message }) => message.includes('call stack size'))) return tooDeep
   if (document.errors.length > 0) {
     return {
       ok: false,
@@ -38,10 +42,37 @@ export function parseSource(text: string): Source {
     }
   }
   try {
-    return { ok: true, value: document.toJS({ maxAliasCount: MAX_ALIASES }), locate: locator(parsed) }
+    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
+    return isDeeperThan(value, MAX_DEPTH) ? tooDeep : { ok: true, value, locate: locator(parsed) }
   } catch (error) {
+    if (error instanceof RangeError) return tooDeep
     // Aliases that expand too far, or to nothing.
     return { ok: false, errors: [{ message: (error as Error).message, position: null }] }
+  }
+}
+
+/** A value that was parsed by somebody else: it has no lines. */
+export function parsedSource(value: unknown): Source {
+  return isDeeperThan(value, MAX_DEPTH) ? tooDeep : { ok: true, value, locate: () => null }
+}
+
+/** No configuration is nested nearly as deep; what is deeper only serves to exhaust the stack. */
+const MAX_DEPTH = 100
+const tooDeep: Source = { ok: false, errors: [{ message: `nested deeper than ${MAX_DEPTH} levels`, position: null }] }
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  return Object.values(value).some((item) => isDeeperThan(item, levels - 1))
+}
+
+/** Null when the text is nested so deep that the parser runs out of stack. */
+function attemptYaml(text: string): ParsedYaml | null {
+  try {
+    return parseYaml(text)
+  } catch (error) {
+    if (error instanceof RangeError) return null
+    throw error
   }
 }
 
