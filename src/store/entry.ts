@@ -41,8 +41,8 @@ export async function sealEntry(
   const turns = new Turns(ROWS_PER_TURN)
   for (const effect of effects) {
     await turns.step()
-    const { kind, workspace, id, after } = effect
-    const stored = storedRow(kind, id)
+    const { kind, workspace, id, before, after } = effect
+    const stored = before && storedRow(kind, id)
     const sealed = after && canonicalJson(secrets.seal(kind, after))
     bytes += Buffer.byteLength(sealed ?? '')
     if (stored) digests.remove(stored)

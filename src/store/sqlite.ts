@@ -51,6 +51,9 @@ export type Step = 'begin' | 'log' | 'rows' | 'head' | 'commit' | 'committed' | 
 const ROWS_PER_TURN = 500
 /** Revisions deleted in one commit when the log is cut. */
 const CUT_REVISIONS = 500
+const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
+const SQLITE_CORRUPT = 11
 const SQLITE_FULL = 13
 
 const BUSY_TIMEOUT_MS = 5000
@@ -152,6 +155,7 @@ class SqliteStore implements ConfigStore {
   }
 
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
+    if (kinds.length === 0) return { head: this.#log.head(), rows: noRows() }
     // A connection of its own holds one state for as long as it is read.
     const database = openConnection(this.#path, 'read')
     this.#loads.add(database)
@@ -276,17 +280,22 @@ class SqliteStore implements ConfigStore {
       this.#onStep('commit')
     } catch (error) {
       this.#rollback()
-      throw error
+      throw this.#failure(error)
     }
     try {
       this.#write.exec('COMMIT')
       return result
     } catch (error) {
       this.#rollback()
-      if (errorNumber(error) === SQLITE_FULL)
-        throw new GatewayError('STORE_UNAVAILABLE', `${this.#path}: the disk is full`, { cause: error })
+      if (errorNumber(error) !== SQLITE_IOERR) throw this.#failure(error)
       return 'open'
     }
+  }
+
+  /** What SQLite says about disk and file, as a failure that tells the operator where to look. */
+  #failure(error: unknown): unknown {
+    if (![SQLITE_IOERR, SQLITE_FULL, SQLITE_READONLY, SQLITE_CORRUPT].includes(errorNumber(error))) return error
+    return new GatewayError('STORE_UNAVAILABLE', `${this.#path}: ${(error as Error).message}`, { cause: error })
   }
 
   #rollback(): void {
@@ -362,7 +371,13 @@ class SqliteStore implements ConfigStore {
   }
 
   #look(): void {
-    const version = this.#dataVersion()
+    let version: number
+    try {
+      version = this.#dataVersion()
+    } catch {
+      // Who listens asks the store itself, meets the same failure, and has a way to deal with it; a timer has none.
+      version = Number.NaN
+    }
     if (version === this.#seenVersion) return
     this.#seenVersion = version
     for (const listener of this.#listeners) listener()
@@ -378,3 +393,5 @@ class SqliteStore implements ConfigStore {
     this.#watching = null
   }
 }
+
+async function* noRows(): AsyncIterable<Row> {}
