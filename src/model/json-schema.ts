@@ -97,7 +97,7 @@ export function fieldJsonSchema(field: Field, use: JsonSchemaUse): JsonSchema {
   return { ...(isNullable(field, use) ? orNull(schema) : schema), ...note }
 }
 
-/** A required field of an answer always has a value, but for secrets that were given as null. */
+/** Null means no value; it breaks only a rule that asks for a value. */
 function isNullable(field: Field, use: JsonSchemaUse): boolean {
   if (field.eq !== undefined && field.eq !== null && use !== 'answer') return false
   return field.required !== true && field['ne'] !== null
@@ -105,14 +105,10 @@ function isNullable(field: Field, use: JsonSchemaUse): boolean {
 
 function orNull(schema: JsonSchema): JsonSchema {
   const { type } = schema
-  if (schema['const'] === null || type === undefined)
-    return type === undefined && Object.keys(schema).length > 0 && schema['const'] !== null
-      ? { anyOf: [schema, { type: 'null' }] }
-      : schema
-  const isPlain = schema['enum'] === undefined && schema['const'] === undefined
-  return isPlain && typeof type === 'string'
-    ? { ...schema, type: [type, 'null'] }
-    : { anyOf: [schema, { type: 'null' }] }
+  const saysNothing = Object.keys(schema).length === 0
+  if (schema['const'] === null || saysNothing) return schema
+  const isPlain = typeof type === 'string' && schema['enum'] === undefined && schema['const'] === undefined
+  return isPlain ? { ...schema, type: [type, 'null'] } : { anyOf: [schema, { type: 'null' }] }
 }
 
 function valueJsonSchema(field: Field, use: JsonSchemaUse): JsonSchema {
