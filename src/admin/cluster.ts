@@ -16,7 +16,7 @@ export function clusterEndpoints(ports: AdminPorts): Endpoint[] {
       methods: {
         GET: {
           handler: (request) => revision(ports, request),
-          about: 'The revision that each live node serves; `wait` answers when all serve it, or with 504 who lags.',
+          about: 'The revision that each live node serves; `wait` answers when all serve it, or with 409 who lags.',
           role: 'viewer',
           query: [
             { name: 'wait', about: 'The revision to wait for.', schema: { type: 'integer', minimum: 0 } },
@@ -26,7 +26,7 @@ export function clusterEndpoints(ports: AdminPorts): Endpoint[] {
               schema: { type: 'number', minimum: 0, maximum: TIMEOUT_MAX_S },
             },
           ],
-          answers: { 200: { schema: { type: 'object' } }, 400: 'message', 504: { schema: { type: 'object' } } },
+          answers: { 200: { schema: { type: 'object' } }, 400: 'message', 409: { schema: { type: 'object' } } },
         },
       },
     },
@@ -48,7 +48,7 @@ async function revision(ports: AdminPorts, { query }: AdminRequest): Promise<Ans
     const body = { revision, hash, nodes, lagging: lagging.map(({ node_id }) => node_id) }
     if (wanted === null || lagging.length === 0) return answerJson(200, body)
     const leftMs = untilMs - performance.now()
-    if (leftMs <= 0) return answerJson(504, { message: `not every node serves revision ${wanted}`, ...body })
+    if (leftMs <= 0) return answerJson(409, { message: `not every node serves revision ${wanted}`, ...body })
     await new Promise((resolve) => setTimeout(resolve, Math.min(LOOK_MS, leftMs)))
   }
 }

@@ -53,24 +53,38 @@ function merged(generated: Endpoint | undefined, own: Endpoint): Endpoint {
 
 function openapiEndpoint({ model, node }: AdminPorts, endpoints: () => readonly Endpoint[]): Endpoint {
   let document: unknown
+  const describe = () =>
+    openapi({ model, endpoints: endpoints().map(described), title: 'Meridian Admin API', version: node.version })
   return {
     path: '/openapi.json',
     methods: {
       GET: {
-        handler: () =>
-          answerJson(
-            200,
-            (document ??= openapi({
-              model,
-              endpoints: endpoints(),
-              title: 'Meridian Admin API',
-              version: node.version,
-            })),
-          ),
+        handler: () => answerJson(200, (document ??= describe())),
         about: 'This document.',
         role: 'viewer',
         answers: { 200: { schema: { type: 'object' } } },
       },
     },
   }
+}
+
+/** What every operation may answer besides its own: said once, here. */
+const ALWAYS = { 401: 'message', 403: 'message', 503: 'message' } as const
+const WITH_PARAMETERS = { 400: 'error' } as const
+const WITH_BODY = { 400: 'error', 408: 'message', 413: 'message', 415: 'message' } as const
+/** Without a database entities are not written by themselves. */
+const WRITING = { 405: 'error', 412: 'message' } as const
+
+function described(endpoint: Endpoint): Endpoint {
+  const methods = Object.entries(endpoint.methods).map(([method, operation]) => {
+    const answers = {
+      ...ALWAYS,
+      ...(endpoint.path.includes('{') ? WITH_PARAMETERS : {}),
+      ...(method === 'GET' ? {} : WRITING),
+      ...(method === 'GET' || method === 'DELETE' ? {} : WITH_BODY),
+      ...operation.answers,
+    }
+    return [method, { ...operation, answers }]
+  })
+  return { ...endpoint, methods: Object.fromEntries(methods) as Endpoint['methods'] }
 }

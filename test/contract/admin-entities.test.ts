@@ -164,11 +164,22 @@ test('an offset goes on after the row that it names, whatever came and went', as
   )
 })
 
-test('a credential that has come to its end is gone from reading and listing', async () => {
+test('a credential counts its seconds down, and is gone at its end', async () => {
+  let nowMs = Date.parse('2030-01-01T00:00:00Z')
+  await using admin = await openTestAdmin({ nowMs: () => nowMs })
+  await admin.call('PUT', '/consumers/alice', {})
+  assert.equal((await admin.call('POST', '/consumers/alice/key-auth', { key: 'k', ttl: 100 })).json.ttl, 100)
+  nowMs += 60_000
+  assert.equal((await admin.call('GET', '/key-auths/k')).json.ttl, 40)
+  nowMs += 40_000
+  assert.equal((await admin.call('GET', '/key-auths/k')).status, 404)
+  assert.deepEqual((await admin.call('GET', '/consumers/alice/key-auth')).json.data, [])
+  assert.equal((await admin.call('POST', '/consumers/alice/key-auth', { key: 'k' })).status, 201)
+})
+
+test('a time to live that is none is refused as an option', async () => {
   await using admin = await openTestAdmin()
   await admin.call('PUT', '/consumers/alice', {})
-  const made = await admin.call('POST', '/consumers/alice/key-auth', { key: 'k', ttl: 100 })
-  assert.deepEqual([made.status, made.json.ttl], [201, 100])
   const wrong = await admin.call('POST', '/consumers/alice/key-auth', { ttl: -1 })
   assert.deepEqual(
     [wrong.status, wrong.json.code, wrong.json.options.ttl],

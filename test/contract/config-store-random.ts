@@ -105,7 +105,7 @@ function entity(
 
 /** A record as a store gives it back: with the usual prototype. */
 function plain<T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
-  return fc.record(fields, { noNullPrototype: true }) as fc.Arbitrary<T>
+  return fc.record(fields, { noNullPrototype: true })
 }
 
 function idsOf(rows: readonly Row[]): readonly string[] {

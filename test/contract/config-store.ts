@@ -188,7 +188,7 @@ function appendTests(withStore: WithStore): void {
       tags[0] = 'after'
       const row = await store.get('groups', 'g')
       try {
-        ;(row?.document.tags as string[])[0] = 'changed'
+        ;(row?.document as { tags: string[] } | undefined)?.tags.splice(0, 1, 'changed')
       } catch (error) {
         // A store may hand out frozen documents: then changing one fails, which is as good.
         assert.ok(error instanceof TypeError)

@@ -119,7 +119,7 @@ export async function append(
 export async function commit(store: ConfigStore, ...operations: readonly Operation[]): Promise<LogEntry> {
   const result = await append(store, operations)
   assert.equal(result.outcome, 'appended', JSON.stringify(result))
-  return (result as Extract<AppendResult, { outcome: 'appended' }>).entry
+  return result.entry
 }
 
 /** Appends at the head what has to be refused, and gives the reason. */
@@ -128,7 +128,7 @@ export async function refused(store: ConfigStore, ...operations: readonly Operat
   const result = await append(store, operations)
   assert.equal(result.outcome, 'refused', JSON.stringify(result))
   assert.deepEqual(await store.head(), before)
-  return (result as Extract<AppendResult, { outcome: 'refused' }>).violation
+  return result.violation
 }
 
 export async function allRows(store: ConfigStore, of: readonly string[] = kinds): Promise<readonly Row[]> {

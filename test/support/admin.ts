@@ -25,6 +25,8 @@ export interface TestAdminOptions {
   /** False: as with `database = off`. */
   readonly isDatabase?: boolean
   readonly listener?: AdminListener
+  /** By default the time of the machine. */
+  readonly nowMs?: () => number
   readonly overrides?: Partial<AdminServerOptions>
 }
 
@@ -70,7 +72,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     vaults: vaultConfigs,
   })
   const keyring = parseKeyring(newKeyringText('test', randomBytes), randomBytes)
-  const nowMs = () => Date.now()
+  const nowMs = options.nowMs ?? Date.now
   const store = createMemoryStore({ definitions: model, keyring, nowMs })
   const writer = createWriter({
     store,
