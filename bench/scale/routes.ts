@@ -51,16 +51,18 @@ export async function measureChanges(backendPort: number): Promise<Figure[]> {
   const loadSeconds = (performance.now() - started) / 1_000
 
   const inspector = await inspect(gateway.child)
-  for (let n = 0; n < WARM_UP_CHANGES; n++) await change(gateway, admin, n, 1)
-  const delays = await Promise.all(inspector.workers.map((worker) => watchDelay(worker)))
+  for (let n = 0; n < WARM_UP_CHANGES; n++) {
+    await sendChange(admin, n, 1)
+    await checkChange(gateway, n, 1)
+  }
+  const watches = await Promise.all(inspector.workers.map((worker) => watchStalls(worker)))
   const times: number[] = []
   const stalls: number[] = []
   const idleStalls: number[] = []
-  for (let n = 0; n < CHANGES; n++) {
-    idleStalls.push(await longestStall(delays, () => sleep(5)))
-    stalls.push(
-      await longestStall(delays, async () => void times.push(await change(gateway, admin, WARM_UP_CHANGES + n, 1))),
-    )
+  for (let n = WARM_UP_CHANGES; n < WARM_UP_CHANGES + CHANGES; n++) {
+    idleStalls.push(await longestStall(watches, () => sleep(5)))
+    stalls.push(await longestStall(watches, async () => void times.push(await sendChange(admin, n, 1))))
+    await checkChange(gateway, n, 1)
   }
   inspector.close()
   return [
@@ -82,14 +84,16 @@ const sorted = (values: readonly number[]) => values.toSorted((a, b) => a - b)
 const p99 = (values: readonly number[]) => sorted(values)[Math.ceil(values.length * 0.99) - 1] ?? Number.NaN
 const median = (values: readonly number[]) => sorted(values)[values.length >> 1] ?? Number.NaN
 
-/** Milliseconds from sending a change to its answer, which promises that all workers serve it; that is checked. */
-async function change(gateway: Gateway, admin: AdminClient, n: number, version: number): Promise<number> {
+/** Milliseconds from sending a change to its answer, which promises that all workers serve it. */
+async function sendChange(admin: AdminClient, n: number, version: number): Promise<number> {
   const started = performance.now()
   await admin.send('PATCH', `/routes/route-${n}`, { paths: routeOf(n, version).paths })
-  const milliseconds = performance.now() - started
+  return performance.now() - started
+}
+
+async function checkChange(gateway: Gateway, n: number, version: number): Promise<void> {
   if (await serves(gateway, n, 0)) throw new Error(`route ${n} still serves its old path after the change was answered`)
   if (!(await serves(gateway, n, version))) throw new Error(`route ${n} does not serve the change that was answered`)
-  return milliseconds
 }
 
 async function serves(gateway: Gateway, n: number, version = 0): Promise<boolean> {
@@ -100,33 +104,42 @@ async function serves(gateway: Gateway, n: number, version = 0): Promise<boolean
   return (await body.text()) === SMALL_BODY && statusCode === 200
 }
 
-interface DelayWatch {
+interface StallWatch {
   readonly reset: () => Promise<void>
-  /** Longest time that the thread's loop was held up since `reset`, in ms. */
+  /** At most how long the thread's loop was held up at a time since `reset`, in ms. */
   readonly read: () => Promise<number>
 }
 
 const RESOLUTION_MS = 1
 
-/** The longest time, in ms, that any of the loops was held up while `act` ran. */
-async function longestStall(delays: readonly DelayWatch[], act: () => Promise<void>): Promise<number> {
-  await Promise.all(delays.map(({ reset }) => reset()))
+/** At most how long, in ms, any of the loops was held up at a time while `act` ran. */
+async function longestStall(watches: readonly StallWatch[], act: () => Promise<void>): Promise<number> {
+  await Promise.all(watches.map(({ reset }) => reset()))
   await act()
   // Some turns more of each loop, so that a delay at the end is on record.
   await sleep(5)
-  return Math.max(...(await Promise.all(delays.map(({ read }) => read()))))
+  return Math.max(...(await Promise.all(watches.map(({ read }) => read()))))
 }
 
-async function watchDelay(thread: InspectedThread): Promise<DelayWatch> {
+/**
+ * Two bounds, of which the lower one counts: the longest time between two turns of the loop, which also grows when the
+ * machine gives the thread no core, and the CPU time that the thread has used in all.
+ */
+async function watchStalls(thread: InspectedThread): Promise<StallWatch> {
   const histogram = `globalThis[Symbol.for('bench.delay')]`
+  const cpuMs = `(({ user, system }) => (user + system) / 1e3)(process.threadCpuUsage())`
   await thread.evaluate(
     `${histogram} = process.getBuiltinModule('node:perf_hooks').monitorEventLoopDelay({ resolution: ${RESOLUTION_MS} }); ${histogram}.enable(); 0`,
   )
+  let cpuBefore = 0
   return {
     reset: async () => {
-      await thread.evaluate(`${histogram}.reset(); 0`)
+      cpuBefore = await thread.evaluate<number>(`${histogram}.reset(), ${cpuMs}`)
     },
-    // The histogram records the time between two ticks of its timer, so its own interval is in it.
-    read: async () => Math.max(0, (await thread.evaluate<number>(`${histogram}.max / 1e6`)) - RESOLUTION_MS),
+    read: async () => {
+      const [longest = 0, cpu = 0] = await thread.evaluate<number[]>(`[${histogram}.max / 1e6, ${cpuMs}]`)
+      // The histogram records the time between two ticks of its timer, so its own interval is in it.
+      return Math.min(Math.max(0, longest - RESOLUTION_MS), cpu - cpuBefore)
+    },
   }
 }
