@@ -1,22 +1,27 @@
-/** What files of the formats 1.1 and 2.1 say differently: regexes without `~`, and old names of plugin fields. */
+/** What files may write in another form: encoded paths; in formats 1.1 and 2.1 regexes without `~`, and old names of plugin fields. */
 import { normalizePath } from '#core/normal-path.ts'
 import { isRecord, type Values } from '../record.ts'
 import type { FormatVersion } from './format.ts'
 
 /** The entity as format 3.0 writes it. */
 export function modernize(kind: string, entity: Readonly<Values>, version: FormatVersion): Readonly<Values> {
-  if (version === '3.0') return entity
-  if (kind === 'routes') return modernizeRoute(entity)
-  return kind === 'plugins' ? modernizePlugin(entity) : entity
+  if (kind === 'routes') return modernizeRoute(entity, version === '3.0' ? normalizePlain : modernizePath)
+  return kind === 'plugins' && version !== '3.0' ? modernizePlugin(entity) : entity
 }
 
 /** Lists that had another name. */
 export const OLD_LISTS: Readonly<Record<string, string>> = { vaults_beta: 'vaults' }
 
-function modernizeRoute(route: Readonly<Values>): Readonly<Values> {
+function modernizeRoute(route: Readonly<Values>, change: (path: string) => string): Readonly<Values> {
   const { paths } = route
   if (!Array.isArray(paths)) return route
-  return { ...route, paths: paths.map((path: unknown) => (typeof path === 'string' ? modernizePath(path) : path)) }
+  return { ...route, paths: paths.map((path: unknown) => (typeof path === 'string' ? change(path) : path)) }
+}
+
+/** An encoded path means what its normal form means. The Admin API asks for that form; a file need not have it. */
+function normalizePlain(path: string): string {
+  const isPlain = path.startsWith('/') && path.includes('%') && !/%(?![0-9A-Fa-f]{2})/.test(path)
+  return isPlain ? normalizePath(path) : path
 }
 
 /** Kong 2 took a path for a regex when it had any other character than these. */
