@@ -108,3 +108,10 @@ test('a value sealed under one id or path does not open under another', () => {
     code: 'KEY_WRONG',
   })
 })
+
+test('follows a log with documents of kinds that are no longer defined, and shows nothing of them', () => {
+  const document = { id: 'x', secret: { $sealed: 'k1:AAAA' }, note: 's3cret' }
+  assert.deepEqual(secrets.open('gone', document), document)
+  assert.deepEqual(secrets.redact('gone', document), { id: 'x' })
+  assert.throws(() => secrets.seal('gone', document), TypeError)
+})

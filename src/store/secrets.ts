@@ -35,16 +35,21 @@ export class Secrets {
     )
   }
 
-  /** Values that were stored before their field became a secret come back as they are. */
+  /**
+   * Values that were stored before their field became a secret come back as they are, and so do documents of kinds that are no
+   * longer defined (a plugin that was taken out): the log still has them, and following it must go on.
+   */
   open(kind: string, document: Document): Document {
+    if (!this.#definitions.entities.has(kind)) return document
     return this.#walk(kind, document, (value, path) => {
       const sealed = sealedText(value)
       return sealed === undefined ? value : JSON.parse(this.#keyring.open(sealed, context(kind, document.id, path)))
     })
   }
 
-  /** Takes sealed and open documents. */
+  /** Takes sealed and open documents. Of a kind that is not defined nobody knows what is secret: only the id is left. */
   redact(kind: string, document: Document): Document {
+    if (!this.#definitions.entities.has(kind)) return { id: document.id }
     return this.#walk(kind, document, (value) => (isReference(value) ? value : REDACTED))
   }
 
