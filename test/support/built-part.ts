@@ -1,6 +1,6 @@
 /** Tools for tests that are built or installed from the registries of other languages, once, into the cache. */
 import { createHash } from 'node:crypto'
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { cached } from './cache.ts'
 import { runChild } from './process.ts'
@@ -18,6 +18,9 @@ async function run(command: string, args: readonly string[], cwd?: string): Prom
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with exit code ${code}\n${output.slice(-4_000)}`)
 }
 
+/** Where Go's own installer puts it, for shells whose PATH was not told. */
+const USUAL_GO = '/usr/local/go/bin/go'
+
 /** The program built from the Go sources in `sources`; built anew when they change. Needs a Go toolchain. */
 export async function goProgram(sources: string): Promise<string> {
   const hash = createHash('sha256')
@@ -29,8 +32,10 @@ export async function goProgram(sources: string): Promise<string> {
       .update('\0')
   }
   const name = path.basename(sources)
+  const isOnPath = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(path.join(folder, 'go')))
+  const go = !isOnPath && existsSync(USUAL_GO) ? USUAL_GO : 'go'
   const folder = await cached(`${name}_${hash.digest('hex').slice(0, 16)}_${process.arch}`, (into) =>
-    run('go', ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-o', path.join(into, name), '.'], sources),
+    run(go, ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-o', path.join(into, name), '.'], sources),
   )
   return path.join(folder, name)
 }
