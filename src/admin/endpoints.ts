@@ -10,6 +10,7 @@ import type { Endpoint } from './endpoint.ts'
 import { entityEndpoints } from './entity-routes.ts'
 import { informationEndpoints, sortedPaths } from './information.ts'
 import { logEndpoints } from './log.ts'
+import { metricsEndpoints } from './metrics.ts'
 import { nodeEndpoints } from './node-endpoints.ts'
 import type { AdminPorts } from './ports.ts'
 import { routeExplainEndpoints } from './route-explain.ts'
@@ -40,6 +41,7 @@ export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
     ...logEndpoints(ports),
     ...clusterEndpoints(ports),
     ...routeExplainEndpoints(ports),
+    ...(ports.metricsPage === undefined ? [] : metricsEndpoints(ports.metricsPage)),
     openapiEndpoint(ports, () => [...table.values()]),
   ]
   for (const endpoint of own) table.set(endpoint.path, merged(table.get(endpoint.path), endpoint))

@@ -19,12 +19,9 @@ export function entityEndpoints(ports: EntityPorts): Endpoint[] {
 }
 
 /** Whether a kind has endpoints. */
-export function isServed(
-  { model, pluginOfKind }: Pick<EntityPorts, 'model' | 'pluginOfKind'>,
-  definition: EntityDefinition,
-): boolean {
-  const plugin = pluginOfKind.get(definition.kind)
-  return definition.generate_admin_api !== false && (plugin === undefined || model.built.has(plugin))
+export function isServed({ model }: Pick<EntityPorts, 'model'>, definition: EntityDefinition): boolean {
+  const { plugin, generate_admin_api: isGenerated } = definition
+  return isGenerated !== false && (plugin === undefined || model.built.has(plugin))
 }
 
 export function collectionName(definition: EntityDefinition): string {

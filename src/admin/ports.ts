@@ -7,14 +7,13 @@ import type { ConfigurationHash } from './configuration-hash.ts'
 import type { Declarative } from './config.ts'
 import type { AdminRequest } from './endpoint.ts'
 import type { ErrorLog } from './fail.ts'
+import type { MetricsPage } from './metrics.ts'
 import type { Committer } from './write.ts'
 
 /** The part that entity endpoints need. */
 export interface EntityPorts extends Committer {
   readonly model: Model
   readonly store: ConfigStore
-  /** The plugin that a kind belongs to, for kinds that come with one. */
-  readonly pluginOfKind: ReadonlyMap<string, string>
   readonly secrets: Secrets
   readonly check: (atMs: number) => CheckContext
 }
@@ -30,6 +29,8 @@ export interface AdminPorts extends EntityPorts {
   /** Of the declarative configuration; set by whoever loads one. */
   readonly configurationHash: ConfigurationHash
   readonly declarative: Declarative
+  /** The page of `/metrics`; without it the Admin API has none. */
+  readonly metricsPage?: MetricsPage
   readonly nowMs: () => number
   readonly log: ErrorLog
 }

@@ -12,6 +12,8 @@ export interface EntityDefinition<F extends Fields = Fields> {
   /** Name of the kind: of its list in a declarative file, and of its collection in the Admin API unless `admin_api_name` differs. */
   readonly kind: string
   readonly about: string
+  /** The plugin that it belongs to: it has endpoints only where that plugin can run. */
+  readonly plugin?: string
   readonly fields: F
   /** The other field by which the Admin API finds one. */
   readonly endpoint_key?: string

@@ -233,3 +233,10 @@ test('with a database there is no declarative endpoint', async () => {
       400,
     )
 })
+
+test('metrics are there in the form of Prometheus', async () => {
+  await using admin = await openTestAdmin()
+  const answer = await admin.call('GET', '/metrics')
+  assert.equal(answer.text, '# TYPE up gauge\nup 1\n')
+  assert.match(answer.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+})

@@ -49,21 +49,6 @@ export interface TestAnswer {
   readonly json: any
 }
 
-/** The plugin that each table of a plugin belongs to. */
-const PLUGIN_OF_KIND = new Map([
-  ['acls', 'acl'],
-  ['acme_storage', 'acme'],
-  ['basicauth_credentials', 'basic-auth'],
-  ['hmacauth_credentials', 'hmac-auth'],
-  ['jwt_secrets', 'jwt'],
-  ['keyauth_credentials', 'key-auth'],
-  ['oauth2_credentials', 'oauth2'],
-  ['oauth2_authorization_codes', 'oauth2'],
-  ['oauth2_tokens', 'oauth2'],
-  ['ratelimiting_metrics', 'rate-limiting'],
-  ['sessions', 'session'],
-])
-
 export async function openTestAdmin(options: TestAdminOptions = {}): Promise<TestAdmin> {
   const model = createModel({
     entities: [...coreEntities, ...pluginEntities],
@@ -88,7 +73,6 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     store,
     writer,
     secrets: new Secrets(model, keyring),
-    pluginOfKind: PLUGIN_OF_KIND,
     isDatabase: options.isDatabase ?? true,
     serving: { waitFor: async () => true, revision: 0 },
     check: (atMs) => ({
@@ -135,6 +119,10 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
       ],
     },
     configurationHash: createConfigurationHash(),
+    metricsPage: async function* () {
+      yield '# TYPE up gauge\n'
+      yield 'up 1\n'
+    },
     declarative: createDeclarative({ model, nowMs }),
     nowMs,
     log: { error: (fields, message) => console.error(message, fields) },

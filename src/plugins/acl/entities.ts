@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `acls`. */
 export const acls = defineEntity({
   kind: 'acls',
+  plugin: 'acl',
   about: 'Rows of `acls`.',
   on_demand: true,
   cache_key: ['consumer', 'group'],

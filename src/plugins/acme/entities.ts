@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `acme_storage`. */
 export const acmeStorage = defineEntity({
   kind: 'acme_storage',
+  plugin: 'acme',
   about: 'Rows of `acme_storage`.',
   on_demand: true,
   cache_key: ['key'],

@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `basicauth_credentials`. */
 export const basicauthCredentials = defineEntity({
   kind: 'basicauth_credentials',
+  plugin: 'basic-auth',
   about: 'Rows of `basicauth_credentials`.',
   on_demand: true,
   endpoint_key: 'username',

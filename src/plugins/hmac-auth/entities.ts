@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `hmacauth_credentials`. */
 export const hmacauthCredentials = defineEntity({
   kind: 'hmacauth_credentials',
+  plugin: 'hmac-auth',
   about: 'Rows of `hmacauth_credentials`.',
   on_demand: true,
   endpoint_key: 'username',

@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `jwt_secrets`. */
 export const jwtSecrets = defineEntity({
   kind: 'jwt_secrets',
+  plugin: 'jwt',
   about: 'Rows of `jwt_secrets`.',
   on_demand: true,
   endpoint_key: 'key',

@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `keyauth_credentials`. */
 export const keyauthCredentials = defineEntity({
   kind: 'keyauth_credentials',
+  plugin: 'key-auth',
   about: 'Rows of `keyauth_credentials`.',
   on_demand: true,
   endpoint_key: 'key',

@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `oauth2_credentials`. */
 export const oauth2Credentials = defineEntity({
   kind: 'oauth2_credentials',
+  plugin: 'oauth2',
   about: 'Rows of `oauth2_credentials`.',
   on_demand: true,
   endpoint_key: 'client_id',
@@ -28,6 +29,7 @@ export type Oauth2Credentials = Static<typeof oauth2Credentials.fields>
 /** The credentials or rows of a plugin: `oauth2_authorization_codes`. */
 export const oauth2AuthorizationCodes = defineEntity({
   kind: 'oauth2_authorization_codes',
+  plugin: 'oauth2',
   about: 'Rows of `oauth2_authorization_codes`.',
   on_demand: true,
   workspaceable: true,
@@ -52,6 +54,7 @@ export type Oauth2AuthorizationCodes = Static<typeof oauth2AuthorizationCodes.fi
 /** The credentials or rows of a plugin: `oauth2_tokens`. */
 export const oauth2Tokens = defineEntity({
   kind: 'oauth2_tokens',
+  plugin: 'oauth2',
   about: 'Rows of `oauth2_tokens`.',
   on_demand: true,
   endpoint_key: 'access_token',

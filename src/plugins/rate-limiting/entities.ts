@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `ratelimiting_metrics`. */
 export const ratelimitingMetrics = defineEntity({
   kind: 'ratelimiting_metrics',
+  plugin: 'rate-limiting',
   about: 'Rows of `ratelimiting_metrics`.',
   primary_key: ['identifier', 'period', 'period_date', 'service_id', 'route_id'],
   generate_admin_api: false,

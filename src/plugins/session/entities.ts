@@ -3,6 +3,7 @@ import { defineEntity, t, type Static } from '#model/schema.ts'
 /** The credentials or rows of a plugin: `sessions`. */
 export const sessions = defineEntity({
   kind: 'sessions',
+  plugin: 'session',
   about: 'Rows of `sessions`.',
   on_demand: true,
   endpoint_key: 'session_id',
