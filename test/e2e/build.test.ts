@@ -76,7 +76,7 @@ test("an operator's plugin in TypeScript imports meridian/pdk and is checked aga
 
 test('the package passes on the licenses of what it bundles', () => {
   const text = readFileSync(path.join(installed, 'THIRD-PARTY-LICENSES.txt'), 'utf8')
-  for (const name of ['pino', 'undici', 'prom-client']) assert.match(text, new RegExp(`^${name} \\d`, 'm'))
+  for (const name of ['pino', 'dns-packet']) assert.ok(text.includes(`\n${name} `), `${name} is missing`)
   assert.match(text, /permission is hereby granted/i)
   assert.ok(existsSync(path.join(installed, 'LICENSE')))
 })
