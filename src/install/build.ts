@@ -56,7 +56,7 @@ async function bundle(out: string): Promise<Metafile> {
     sourcesContent: false,
     metafile: true,
     logLevel: 'warning',
-    plugins: [siblings],
+    plugins: [siblings, namesOfCommonJs],
     // Some dependencies are CommonJS and require Node's own modules.
     banner: {
       js: "import { createRequire as bundledRequire } from 'node:module';const require = bundledRequire(import.meta.url);",
@@ -87,6 +87,29 @@ function entryPointAt(file: string): string {
   const found = Object.entries(ENTRY_POINTS).find(([, source]) => path.join(ROOT, source) === file)
   if (!found) throw new Error(`${file} is reached by its URL, so it has to be one of the entry points of the build`)
   return found[0]
+}
+
+/**
+ * `await import('package')` of a CommonJS package gives its names in Node, which finds them in the source; esbuild gives
+ * only `default`. So such an import goes by way of a module that says the names that Node finds.
+ */
+const namesOfCommonJs: Plugin = {
+  name: 'names-of-commonjs',
+  setup({ onLoad, onResolve }) {
+    const namespace = 'names-of-commonjs'
+    onResolve({ filter: /^[^.#/]/ }, ({ kind, path: specifier, namespace: from }) => {
+      if (kind !== 'dynamic-import' || from === namespace || specifier.startsWith('node:')) return undefined
+      return { path: specifier, namespace }
+    })
+    onLoad({ filter: /.*/, namespace }, async ({ path: specifier }) => {
+      const names = Object.keys((await import(specifier)) as object)
+      // Node adds this name to every CommonJS module.
+      if (!names.includes('module.exports')) return { contents: `export * from '${specifier}'`, resolveDir: ROOT }
+      const own = names.filter((name) => name !== 'default' && /^[\w$]+$/.test(name))
+      const contents = `import whole from '${specifier}'\nexport default whole\nexport const { ${own.join(', ')} } = whole`
+      return { contents, resolveDir: ROOT }
+    })
+  },
 }
 
 /** Declarations for those who write plugins in TypeScript; their `#` imports resolve by the package's own `imports`. */
