@@ -35,6 +35,7 @@ const rows = [
   { id: 'connection', title: 'new client connection per request', unit: 'x nginx', limit: 2.5, aim: 2.0 },
   { id: 'latency', title: "p99 at 70 % of each one's own maximum", unit: 'x nginx', limit: null, aim: null },
   { id: 'idle', title: 'memory of 10,000 idle keep-alive connections', unit: 'MiB', limit: 60, aim: null },
+  { id: 'stream', title: 'resident memory gained while 10 GiB pass down and up', unit: 'MiB', limit: 64, aim: null },
   {
     id: 'reuse',
     title: 'requests over a reused upstream connection',

@@ -19,6 +19,7 @@ import { measureIdle } from './request/idle.ts'
 import { measureLatency } from './request/latency.ts'
 import { measureReuse } from './request/reuse.ts'
 import { measureSoak } from './request/soak.ts'
+import { measureStream } from './request/stream.ts'
 import { declarativeFor, works } from './request/works.ts'
 import { measureChanges, measureHeap } from './scale/routes.ts'
 import type { Bench, Figure } from './support/bench.ts'
@@ -158,6 +159,7 @@ function measurements(bench: Bench): Measurement[] {
   )
   if (bench.subject === 'meridian') {
     rows.push(
+      { ids: ['stream'], run: (backendPort) => measureStream(backendPort) },
       { ids: ['heap'], run: (backendPort) => measureHeap(backendPort) },
       { ids: ['change', 'stall'], run: (backendPort) => measureChanges(backendPort) },
       { ids: ['soak-heap', 'soak-sockets', 'soak-timers'], run: (backendPort) => measureSoak(bench, backendPort) },

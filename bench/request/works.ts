@@ -105,7 +105,7 @@ export const works: readonly Work[] = [
 export function declarativeFor(
   work: Pick<Work, 'routes' | 'plugins' | 'consumers'>,
   backendPort: number,
-  certificate: Certificate,
+  certificate?: Certificate,
 ): object {
   const metrics = {
     status_code_metrics: true,
@@ -124,6 +124,6 @@ export function declarativeFor(
     ],
     plugins: [{ name: 'prometheus', config: metrics }, ...(work.plugins ?? [])],
     ...(work.consumers && { consumers: work.consumers }),
-    certificates: [{ ...certificate, snis: [{ name: 'localhost' }] }],
+    ...(certificate && { certificates: [{ ...certificate, snis: [{ name: 'localhost' }] }] }),
   }
 }

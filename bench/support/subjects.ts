@@ -1,5 +1,5 @@
 /** What is measured and what it is compared with: the gateway, nginx as a proxy, and the upstream behind both. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { generate } from 'selfsigned'
@@ -10,6 +10,8 @@ import { MEASURED_CORE, OTHER_CORE } from './machine.ts'
 
 export const SMALL_BODY = 'Hello from the upstream, in a few words.\n'
 export const LARGE_BODY = '0123456789abcdef'.repeat(4_096)
+/** Of the file `/huge`: 1 GiB of zeros, which take no room on the disk. */
+export const HUGE_BYTES = 2 ** 30
 /** A connection is never closed for its age during a measurement. */
 const MANY_REQUESTS = 100_000_000
 
@@ -38,10 +40,12 @@ export interface Subject {
   readonly stop: () => Promise<unknown>
 }
 
-/** nginx on the other core: `/large` is 64 KB, everything else a few words; `/stub_status` counts its connections. */
+/** nginx on the other core: `/large` is 64 KB, `/huge` 1 GiB, everything else a few words; `/stub_status` counts its connections. */
 export async function startBackend(nginx: Program): Promise<Nginx> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-large-'))
   writeFileSync(path.join(folder, 'large'), LARGE_BODY)
+  writeFileSync(path.join(folder, 'huge'), '')
+  truncateSync(path.join(folder, 'huge'), HUGE_BYTES)
   const backend = await startNginx(nginx, {
     wrapper: OTHER_CORE,
     connections: 16_384,
@@ -50,10 +54,12 @@ export async function startBackend(nginx: Program): Promise<Nginx> {
   keepalive_requests ${MANY_REQUESTS};
   open_file_cache max=10 inactive=1h;
   sendfile on;
+  client_max_body_size 0;
   server {
     listen 127.0.0.1:${port} backlog=8192;
     location / { return 200 ${JSON.stringify(SMALL_BODY)}; }
     location /large { root ${folder}; }
+    location /huge { root ${folder}; }
     location /stub_status { stub_status; }
   }`,
   })
