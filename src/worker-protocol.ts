@@ -1,9 +1,11 @@
 /** What the main thread and its workers say to each other. Everything is a structured clone; settings and documents are plain. */
-import type { Change, Document } from '#model/document.ts'
+import type { DescribedRequest } from '#admin/ports.ts'
+import type { Document } from '#model/document.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { Settings } from '#model/settings.ts'
 import type { LookupRequest } from '#snapshot/entity-cache.ts'
 import type { SnapshotUpdate } from '#snapshot/update.ts'
+import type { Fallback } from './gateway-workers.ts'
 
 export interface WorkerStart {
   readonly index: number
@@ -15,11 +17,21 @@ export interface WorkerStart {
   /** The table of local counters, shared by all workers. */
   readonly counters: SharedArrayBuffer
   readonly ticketKeys: Uint8Array
-  readonly fallback: { readonly cert: string | readonly string[]; readonly key: string | readonly string[] }
+  readonly fallback: Fallback
   /** PEM of the authorities that upstreams are verified against; null is Node's own list. */
   readonly trusted: string | null
   readonly clientCertificate: { readonly cert: string; readonly key: string } | null
   readonly version: string
+  /** In Kong's words; may differ from the settings since it was changed. */
+  readonly logLevel: string
+}
+
+/** The health of a target of an upstream, or of one of its addresses. */
+export interface HealthSetting {
+  readonly upstreamId: string
+  readonly target: string
+  readonly address: string | null
+  readonly isHealthy: boolean
 }
 
 export type ToWorker =
@@ -28,33 +40,33 @@ export type ToWorker =
   | { readonly type: 'found'; readonly id: number; readonly documents: readonly Document[] | null }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'explain'; readonly id: number; readonly request: DescribedRequest }
-  | { readonly type: 'health'; readonly id: number; readonly upstream: string }
-  | { readonly type: 'set-health'; readonly upstream: string; readonly target: string; readonly address: string | null; readonly isHealthy: boolean }
-  | { readonly type: 'log-level'; readonly level: string }
+  | { readonly type: 'health'; readonly id: number; readonly upstreamId: string }
+  | ({ readonly type: 'set-health' } & HealthSetting)
+  /** An entry of the cache of looked-up entities; and taking one out, or all. */
+  | { readonly type: 'cached'; readonly id: number; readonly key: string }
+  | { readonly type: 'uncache'; readonly key: string | null }
+  | { readonly type: 'log-level'; readonly level: string; readonly forMs: number | null }
   | { readonly type: 'reopen-logs' }
-  | { readonly type: 'fallback-certificate'; readonly cert: string | readonly string[]; readonly key: string | readonly string[] }
+  | { readonly type: 'fallback-certificate'; readonly fallback: Fallback }
   | { readonly type: 'ticket-keys'; readonly keys: Uint8Array }
   /** Answer with `Connection: close`, close idle connections, take no new ones. */
   | { readonly type: 'drain' }
-  | { readonly type: 'close' }
+  /** Write what access and error logs hold, then answer. */
+  | { readonly type: 'flush'; readonly id: number }
 
 export type FromWorker =
   | { readonly type: 'listening' }
-  | { readonly type: 'failed'; readonly message: string; readonly code: string | null; readonly address: string | null; readonly port: number | null }
+  | {
+      readonly type: 'failed'
+      readonly message: string
+      readonly code: string | null
+      readonly address: string | null
+      readonly port: number | null
+    }
   | { readonly type: 'serving'; readonly revision: number; readonly hash: string }
   | { readonly type: 'find'; readonly id: number; readonly request: LookupRequest }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
+  /** A target became healthy or unhealthy in this worker, by its requests. */
+  | { readonly type: 'health'; readonly change: HealthSetting }
   /** Nothing is in flight any more after a drain. */
   | { readonly type: 'drained' }
-
-export interface DescribedRequest {
-  readonly method: string
-  readonly scheme: string
-  readonly host: string
-  readonly path: string
-  readonly query: string | null
-  readonly sni: string | null
-  readonly headers: readonly (readonly [string, string])[]
-}
-
-export type { Change }

@@ -78,7 +78,10 @@ export class Deadlines {
         const { deadlineMs } = holder
         const isDue = deadlineMs !== 0 && deadlineMs <= now
         if (isDue) holder.deadlineMs = 0
-        this.#put(holder, isDue || deadlineMs === 0 ? this.#current + this.#buckets.length : Math.ceil(deadlineMs / this.tickMs))
+        this.#put(
+          holder,
+          isDue || deadlineMs === 0 ? this.#current + this.#buckets.length : Math.ceil(deadlineMs / this.tickMs),
+        )
         if (isDue) holder.onDeadline()
       }
     }

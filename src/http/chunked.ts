@@ -108,10 +108,13 @@ export class ChunkedReader {
     const block = text.slice(0, emptyLine + 4)
     const spans: number[] = []
     const facts = new FieldFacts()
-    if (!parseFields(block, 0, spans, facts, MAX_TRAILER_FIELDS)) return this.#refuse(`trailers: ${facts.problem}`)
+    const blockBytes = Buffer.from(block, 'latin1')
+    if (!parseFields(blockBytes, block, 0, 0, blockBytes.length, spans, facts, MAX_TRAILER_FIELDS))
+      return this.#refuse(`trailers: ${facts.problem}`)
     // RFC 9110 6.5.1: fields for framing, routing or the connection have no business in trailers.
-    if (facts.contentLength >= 0 || facts.hasTransferEncoding || facts.hostCount > 0 || facts.connection !== 0) return this.#refuse('a framing field in the trailers')
-    this.trailers = new HeaderList(block, spans)
+    if (facts.contentLength >= 0 || facts.hasTransferEncoding || facts.hostCount > 0 || facts.connection !== 0)
+      return this.#refuse('a framing field in the trailers')
+    this.trailers = new HeaderList(block, spans, facts.low, facts.high)
     return this.#finish(pos + emptyLine + 4 - before)
   }
 

@@ -1,5 +1,5 @@
 /** Field lines (RFC 9110 5, RFC 9112 5), shared by requests, responses and trailers. */
-import { headerId, identifyHeader } from './known-headers.ts'
+import { headerId, identifyHeaderBytes } from './known-headers.ts'
 
 /** What a name's byte may be: 1 as nginx and Kong take it, 2 a token character that they drop the field for, 0 refused. */
 const NAME = new Uint8Array(256)
@@ -30,23 +30,35 @@ export class FieldFacts {
   connection = 0
   hasUpgrade = false
   hasExpect = false
+  /** Bits of the known headers that are there, by id: below 32, and from 32 on. */
+  low = 0
+  high = 0
   /** Reason why the fields are refused. */
   problem = ''
 }
 
 /**
- * Parses field lines of `text` from `pos` up to the empty line that ends at `text.length`. Appends five numbers per field to
- * `spans` (see `HeaderList`), fills `facts`, and answers false with `facts.problem` set when a line is refused. Refused are: obs-fold,
- * space before the colon, bytes that no name or value may have, bare CR or LF, several or malformed Content-Length, more
- * than `maxFields` lines. Fields whose name has token characters that nginx does not take are checked, then left out.
+ * Parses field lines of `bytes` from `pos` up to the empty line that ends at `end`. Appends five numbers per field to `spans` (see
+ * `HeaderList`), counted from `base`, where `text`, the head as latin1, begins; fills `facts`, and answers false with
+ * `facts.problem` set when a line is refused. Refused are: obs-fold, space before the colon, bytes that no name or value may have,
+ * bare CR or LF, several or malformed Content-Length, more than `maxFields` lines. Fields whose name has token characters that
+ * nginx does not take are checked, then left out. (Reads bytes, because `charCodeAt` looks at the string's form at each call.)
  */
-export function parseFields(text: string, pos: number, spans: number[], facts: FieldFacts, maxFields: number): boolean {
-  const { length } = text
+export function parseFields(
+  bytes: Uint8Array,
+  text: string,
+  base: number,
+  pos: number,
+  end: number,
+  spans: number[],
+  facts: FieldFacts,
+  maxFields: number,
+): boolean {
   let count = 0
-  while (pos < length) {
-    let code = text.charCodeAt(pos)
+  while (pos < end) {
+    let code = bytes[pos]!
     if (code === 13) {
-      if (pos + 2 === length && text.charCodeAt(pos + 1) === 10) return true
+      if (pos + 2 === end && bytes[pos + 1] === 10) return true
       return refuse(facts, 'bare CR in a field line')
     }
     if (++count > maxFields) return refuse(facts, 'too many header fields')
@@ -58,22 +70,32 @@ export function parseFields(text: string, pos: number, spans: number[], facts: F
         if (kind === 2) isDropped = true
         else break
       }
-      code = text.charCodeAt(++pos)
+      code = bytes[++pos]!
     }
-    if (code !== 58 || pos === nameStart) return refuse(facts, pos === nameStart && code !== 58 ? 'a field line begins with a byte that no name has' : 'bad field name')
+    if (code !== 58 || pos === nameStart) {
+      return refuse(
+        facts,
+        pos === nameStart && code !== 58 ? 'a field line begins with a byte that no name has' : 'bad field name',
+      )
+    }
     const nameEnd = pos
-    code = text.charCodeAt(++pos)
-    while (code === 32 || code === 9) code = text.charCodeAt(++pos)
+    code = bytes[++pos]!
+    while (code === 32 || code === 9) code = bytes[++pos]!
     const valueStart = pos
-    while (VALUE[code] === 1) code = text.charCodeAt(++pos)
-    if (code !== 13 || text.charCodeAt(pos + 1) !== 10) return refuse(facts, 'a field value has a control byte or a bare LF')
+    while (VALUE[code] === 1) code = bytes[++pos]!
+    if (code !== 13 || bytes[pos + 1] !== 10 || pos >= end)
+      return refuse(facts, 'a field value has a control byte or a bare LF')
     let valueEnd = pos
-    while (valueEnd > valueStart && (text.charCodeAt(valueEnd - 1) === 32 || text.charCodeAt(valueEnd - 1) === 9)) valueEnd--
+    while (valueEnd > valueStart && (bytes[valueEnd - 1] === 32 || bytes[valueEnd - 1] === 9)) valueEnd--
     pos += 2
     if (isDropped) continue
-    const id = identifyHeader(text, nameStart, nameEnd)
-    spans.push(id, nameStart, nameEnd, valueStart, valueEnd)
-    if (id > 0 && id <= LAST_FRAMING_ID && !noteFramingField(id, text, valueStart, valueEnd, facts)) return false
+    const id = identifyHeaderBytes(bytes, nameStart, nameEnd)
+    spans.push(id, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base)
+    if (id > 0) {
+      if (id < 32) facts.low |= 1 << id
+      else facts.high |= 1 << (id - 32)
+      if (id <= LAST_FRAMING_ID && !noteFramingField(id, text, valueStart - base, valueEnd - base, facts)) return false
+    }
   }
   return refuse(facts, 'the head ends without an empty line')
 }

@@ -16,11 +16,16 @@ export class HeaderList {
   spans: number[]
   /** Names and values that did not come from `source`, at 2 * entry. */
   own: string[] | null
+  /** Bits of known headers that may be there, by id: a clear bit says no without looking. */
+  low: number
+  high: number
 
-  constructor(source = '', spans: number[] = []) {
+  constructor(source = '', spans: number[] = [], low = 0, high = 0) {
     this.source = source
     this.spans = spans
     this.own = null
+    this.low = low
+    this.high = high
   }
 
   static from(entries: Iterable<readonly [string, string]>): HeaderList {
@@ -37,15 +42,21 @@ export class HeaderList {
 
   /** Like `get` for a name that the gateway knows, without comparing text. */
   getKnown(id: number): string | null {
+    if (!this.mayHave(id)) return null
     const { spans } = this
     for (let at = 0; at < spans.length; at += STRIDE) if (spans[at] === id) return this.#value(at)
     return null
   }
 
   hasKnown(id: number): boolean {
+    if (!this.mayHave(id)) return false
     const { spans } = this
     for (let at = 0; at < spans.length; at += STRIDE) if (spans[at] === id) return true
     return false
+  }
+
+  mayHave(id: number): boolean {
+    return ((id < 32 ? this.low >>> id : this.high >>> (id - 32)) & 1) === 1
   }
 
   has(name: string): boolean {
@@ -113,15 +124,15 @@ export class HeaderList {
   }
 
   append(name: string, value: string): void {
-    const at = this.spans.length
-    this.spans.push(identifyHeader(name, 0, name.length), -1, 0, 0, 0)
-    this.#write(at, name, value)
+    this.appendKnown(identifyHeader(name, 0, name.length), name, value)
   }
 
   /** Appends a field whose id is known to the caller. */
   appendKnown(id: number, name: string, value: string): void {
     const at = this.spans.length
     this.spans.push(id, -1, 0, 0, 0)
+    if (id >= 32) this.high |= 1 << (id - 32)
+    else if (id > 0) this.low |= 1 << id
     this.#write(at, name, value)
   }
 
@@ -165,7 +176,7 @@ export class HeaderList {
 
   /** An independent copy. */
   clone(): HeaderList {
-    const copy = new HeaderList(this.source, this.spans.slice())
+    const copy = new HeaderList(this.source, this.spans.slice(), this.low, this.high)
     copy.own = this.own === null ? null : this.own.slice()
     return copy
   }
@@ -212,6 +223,7 @@ export class HeaderList {
     const { length } = name
     const id = identifyHeader(name, 0, length)
     if (id > 0) {
+      if (!this.mayHave(id)) return -1
       for (let at = from; at < spans.length; at += STRIDE) if (spans[at] === id) return at
       return -1
     }

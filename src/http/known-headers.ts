@@ -49,6 +49,8 @@ const NAMES = [
   'location',
   'access-control-request-method',
   'access-control-request-headers',
+  'http2-settings',
+  // What plugins write into responses. Ids from 64 on share their bit with those from 32 on.
   'access-control-allow-origin',
   'access-control-allow-credentials',
   'access-control-expose-headers',
@@ -68,7 +70,6 @@ const NAMES = [
   'x-ratelimit-remaining-day',
   'x-ratelimit-remaining-month',
   'x-ratelimit-remaining-year',
-  'http2-settings',
 ] as const
 export type KnownHeader = (typeof NAMES)[number]
 
@@ -78,8 +79,21 @@ export const headerId = Object.fromEntries(NAMES.map((name, i) => [name, i + 1])
 }
 
 /** Candidates by length and first letter: rarely more than one. */
-const BY_LENGTH: { readonly id: number; readonly name: string; readonly first: number }[][] = []
-for (const name of NAMES) (BY_LENGTH[name.length] ??= []).push({ id: headerId[name], name, first: name.charCodeAt(0) })
+interface Candidate {
+  readonly id: number
+  readonly name: string
+  readonly bytes: Uint8Array
+  readonly first: number
+}
+const BY_LENGTH: Candidate[][] = []
+for (const name of NAMES) {
+  ;(BY_LENGTH[name.length] ??= []).push({
+    id: headerId[name],
+    name,
+    bytes: Buffer.from(name),
+    first: name.charCodeAt(0),
+  })
+}
 
 /** The id of the name at `source[start, end)`, letters in any case; 0 when it is not a known one. */
 export function identifyHeader(source: string, start: number, end: number): number {
@@ -99,6 +113,27 @@ export function equalsFolded(source: string, start: number, lower: string): bool
     let code = source.charCodeAt(start + i)
     if (code >= 65 && code <= 90) code |= 0x20
     if (code !== lower.charCodeAt(i)) return false
+  }
+  return true
+}
+
+/** Like `identifyHeader` for a name that is still bytes. */
+export function identifyHeaderBytes(bytes: Uint8Array, start: number, end: number): number {
+  const candidates = BY_LENGTH[end - start]
+  if (candidates === undefined) return 0
+  const first = bytes[start]! | 0x20
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i]!
+    if (candidate.first === first && equalsFoldedBytes(bytes, start, candidate.bytes)) return candidate.id
+  }
+  return 0
+}
+
+function equalsFoldedBytes(bytes: Uint8Array, start: number, lower: Uint8Array): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    let code = bytes[start + i]!
+    if (code >= 65 && code <= 90) code |= 0x20
+    if (code !== lower[i]) return false
   }
   return true
 }

@@ -30,6 +30,9 @@ export class RequestHead {
   connection = 0
   hasUpgrade = false
   expectsContinue = false
+  /** The path is in normal form; it has only bytes that go to the upstream as they are. */
+  isPathNormal = false
+  isPathPlain = false
 
   constructor(headers: HeaderList) {
     this.headers = headers
@@ -46,45 +49,111 @@ for (let c = 0x21; c < 0x100; c++) if (c !== 0x7f) TARGET[c] = 1
 
 /** Bytes of a Host: what reg-name, IPv6 literals and ports need (RFC 3986 3.2.2). */
 const HOST = new Uint8Array(256)
-for (const c of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%:[]") HOST[c.charCodeAt(0)] = 1
+for (const c of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%:[]")
+  HOST[c.charCodeAt(0)] = 1
 
-/** Parses a whole head, from the request line to the empty line. `text` is its latin1 form. */
-export function parseRequestHead(text: string, limits: HeadLimits): RequestHead | WireFailure {
-  let pos = 0
-  let code = text.charCodeAt(0)
-  while (METHOD[code] === 1) code = text.charCodeAt(++pos)
-  if (pos === 0 || code !== 32) return clientFailure('BAD_METHOD', 400, 'the request line does not begin with a method in capital letters and a space')
-  const method = text.substring(0, pos)
+/** What the bytes of a target tell about the path in one pass, so that later steps need not look again. */
+const NORMAL = 1
+const PLAIN = 2
+/** Classes of TARGET: allowed in a request line at all; of these, the ones that never need escaping towards the upstream. */
+for (const c of "!#$&'()*+,/:;=?@[]-_.~%ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+  TARGET[c.charCodeAt(0)] = 2
+
+/** Parses a whole head in `bytes`, from the request line at `start` to behind the empty line at `end`. */
+export function parseRequestHead(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  limits: HeadLimits,
+): RequestHead | WireFailure {
+  let pos = start
+  let code = bytes[pos]!
+  while (METHOD[code] === 1) code = bytes[++pos]!
+  if (pos === start || code !== 32)
+    return clientFailure(
+      'BAD_METHOD',
+      400,
+      'the request line does not begin with a method in capital letters and a space',
+    )
+  const methodLength = pos - start
   const targetStart = ++pos
   let questionMark = -1
-  code = text.charCodeAt(pos)
-  while (TARGET[code] === 1) {
-    if (code === 63 && questionMark < 0) questionMark = pos
-    code = text.charCodeAt(++pos)
+  let flags = NORMAL | PLAIN
+  let previous = 0
+  code = bytes[pos]!
+  for (let kind = TARGET[code]!; kind !== 0; kind = TARGET[code]!) {
+    if (questionMark < 0) {
+      if (code === 63) questionMark = pos
+      else if (kind === 1) flags &= ~PLAIN
+      else if (code === 37 || (previous === 47 && (code === 47 || code === 46))) flags &= ~NORMAL
+    }
+    previous = code
+    code = bytes[++pos]!
   }
   const targetEnd = pos
-  if (code !== 32 || targetEnd === targetStart) return clientFailure('BAD_TARGET', 400, 'bad byte in the target')
-  if (!text.startsWith('HTTP/1.', pos + 1)) {
-    return text.startsWith('HTTP/', pos + 1) && text.charCodeAt(pos + 7) === 46
-      ? clientFailure('BAD_VERSION', 505, 'HTTP version is not 1.x')
-      : clientFailure('BAD_VERSION', 400, 'the request line does not end with HTTP/1.x')
-  }
-  const minor = text.charCodeAt(pos + 8) - 48
-  if (minor < 0 || minor > 1 || text.charCodeAt(pos + 9) !== 13 || text.charCodeAt(pos + 10) !== 10) {
-    return clientFailure('BAD_VERSION', 400, 'the request line does not end with HTTP/1.0 or HTTP/1.1')
-  }
-  if (targetEnd + 11 > limits.requestLineBytes) return clientFailure('URI_TOO_LONG', 414, 'request line over its limit')
+  if (code !== 32 || targetEnd === targetStart || targetEnd > end)
+    return clientFailure('BAD_TARGET', 400, 'bad byte in the target')
+  const minor = readVersion(bytes, pos + 1)
+  if (typeof minor !== 'number') return minor
+  if (targetEnd + 11 - start > limits.requestLineBytes)
+    return clientFailure('URI_TOO_LONG', 414, 'request line over its limit')
 
+  const text = bytes.toString('latin1', start, end)
   const spans: number[] = []
   const facts = new FieldFacts()
-  if (!parseFields(text, pos + 11, spans, facts, limits.fields)) return clientFailure('BAD_HEADER', 400, facts.problem)
-  const head = new RequestHead(new HeaderList(text, spans))
-  head.method = method
+  if (!parseFields(bytes, text, start, pos + 11, end, spans, facts, limits.fields))
+    return clientFailure('BAD_HEADER', 400, facts.problem)
+  const head = new RequestHead(new HeaderList(text, spans, facts.low, facts.high))
+  head.method = methodName(text, methodLength)
   head.minor = minor
-  return readTarget(head, text, targetStart, targetEnd, questionMark) ?? readFraming(head, facts) ?? head
+  head.isPathNormal = (flags & NORMAL) !== 0
+  head.isPathPlain = (flags & PLAIN) !== 0
+  return (
+    readTarget(head, text, targetStart - start, targetEnd - start, questionMark < 0 ? -1 : questionMark - start) ??
+    readFraming(head, facts) ??
+    head
+  )
 }
 
-function readTarget(head: RequestHead, text: string, start: number, end: number, questionMark: number): WireFailure | null {
+/** The minor version of `HTTP/1.x` with CRLF at `pos`, or the failure. */
+function readVersion(bytes: Buffer, pos: number): number | WireFailure {
+  // 'HTTP'
+  if (
+    bytes[pos] !== 72 ||
+    bytes[pos + 1] !== 84 ||
+    bytes[pos + 2] !== 84 ||
+    bytes[pos + 3] !== 80 ||
+    bytes[pos + 4] !== 47 ||
+    bytes[pos + 6] !== 46
+  ) {
+    return clientFailure('BAD_VERSION', 400, 'the request line does not end with HTTP/1.x')
+  }
+  if (bytes[pos + 5] !== 49) return clientFailure('BAD_VERSION', 505, 'HTTP version is not 1.x')
+  const minor = bytes[pos + 7]! - 48
+  if ((minor !== 0 && minor !== 1) || bytes[pos + 8] !== 13 || bytes[pos + 9] !== 10) {
+    return clientFailure('BAD_VERSION', 400, 'the request line does not end with HTTP/1.0 or HTTP/1.1')
+  }
+  return minor
+}
+
+const COMMON_METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+/** The method; common ones as one constant, which makes looking them up cheap. */
+function methodName(text: string, length: number): string {
+  for (let i = 0; i < COMMON_METHODS.length; i++) {
+    const method = COMMON_METHODS[i]!
+    if (method.length === length && text.startsWith(method)) return method
+  }
+  return text.substring(0, length)
+}
+
+function readTarget(
+  head: RequestHead,
+  text: string,
+  start: number,
+  end: number,
+  questionMark: number,
+): WireFailure | null {
   const first = text.charCodeAt(start)
   if (head.method === 'CONNECT') return clientFailure('METHOD_NOT_ALLOWED', 405, 'CONNECT is not served')
   if (head.method === 'TRACE') return clientFailure('METHOD_NOT_ALLOWED', 405, 'TRACE is not served')
@@ -95,14 +164,16 @@ function readTarget(head: RequestHead, text: string, start: number, end: number,
       return null
     }
     const scheme = /^https?:\/\//i.exec(text.substring(start, start + 8))
-    if (scheme === null) return clientFailure('BAD_TARGET', 400, 'the target is neither a path nor an absolute http(s) URI')
+    if (scheme === null)
+      return clientFailure('BAD_TARGET', 400, 'the target is neither a path nor an absolute http(s) URI')
     pathStart = start + scheme[0].length
     while (pathStart < end && text.charCodeAt(pathStart) !== 47 && text.charCodeAt(pathStart) !== 63) pathStart++
     const authority = text.substring(start + scheme[0].length, pathStart)
     if (!isHost(authority)) return clientFailure('BAD_TARGET', 400, 'bad authority in an absolute target')
     // RFC 9112 3.2.2: the authority wins over Host; that both differ is how requests are smuggled past rules on the host.
     const host = head.headers.getKnown(headerId['host'])
-    if (host !== null && host.toLowerCase() !== authority.toLowerCase()) return clientFailure('BAD_HOST', 400, 'Host differs from the authority of the target')
+    if (host !== null && host.toLowerCase() !== authority.toLowerCase())
+      return clientFailure('BAD_HOST', 400, 'Host differs from the authority of the target')
   }
   const pathEnd = questionMark < 0 ? end : questionMark
   head.rawPath = pathEnd > pathStart ? text.substring(pathStart, pathEnd) : '/'
@@ -119,17 +190,21 @@ function readFraming(head: RequestHead, facts: FieldFacts): WireFailure | null {
     if (head.minor === 1) return clientFailure('BAD_HOST', 400, 'no Host field (RFC 9112 3.2)')
   } else if (!isHost(facts.host)) return clientFailure('BAD_HOST', 400, 'Host is empty or has a byte that no host has')
   if (facts.hasTransferEncoding) {
-    if (facts.contentLength >= 0) return clientFailure('BAD_FRAMING', 400, 'both Content-Length and Transfer-Encoding (RFC 9112 6.1)')
+    if (facts.contentLength >= 0)
+      return clientFailure('BAD_FRAMING', 400, 'both Content-Length and Transfer-Encoding (RFC 9112 6.1)')
     if (head.minor === 0) return clientFailure('BAD_FRAMING', 400, 'Transfer-Encoding in HTTP/1.0 (RFC 9112 6.1)')
     if (facts.hasOtherCoding) return clientFailure('NOT_IMPLEMENTED', 501, 'a transfer coding other than chunked')
     head.isChunked = true
   }
   head.contentLength = facts.contentLength
   if (facts.hasExpect) {
-    if (head.headers.getKnown(headerId['expect'])!.toLowerCase() !== '100-continue') return clientFailure('EXPECTATION_FAILED', 417, 'an expectation other than 100-continue')
+    if (head.headers.getKnown(headerId['expect'])!.toLowerCase() !== '100-continue')
+      return clientFailure('EXPECTATION_FAILED', 417, 'an expectation other than 100-continue')
     head.expectsContinue = head.minor === 1
   }
-  head.keepAlive = (facts.connection & CONNECTION_CLOSE) === 0 && (head.minor === 1 || (facts.connection & CONNECTION_KEEP_ALIVE) !== 0)
+  head.keepAlive =
+    (facts.connection & CONNECTION_CLOSE) === 0 &&
+    (head.minor === 1 || (facts.connection & CONNECTION_KEEP_ALIVE) !== 0)
   return null
 }
 

@@ -7,9 +7,13 @@ import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
 import { ChunkedReader, type ChunkedSink } from './chunked.ts'
 import { clientFailure, type WireFailure } from './failure.ts'
 import type { HeaderList } from './header-list.ts'
+import { splitHost, type HostParts } from './host-header.ts'
 import { parseRequestHead, RequestHead, type HeadLimits } from './request-head.ts'
+import { writeMessage } from './socket-writer.ts'
+import { writeChunk } from './write-chunk.ts'
 import { readSocket, stopReading, type ByteReader } from './socket-reader.ts'
-import { copyBytes, writeBoth } from './write.ts'
+import type { Outbox, OutboxEntry } from './outbox.ts'
+import { copyBytes, join, writeBoth } from './write.ts'
 
 export interface ServerLimits extends HeadLimits {
   /** Time for a whole head, from its first byte. */
@@ -61,7 +65,7 @@ const LINGER_MS = 2000
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader {
+export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader, OutboxEntry {
   readonly socket: Socket
   readonly isTls: boolean
   readonly sni: string | null
@@ -82,7 +86,12 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   #handler: ServerHandler
   #limits: ServerLimits
   #deadlines: Deadlines
+  #outbox: Outbox
+  /** A message that waits for the end of this turn. */
+  #queued: string | Buffer | null = null
   #state = HEAD
+  #hostHeader = ''
+  #hostParts: HostParts = { host: '', port: 0 }
   #sink: RequestSink | null = null
   /** Bytes that wait for the rest of a head, or for the response before them. */
   #held: Buffer | null = null
@@ -96,11 +105,19 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   #discarded = 0
   #isEnding = false
 
-  constructor(socket: Socket, handler: ServerHandler, limits: ServerLimits, deadlines: Deadlines, facts: { isTls: boolean; sni: string | null; serverPort: number }) {
+  constructor(
+    socket: Socket,
+    handler: ServerHandler,
+    limits: ServerLimits,
+    deadlines: Deadlines,
+    outbox: Outbox,
+    facts: { isTls: boolean; sni: string | null; serverPort: number },
+  ) {
     this.socket = socket
     this.#handler = handler
     this.#limits = limits
     this.#deadlines = deadlines
+    this.#outbox = outbox
     this.isTls = facts.isTls
     this.sni = facts.sni
     this.peerIp = plainAddress(socket.remoteAddress ?? '')
@@ -124,6 +141,15 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     return this.#state === CLOSED
   }
 
+  /** The parts of a Host header; requests of one connection nearly always name the same. */
+  hostOf(header: string): HostParts {
+    if (this.#hostHeader !== header) {
+      this.#hostHeader = header
+      this.#hostParts = splitHost(header)
+    }
+    return this.#hostParts
+  }
+
   /** The request's body was read to its end. */
   get isRequestRead(): boolean {
     return this.#isRequestRead
@@ -131,16 +157,39 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
 
   /** Writes the head of a response and, when it is there, the first bytes of its body. False: wait for `onClientDrain`. */
   writeHead(head: string, body: Buffer | null): boolean {
-    return this.#wrote(body === null || body.length === 0 ? this.socket.write(head, 'latin1') : writeBoth(this.socket, head, body))
+    const message = body === null || body.length === 0 ? head : join(head, body)
+    if (message === null || this.#queued !== null) {
+      this.flushQueued()
+      return this.#wrote(body === null ? this.socket.write(head, 'latin1') : writeBoth(this.socket, head, body))
+    }
+    this.#queued = message
+    this.#outbox.add(this)
+    return true
   }
 
   /** Writes bytes of the response's body as they are framed by the caller; shared ones are copied. */
   write(bytes: Buffer, areShared: boolean): boolean {
+    if (this.#queued !== null) this.flushQueued()
     return this.#wrote(this.socket.write(areShared ? copyBytes(bytes) : bytes))
   }
 
+  /** Writes bytes as one chunk of the chunked coding. */
+  writeChunk(bytes: Buffer): boolean {
+    if (this.#queued !== null) this.flushQueued()
+    return this.#wrote(writeChunk(this.socket, bytes))
+  }
+
   writeText(text: string): boolean {
+    if (this.#queued !== null) this.flushQueued()
     return this.#wrote(this.socket.write(text, 'latin1'))
+  }
+
+  flushQueued(): void {
+    const message = this.#queued
+    if (message === null) return
+    this.#queued = null
+    if (this.#state === CLOSED) return
+    this.#wrote(writeMessage(this.socket, message))
   }
 
   /** The response is complete: go on with the next request, or close. */
@@ -179,13 +228,18 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
 
   /** Gives the socket away (Upgrade): nothing is read or written here any more. Returns what came after the request already. */
   detach(): Buffer | null {
+    this.flushQueued()
     const rest = this.#held
     this.#held = null
     this.#sink = null
     this.#state = CLOSED
     this.#deadlines.remove(this)
     stopReading(this.socket)
-    this.socket.removeAllListeners('end').removeAllListeners('drain').removeAllListeners('close').removeAllListeners('error')
+    this.socket
+      .removeAllListeners('end')
+      .removeAllListeners('drain')
+      .removeAllListeners('close')
+      .removeAllListeners('error')
     this.#handler.onClose(this)
     return rest
   }
@@ -202,7 +256,8 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
       this.socket.destroy()
       return
     }
-    if (this.#state === HEAD) return this.#refuse(clientFailure('CLIENT_TIMEOUT', 408, 'the head was not complete in time'))
+    if (this.#state === HEAD)
+      return this.#refuse(clientFailure('CLIENT_TIMEOUT', 408, 'the head was not complete in time'))
     const what = this.#isRequestRead ? 'the client did not read the response in time' : 'the body did not come in time'
     const sink = this.#sink
     this.#sink = null
@@ -264,7 +319,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     const end = bytes.indexOf(END_OF_HEAD, pos + Math.max(0, this.#headScanned - 3))
     const size = (end < 0 ? bytes.length : end + 4) - pos
     if (end < 0 || size > this.#limits.headBytes) return this.#holdHead(bytes, pos, size, end >= 0)
-    const head = parseRequestHead(bytes.toString('latin1', pos, end + 4), this.#limits)
+    const head = parseRequestHead(bytes, pos, end + 4, this.#limits)
     if (!(head instanceof RequestHead)) {
       this.#refuse(head)
       return -1
@@ -288,10 +343,12 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   #problemOfPart(bytes: Buffer, pos: number, size: number): WireFailure | null {
     const line = bytes.indexOf(10, pos)
     const lineSize = line < 0 ? size : line - pos + 1
-    if (lineSize > this.#limits.requestLineBytes) return clientFailure('URI_TOO_LONG', 414, 'request line over its limit')
+    if (lineSize > this.#limits.requestLineBytes)
+      return clientFailure('URI_TOO_LONG', 414, 'request line over its limit')
     if (size > this.#limits.headBytes) return clientFailure('HEADER_TOO_LARGE', 400, 'head over its limit')
     const first = bytes[pos]!
-    if ((first < 65 || first > 90) && first !== 13 && first !== 45 && first !== 95) return clientFailure('BAD_METHOD', 400, 'the first byte is none of a method')
+    if ((first < 65 || first > 90) && first !== 13 && first !== 45 && first !== 95)
+      return clientFailure('BAD_METHOD', 400, 'the first byte is none of a method')
     for (let at = line; at >= 0; at = bytes.indexOf(10, at + 1)) {
       if (at === pos || bytes[at - 1] !== 13) return clientFailure('BAD_HEADER', 400, 'a line ends with a bare LF')
     }
@@ -412,6 +469,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   #close(): void {
     if (this.#state === CLOSED || this.#isEnding) return
     this.#isEnding = true
+    this.flushQueued()
     this.#held = null
     this.socket.end()
     this.socket.resume()

@@ -67,7 +67,8 @@ export function stopReading(socket: Socket): void {
   const callback = slots[internals.callback]
   if (callback === null || callback === undefined) return
   // Node has no way back from a user buffer: the bytes are copied into the stream, which is what a plain read costs.
-  slots[internals.callback] = (size: number, buffer: Buffer): boolean => socket.push(Buffer.from(buffer.subarray(0, size)))
+  slots[internals.callback] = (size: number, buffer: Buffer): boolean =>
+    socket.push(Buffer.from(buffer.subarray(0, size)))
 }
 
 function findInternals(socket: Socket): Internals | null {

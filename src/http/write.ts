@@ -26,15 +26,20 @@ export function copyBytes(bytes: Buffer): Buffer {
   return copy
 }
 
+/** Text and bytes as one piece when that is cheap, else null. The result shares nothing with `body`. */
+export function join(head: string, body: Buffer): Buffer | null {
+  const size = head.length + body.length
+  if (size > JOIN_BYTES) return null
+  const joined = takeBytes(size)
+  joined.write(head, 0, 'latin1')
+  joined.set(body, head.length)
+  return joined
+}
+
 /** Writes latin1 text and bytes as one segment. Answers what `socket.write` does: false asks to wait for 'drain'. */
 export function writeBoth(socket: Socket, head: string, body: Buffer): boolean {
-  const size = head.length + body.length
-  if (size <= JOIN_BYTES) {
-    const joined = takeBytes(size)
-    joined.write(head, 0, 'latin1')
-    joined.set(body, head.length)
-    return socket.write(joined)
-  }
+  const joined = join(head, body)
+  if (joined !== null) return socket.write(joined)
   socket.cork()
   socket.write(head, 'latin1')
   const isFlowing = socket.write(body)

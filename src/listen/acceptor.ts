@@ -1,20 +1,24 @@
 /** The listening sockets of one worker. All workers bind the same addresses (SO_REUSEPORT); the kernel spreads connections over them. */
+import { constants } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type SecureContext, type TLSSocket, type Server as TlsServer, type TlsOptions } from 'node:tls'
+import {
+  createServer as createTlsServer,
+  type SecureContext,
+  type TLSSocket,
+  type Server as TlsServer,
+  type TlsOptions,
+} from 'node:tls'
 import type { Deadlines } from '#core/deadlines.ts'
+import type { Outbox } from '#http/outbox.ts'
 import { ServerConnection, type ServerHandler, type ServerLimits } from '#http/server-connection.ts'
+import type { TlsParameters } from '#model/settings/tls-parameters.ts'
 import type { Listener } from '#model/settings/listener.ts'
 
 export interface AcceptorTls {
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
-  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
-  readonly ciphers: string | null
-  readonly prefersServerCiphers: boolean
+  readonly parameters: TlsParameters
   readonly handshakeTimeoutMs: number
-  readonly sessionTimeoutMs: number
-  readonly usesTickets: boolean
-  /** The certificate for a client that sends no server name, or none that is known. */
-  readonly fallback: { readonly cert: string | readonly string[]; readonly key: string | readonly string[] }
+  /** The certificates for a client that sends no server name, or none that is known. */
+  readonly fallback: { readonly cert: readonly string[]; readonly key: readonly string[] }
   /** The certificate for a server name; undefined means the fallback. Called at each handshake, so that changes hold at once. */
   readonly contextFor: (servername: string) => SecureContext | undefined
 }
@@ -24,6 +28,7 @@ export interface AcceptorOptions {
   readonly handler: ServerHandler
   readonly limits: ServerLimits
   readonly deadlines: Deadlines
+  readonly outbox: Outbox
   readonly tls: AcceptorTls
   readonly ticketKeys: Buffer
   /** Connections held at once; further ones are told 503 and closed. */
@@ -33,7 +38,8 @@ export interface AcceptorOptions {
   readonly socketFailed: (detail: string) => void
 }
 
-const OVERLOADED = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 44\r\n\r\nThe gateway has no room for new connections\n'
+const OVERLOADED =
+  'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 44\r\n\r\nThe gateway has no room for new connections\n'
 
 export class Acceptor {
   readonly connections = new Set<ServerConnection>()
@@ -62,14 +68,25 @@ export class Acceptor {
   async listen(): Promise<void> {
     for (const listener of this.#options.listeners) {
       if (listener.socketPath !== null && !this.#options.servesUnixSockets) continue
-      const server = listener.ssl ? this.#createTls(listener) : createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) => this.#accept(socket, listener, null))
+      const server = listener.ssl
+        ? this.#createTls(listener)
+        : createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) =>
+            this.#accept(socket, listener, null),
+          )
       this.#servers.push(server)
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
         server.listen(
           listener.socketPath !== null
             ? { path: listener.socketPath, backlog: listener.backlog }
-            : { host: listener.host, port: listener.port, backlog: listener.backlog, ipv6Only: listener.ipv6Only, reusePort: true, exclusive: true },
+            : {
+                host: listener.host,
+                port: listener.port,
+                backlog: listener.backlog,
+                ipv6Only: listener.ipv6Only,
+                reusePort: true,
+                exclusive: true,
+              },
           () => {
             server.off('error', reject)
             server.on('error', (error) => this.#options.socketFailed(String(error)))
@@ -93,7 +110,7 @@ export class Acceptor {
         }
       },
       handshakeTimeout: tls.handshakeTimeoutMs,
-      sessionTimeout: Math.round(tls.sessionTimeoutMs / 1000),
+      sessionTimeout: tls.parameters.sessionTimeoutSeconds,
       ticketKeys,
       allowHalfOpen: true,
       noDelay: true,
@@ -117,18 +134,27 @@ export class Acceptor {
       return
     }
     this.accepted++
-    const sni = tlsSocket === null ? null : ((tlsSocket as TLSSocket & { servername?: string | false }).servername || null)
-    const connection = new ServerConnection(socket, this.#handler, this.#options.limits, this.#options.deadlines, {
-      isTls: listener.ssl,
-      sni: sni === null ? null : sni.replace(/\.$/, ''),
-      serverPort: listener.port,
-    })
+    const sni =
+      tlsSocket === null ? null : (tlsSocket as TLSSocket & { servername?: string | false }).servername || null
+    const connection = new ServerConnection(
+      socket,
+      this.#handler,
+      this.#options.limits,
+      this.#options.deadlines,
+      this.#options.outbox,
+      {
+        isTls: listener.ssl,
+        sni: sni === null ? null : sni.replace(/\.$/, ''),
+        serverPort: listener.port,
+      },
+    )
     this.connections.add(connection)
   }
 
   /** Takes a new fallback certificate into use for the handshakes to come. */
   setFallback(fallback: AcceptorTls['fallback']): void {
-    for (const server of this.#tlsServers) server.setSecureContext({ ...secureOptions({ ...this.#options.tls, fallback }) })
+    for (const server of this.#tlsServers)
+      server.setSecureContext({ ...secureOptions({ ...this.#options.tls, fallback }) })
   }
 
   /** Shared by all workers, so that a session can be resumed on any of them. */
@@ -150,18 +176,16 @@ export class Acceptor {
   }
 }
 
-function secureOptions(tls: AcceptorTls): TlsOptions {
+function secureOptions({ fallback, parameters }: AcceptorTls): TlsOptions {
+  const { minVersion, maxVersion, ciphers, honorCipherOrder, hasTickets } = parameters
   return {
-    cert: tls.fallback.cert as string,
-    key: tls.fallback.key as string,
-    minVersion: tls.minVersion,
-    maxVersion: tls.maxVersion,
-    honorCipherOrder: tls.prefersServerCiphers,
-    ...(tls.ciphers === null ? {} : { ciphers: tls.ciphers }),
+    cert: [...fallback.cert],
+    key: [...fallback.key],
+    minVersion,
+    maxVersion,
+    ciphers,
+    honorCipherOrder,
     // Tickets are the only form of resumption that several workers share.
-    ...(tls.usesTickets ? {} : { secureOptions: SSL_OP_NO_TICKET }),
+    ...(hasTickets ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
   }
 }
-
-/** OpenSSL's SSL_OP_NO_TICKET. */
-const SSL_OP_NO_TICKET = 1 << 14

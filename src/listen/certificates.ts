@@ -27,12 +27,23 @@ export class CertificateTable {
     this.#byName = new Map(names)
     for (const [id, old] of before) {
       const pair = this.#pairs.get(id)
-      if (pair === undefined || pair.cert !== old.cert || pair.key !== old.key || pair.certAlt !== old.certAlt || pair.keyAlt !== old.keyAlt) this.#contexts.delete(id)
+      if (
+        pair === undefined ||
+        pair.cert !== old.cert ||
+        pair.key !== old.key ||
+        pair.certAlt !== old.certAlt ||
+        pair.keyAlt !== old.keyAlt
+      )
+        this.#contexts.delete(id)
     }
   }
 
   find(servername: string): SecureContext | undefined {
-    const id = this.#byName.get(servername) ?? this.#byName.get(leftWildcard(servername)) ?? this.#byName.get(rightWildcard(servername)) ?? this.#byName.get('*')
+    const id =
+      this.#byName.get(servername) ??
+      this.#byName.get(leftWildcard(servername)) ??
+      this.#byName.get(rightWildcard(servername)) ??
+      this.#byName.get('*')
     if (id === undefined) return undefined
     let context = this.#contexts.get(id)
     if (context === undefined) this.#contexts.set(id, (context = this.#open(id)))

@@ -5,11 +5,18 @@
 import { Worker, type ResourceLimits } from 'node:worker_threads'
 
 /** Numbers of the shared block of one worker: a heartbeat, and what it is doing. */
-export const PULSE_INTS = 4
+export const PULSE_INTS = 8
 export const PULSE_BEAT = 0
 /** Hashes of the route and of the plugin instance that the worker runs, so that a hung one can be named. */
 export const PULSE_ROUTE = 1
 export const PULSE_PLUGIN = 2
+/** Figures that the Admin API shows without asking: connections accepted, open, requests in flight, requests in all (they wrap at 2^31). */
+export const PULSE_ACCEPTED = 3
+export const PULSE_ACTIVE = 4
+export const PULSE_BUSY = 5
+export const PULSE_REQUESTS = 6
+/** Heap in use, MiB. */
+export const PULSE_HEAP = 7
 
 export interface WorkerPoolOptions<Start> {
   readonly count: number
@@ -64,7 +71,15 @@ export class WorkerPool<Start extends object, Message> {
 
   start(): void {
     for (let index = 0; index < this.#options.count; index++) {
-      this.#slots.push({ worker: null, pulse: new Int32Array(new SharedArrayBuffer(PULSE_INTS * 4)), lastBeat: 0, lastBeatAtMs: 0, restartMs: FIRST_RESTART_MS, startedAtMs: 0, isLost: false })
+      this.#slots.push({
+        worker: null,
+        pulse: new Int32Array(new SharedArrayBuffer(PULSE_INTS * 4)),
+        lastBeat: 0,
+        lastBeatAtMs: 0,
+        restartMs: FIRST_RESTART_MS,
+        startedAtMs: 0,
+        isLost: false,
+      })
       this.#spawn(index)
     }
     this.#timer = setInterval(() => this.#check(), this.#options.checkEveryMs)
@@ -97,7 +112,11 @@ export class WorkerPool<Start extends object, Message> {
   #spawn(index: number): void {
     const slot = this.#slots[index]!
     const limits: ResourceLimits = { maxOldGenerationSizeMb: this.#options.heapMegabytes }
-    const worker = new Worker(this.#options.entry, { workerData: this.#options.startData(index, slot.pulse.buffer), resourceLimits: limits, name: `worker-${index}` })
+    const worker = new Worker(this.#options.entry, {
+      workerData: this.#options.startData(index, slot.pulse.buffer),
+      resourceLimits: limits,
+      name: `worker-${index}`,
+    })
     slot.worker = worker
     slot.isLost = false
     slot.startedAtMs = performance.now()
@@ -107,7 +126,14 @@ export class WorkerPool<Start extends object, Message> {
     worker.on('message', (message: unknown) => {
       if (slot.worker === worker) this.#options.onMessage(index, message)
     })
-    worker.on('error', (error: Error) => this.#lost(index, worker, (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out_of_memory' : 'died', error))
+    worker.on('error', (error: Error) =>
+      this.#lost(
+        index,
+        worker,
+        (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out_of_memory' : 'died',
+        error,
+      ),
+    )
     worker.on('exit', () => this.#lost(index, worker, 'died', null))
     this.#options.onStarted(index)
   }
@@ -131,8 +157,14 @@ export class WorkerPool<Start extends object, Message> {
     slot.worker = null
     void worker.terminate()
     if (this.#isClosing) return
-    this.#options.onLost(index, { reason, error, routeHash: Atomics.load(slot.pulse, PULSE_ROUTE), pluginHash: Atomics.load(slot.pulse, PULSE_PLUGIN) })
-    slot.restartMs = performance.now() - slot.startedAtMs > 60_000 ? FIRST_RESTART_MS : Math.min(slot.restartMs * 2, LAST_RESTART_MS)
+    this.#options.onLost(index, {
+      reason,
+      error,
+      routeHash: Atomics.load(slot.pulse, PULSE_ROUTE),
+      pluginHash: Atomics.load(slot.pulse, PULSE_PLUGIN),
+    })
+    slot.restartMs =
+      performance.now() - slot.startedAtMs > 60_000 ? FIRST_RESTART_MS : Math.min(slot.restartMs * 2, LAST_RESTART_MS)
     setTimeout(() => {
       if (!this.#isClosing) this.#spawn(index)
     }, slot.restartMs)

@@ -7,11 +7,40 @@ import type { Exchange } from '#pdk/exchange.ts'
 import { statusLine } from './reasons.ts'
 import type { ProxySettings } from './settings.ts'
 
-const SKIPPED = skipTable(['connection', 'keep-alive', 'content-length', 'transfer-encoding', 'upgrade', 'via', 'proxy-connection', 'x-kong-request-id'])
-const SKIPPED_WITH_TRAILER = skipTable(['connection', 'keep-alive', 'content-length', 'transfer-encoding', 'upgrade', 'via', 'proxy-connection', 'x-kong-request-id', 'trailer'])
+const SKIPPED = skipTable([
+  'connection',
+  'keep-alive',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+  'proxy-connection',
+  'x-kong-request-id',
+])
+const SKIPPED_WITH_TRAILER = skipTable([
+  'connection',
+  'keep-alive',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+  'proxy-connection',
+  'x-kong-request-id',
+  'trailer',
+])
 
 /** Types that nginx gives a charset when they have none (its `charset_types` with Kong's `charset UTF-8`). */
-const CHARSET_TYPES = new Set(['text/html', 'text/xml', 'text/plain', 'text/vnd.wap.wml', 'application/javascript', 'application/rss+xml'])
+const CHARSET_TYPES = new Set([
+  'text/html',
+  'text/xml',
+  'text/plain',
+  'text/vnd.wap.wml',
+  'application/javascript',
+  'application/rss+xml',
+])
+
+const CHARSET_LENGTHS = new Uint8Array(128)
+for (const type of CHARSET_TYPES) CHARSET_LENGTHS[type.length] = 1
 
 /** A length, 'chunked', 'close' (HTTP/1.0 client and no length) or 'none' (the head says nothing about a body). */
 export type ClientFraming = number | 'chunked' | 'close' | 'none'
@@ -33,15 +62,26 @@ export function cleanResponseFields(head: ResponseHead): void {
     }
   }
   const type = headers.getKnown(headerId['content-type'])
-  if (type !== null && CHARSET_TYPES.has(type)) headers.set('Content-Type', type + '; charset=UTF-8')
+  if (type !== null && CHARSET_LENGTHS[type.length] === 1 && CHARSET_TYPES.has(type))
+    headers.set('Content-Type', type + '; charset=UTF-8')
 }
 
 /** The head of a proxied response. */
-export function proxiedHead(exchange: Exchange, head: ResponseHead, framing: ClientFraming, isLast: boolean, keepsTrailer: boolean, settings: ProxySettings, clock: Clock): string {
+export function proxiedHead(
+  exchange: Exchange,
+  head: ResponseHead,
+  framing: ClientFraming,
+  isLast: boolean,
+  keepsTrailer: boolean,
+  settings: ProxySettings,
+  clock: Clock,
+): string {
   const { headers } = exchange.response
   const tokens = settings.headers
   const status = exchange.response.status
-  let text = statusLine(status, status === head.status ? head.reason : null) + headers.serialise(keepsTrailer ? SKIPPED : SKIPPED_WITH_TRAILER)
+  let text =
+    statusLine(status, status === head.status ? head.reason : null) +
+    headers.serialise(keepsTrailer ? SKIPPED : SKIPPED_WITH_TRAILER)
   text += framingText(framing)
   if (!headers.hasKnown(headerId['date'])) text += 'Date: ' + clock.date + '\r\n'
   if (tokens.server && !headers.hasKnown(headerId['server'])) text += 'Server: ' + settings.product + '\r\n'
@@ -55,10 +95,18 @@ export function proxiedHead(exchange: Exchange, head: ResponseHead, framing: Cli
 }
 
 /** The head of a response that the gateway makes itself. */
-export function ownHead(exchange: Exchange, framing: ClientFraming, isLast: boolean, latencyMs: number, settings: ProxySettings, clock: Clock): string {
+export function ownHead(
+  exchange: Exchange,
+  framing: ClientFraming,
+  isLast: boolean,
+  latencyMs: number,
+  settings: ProxySettings,
+  clock: Clock,
+): string {
   const { headers, status } = exchange.response
   const tokens = settings.headers
-  let text = statusLine(status, null) + 'Date: ' + clock.date + '\r\n' + headers.serialise(SKIPPED) + framingText(framing)
+  let text =
+    statusLine(status, null) + 'Date: ' + clock.date + '\r\n' + headers.serialise(SKIPPED) + framingText(framing)
   text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
   if (tokens.responseLatency) text += 'X-Kong-Response-Latency: ' + Math.round(latencyMs) + '\r\n'
   if (tokens.server && !headers.hasKnown(headerId['server'])) text += 'Server: ' + settings.product + '\r\n'
@@ -73,5 +121,7 @@ function framingText(framing: ClientFraming): string {
 
 function viaText(headers: HeaderList, minor: number, product: string): string {
   const via = headers.getKnown(headerId['via'])
-  return (via === null ? 'Via: 1.' : 'Via: ' + headers.getAll('via').join(', ') + ', 1.') + minor + ' ' + product + '\r\n'
+  return (
+    (via === null ? 'Via: 1.' : 'Via: ' + headers.getAll('via').join(', ') + ', 1.') + minor + ' ' + product + '\r\n'
+  )
 }

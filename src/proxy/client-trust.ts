@@ -39,7 +39,10 @@ export function createClientTrust(settings: ClientTrustSettings): ClientTrust {
     realIp(peerIp, headers) {
       const values = headers.getAll(realIpHeader)
       if (values.length === 0) return peerIp
-      const addresses = values.join(',').split(',').map((part) => plainIp(part.trim()))
+      const addresses = values
+        .join(',')
+        .split(',')
+        .map((part) => plainIp(part.trim()))
       // nginx takes the last address; with real_ip_recursive the last one that is not trusted itself.
       for (let i = addresses.length - 1; i >= 0; i--) {
         const address = addresses[i]!

@@ -56,7 +56,13 @@ export const MESSAGES: Readonly<Record<number, string>> = {
  * @param accept the client's Accept header, or null
  * @param fallback media type used when nothing in `accept` is known
  */
-export function errorBody(status: number, message: string, requestId: string, accept: string | null, fallback: string): ErrorBody {
+export function errorBody(
+  status: number,
+  message: string,
+  requestId: string,
+  accept: string | null,
+  fallback: string,
+): ErrorBody {
   const form = chooseForm(accept) ?? chooseForm(fallback) ?? 'json'
   return { contentType: TYPES[form], body: render(form, status, message, requestId) }
 }

@@ -23,7 +23,11 @@ export function exitOfFailure(failure: WireFailure): FailureExit {
 }
 
 /** Kong's answers when no target can be had (`balancer_errors`). */
-export function exitOfPickError(exchange: Exchange, host: string, error: { readonly code: PickError; readonly message: string }): Exit {
+export function exitOfPickError(
+  exchange: Exchange,
+  host: string,
+  error: { readonly code: PickError; readonly message: string },
+): Exit {
   switch (error.code) {
     case 'no_targets':
     case 'all_unhealthy':
@@ -43,14 +47,26 @@ export function exitOfProtocol(exchange: Exchange, route: Route): Exit | null {
   const forwarded = (request.isTrusted ? request.headers.get('x-forwarded-proto') : null) ?? request.scheme
   if (protocols.includes('https') && !protocols.includes('http') && forwarded !== 'https') {
     const status = route.https_redirect_status_code
-    if (status === 426) return exchange.exit(426, { message: 'Please use HTTPS protocol' }, { headers: { Connection: 'Upgrade', Upgrade: 'TLS/1.2, HTTP/1.1' } })
+    if (status === 426)
+      return exchange.exit(
+        426,
+        { message: 'Please use HTTPS protocol' },
+        { headers: { Connection: 'Upgrade', Upgrade: 'TLS/1.2, HTTP/1.1' } },
+      )
     const host = (request.isTrusted ? request.headers.get('x-forwarded-host') : null) ?? request.host
-    return exchange.exit(status, null, { headers: { Location: `https://${host}${request.rawPath}${request.query === null ? '' : '?' + request.query}` } })
+    return exchange.exit(status, null, {
+      headers: { Location: `https://${host}${request.rawPath}${request.query === null ? '' : '?' + request.query}` },
+    })
   }
   if (protocols.includes('grpc') || protocols.includes('grpcs')) {
     const type = request.headers.get('content-type')
-    if (type === null || !type.startsWith('application/grpc')) return exchange.exit(415, { message: 'Non-gRPC request matched gRPC route' })
-    return exchange.exit(426, { message: 'Please use HTTP2 protocol' }, { headers: { Connection: 'Upgrade', Upgrade: 'HTTP/2' } })
+    if (type === null || !type.startsWith('application/grpc'))
+      return exchange.exit(415, { message: 'Non-gRPC request matched gRPC route' })
+    return exchange.exit(
+      426,
+      { message: 'Please use HTTP2 protocol' },
+      { headers: { Connection: 'Upgrade', Upgrade: 'HTTP/2' } },
+    )
   }
   return null
 }

@@ -1,7 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 
 /** `HTTP/1.1 200 OK\r\n` and its kin, made once. */
-const LINES = new Map<number, string>(Object.entries(STATUS_CODES).map(([code, reason]) => [Number(code), `HTTP/1.1 ${code} ${reason}\r\n`]))
+const LINES = new Map<number, string>(
+  Object.entries(STATUS_CODES).map(([code, reason]) => [Number(code), `HTTP/1.1 ${code} ${reason}\r\n`]),
+)
 LINES.set(494, 'HTTP/1.1 400 Bad Request\r\n')
 
 export function statusLine(status: number, reason: string | null): string {

@@ -47,7 +47,8 @@ export class BodyFlow implements RequestBody {
   }
 
   read(limitBytes: number): Promise<ReadResult> {
-    if (this.replacement !== null) return Promise.resolve(this.replacement.length > limitBytes ? { error: 'too_large' as const } : this.replacement)
+    if (this.replacement !== null)
+      return Promise.resolve(this.replacement.length > limitBytes ? { error: 'too_large' as const } : this.replacement)
     return new Promise((resolve) => this.collect(limitBytes, resolve))
   }
 

@@ -11,16 +11,16 @@ import { LAST_CHUNK, lastChunk } from '#http/chunked.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { RequestSink, ServerConnection } from '#http/server-connection.ts'
-import { writeChunk } from '#http/write-chunk.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
 import { ClientRequest, ClientResponse, Exchange, type Exit } from '#pdk/exchange.ts'
-import type { Pick, PickedTarget } from '#balancer/contract.ts'
+import type { Outcome, Pick, PickedTarget } from '#balancer/contract.ts'
+import { stickyCookieOf } from '#balancer/hash-input.ts'
 import { normalizePath, upstreamPath, escapeUpstreamPath } from '#router/path.ts'
 import type { UpstreamConnection, ResponseSink } from '#upstream/connection.ts'
 import { poolKey } from '#upstream/pool.ts'
 import type { CompiledRoute, CompiledService, Plan, Snapshot, Step } from '#snapshot/snapshot.ts'
 import { cleanResponseFields, ownHead, proxiedHead, type ClientFraming } from './client-head.ts'
-import { exitOfPickError, exitOfFailure, exitOfProtocol, type FailureExit } from './fail.ts'
+import { exitOfPickError, exitOfFailure, exitOfProtocol } from './fail.ts'
 import { errorBody } from './error-body.ts'
 import { BodyFlow, NO_BODY, type BodyTarget } from './request-body.ts'
 import { mayRetry } from './retry.ts'
@@ -63,9 +63,15 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     this.#snapshot = worker.snapshot
     this.#plan = this.#snapshot.globalPlan
     this.#beganMs = performance.now()
-    if (head.isChunked || head.contentLength > 0) this.#body = new BodyFlow(connection, head.contentLength, () => this.#sendContinue())
+    if (head.isChunked || head.contentLength > 0)
+      this.#body = new BodyFlow(connection, head.contentLength, () => this.#sendContinue())
     const request = new ClientRequest(head.headers, this.#body ?? NO_BODY)
-    this.exchange = new Exchange(worker.newRequestId(), Math.round(performance.timeOrigin + this.#beganMs), request, new ClientResponse(NO_HEADERS))
+    this.exchange = new Exchange(
+      worker.newRequestId(),
+      Math.round(performance.timeOrigin + this.#beganMs),
+      request,
+      new ClientResponse(NO_HEADERS),
+    )
     this.#readRequest(request)
     worker.inFlight++
   }
@@ -73,10 +79,11 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   /** Begins; everything after it happens in callbacks. */
   start(): void {
     const { settings } = this.#worker
-    if (settings.maxInFlight > 0 && this.#worker.inFlight > settings.maxInFlight) return this.#failOwn(exitOfFailure(OVERLOADED))
+    if ((settings.maxInFlight > 0 && this.#worker.inFlight > settings.maxInFlight) || this.#worker.isOverloaded())
+      return this.#fail(OVERLOADED)
     if (settings.maxBodyBytes > 0 && this.#body !== null) {
       this.#body.limit(settings.maxBodyBytes)
-      if (this.#body.isOverLimit) return this.#failOwn(exitOfFailure(TOO_LARGE))
+      if (this.#body.isOverLimit) return this.#fail(TOO_LARGE)
     }
     const { rewrite } = this.#snapshot
     if (rewrite.length > 0) this.#runSteps(rewrite, 0, 'rewrite', () => this.#route())
@@ -88,7 +95,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     const head = this.#head
     request.method = head.method
     request.rawPath = head.rawPath
-    request.path = normalizePath(head.rawPath)
+    request.path = head.isPathNormal ? head.rawPath : normalizePath(head.rawPath)
     request.query = head.query
     request.httpVersion = head.minor === 1 ? '1.1' : '1.0'
     request.scheme = connection.isTls ? 'https' : 'http'
@@ -99,9 +106,14 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     request.serverPort = connection.serverPort
     request.listenerPort = this.#worker.settings.portMaps.get(connection.serverPort) ?? connection.serverPort
     request.hostHeader = head.host
-    splitHost(request, head.host)
+    const { host, port } = connection.hostOf(head.host)
+    request.host = host
+    request.hasHostPort = port !== 0
+    request.port = port === 0 ? request.listenerPort : port
     request.isTrusted = this.#worker.trust.isTrusted(connection.peerIp)
-    request.clientIp = request.isTrusted ? this.#worker.trust.realIp(connection.peerIp, head.headers) : connection.peerIp
+    request.clientIp = request.isTrusted
+      ? this.#worker.trust.realIp(connection.peerIp, head.headers)
+      : connection.peerIp
     request.clientPort = connection.peerPort
   }
 
@@ -129,10 +141,17 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     upstream.scheme = entity.protocol === 'https' ? 'https' : 'http'
     upstream.host = entity.host
     upstream.port = entity.port
-    upstream.path = escapeUpstreamPath(
-      upstreamPath({ servicePath: entity.path, matchedPath, stripPath: route!.strip_path, requestPath: request.path, pathHandling: this.#compiled!.pathHandling }),
-    )
-    upstream.strippedPrefix = route!.strip_path && matchedPath !== null && matchedPath !== '/' && matchedPath !== '' ? matchedPath : null
+    const path = upstreamPath({
+      servicePath: entity.path,
+      matchedPath,
+      stripPath: route!.strip_path,
+      requestPath: request.path,
+      pathHandling: this.#compiled!.pathHandling,
+    })
+    // What the parser saw to be plain needs no second look; a service's path is checked when it is configured.
+    upstream.path = this.#head.isPathPlain ? path : escapeUpstreamPath(path)
+    upstream.strippedPrefix =
+      route!.strip_path && matchedPath !== null && matchedPath !== '/' && matchedPath !== '' ? matchedPath : null
     upstream.retries = service.retries
     upstream.connectTimeoutMs = service.timeouts.connectMs
     upstream.writeTimeoutMs = service.timeouts.writeMs
@@ -187,7 +206,12 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     return next
   }
 
-  #runSteps(steps: readonly Step<void | Exit | Promise<void | Exit>>[], from: number, phase: string, then: () => void): void {
+  #runSteps(
+    steps: readonly Step<void | Exit | Promise<void | Exit>>[],
+    from: number,
+    phase: string,
+    then: () => void,
+  ): void {
     for (let i = from; i < steps.length; i++) {
       const step = steps[i]!
       let result: void | Exit | Promise<void | Exit>
@@ -217,7 +241,9 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     this.#worker.events.pluginFailed(this.exchange, step.instance, phase, error)
     this.exchange.error = error instanceof Error ? error : new Error(String(error))
     if ((error as { code?: unknown } | null)?.code === 'STORE_UNAVAILABLE') {
-      return this.#exit(this.exchange.fail(503, 'The configuration store is unavailable', { headers: { 'Retry-After': '1' } }))
+      return this.#exit(
+        this.exchange.fail(503, 'The configuration store is unavailable', { headers: { 'Retry-After': '1' } }),
+      )
     }
     this.#exit(this.exchange.fail(500, 'An unexpected error occurred'))
   }
@@ -237,7 +263,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
       this.#framing = head.contentLength === 0 ? 0 : 'none'
       return this.#pick()
     }
-    if (body.isOverLimit) return this.#failOwn(exitOfFailure(TOO_LARGE))
+    if (body.isOverLimit) return this.#fail(TOO_LARGE)
     if (body.replacement !== null) {
       this.#wholeBody = body.replacement
       this.#framing = body.replacement.length
@@ -283,19 +309,35 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     const service = this.#compiled!.service!
     const { target } = pick
     this.#target = target
-    if (!this.exchange.route!.preserve_host && upstream.hostHeader === '') this.#hostHeader = service.fixedHost !== '' ? withPort(service.fixedHost, target.port, service.defaultPort) : withPort(target.hostname, target.port, service.defaultPort)
+    if (!this.exchange.route!.preserve_host && upstream.hostHeader === '')
+      this.#hostHeader =
+        service.fixedHost !== ''
+          ? withPort(service.fixedHost, target.port, service.defaultPort)
+          : withPort(target.hostname, target.port, service.defaultPort)
     else this.#hostHeader = upstream.hostHeader
     const tls = service.tls === null ? null : service.tls(withoutPort(this.#hostHeader))
-    const key = poolKey(target.ip, target.port, tls)
+    const key = tls === null ? this.#worker.plainPoolKey(target) : poolKey(target.ip, target.port, tls)
     const now = performance.now()
-    exchange.tries.push({ ip: target.ip, port: target.port, startedAtMs: Math.round(performance.timeOrigin + now), latencyMs: 0, state: '', code: 0 })
+    exchange.tries.push({
+      ip: target.ip,
+      port: target.port,
+      startedAtMs: Math.round(performance.timeOrigin + now),
+      latencyMs: 0,
+      state: '',
+      code: 0,
+    })
     service.balancer.started(target)
     const { pool } = this.#worker
     const idle = this.#isUpgrade ? null : pool.take(key)
     const connection = idle ?? pool.open(key, target.ip, target.port, tls)
     this.#upstream = connection
     const isBodyWhole = this.#body === null || this.#wholeBody !== null
-    connection.begin(this, exchange.request.method, { connectMs: upstream.connectTimeoutMs, readMs: upstream.readTimeoutMs, writeMs: upstream.writeTimeoutMs }, isBodyWhole)
+    connection.begin(
+      this,
+      exchange.request.method,
+      { connectMs: upstream.connectTimeoutMs, readMs: upstream.readTimeoutMs, writeMs: upstream.writeTimeoutMs },
+      isBodyWhole,
+    )
     if (idle !== null) this.onUpstreamConnected()
   }
   #hostHeader = ''
@@ -307,7 +349,14 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     this.#sentMs = now
     exchange.proxyLatencyMs = now - this.#beganMs
     exchange.tries[exchange.tries.length - 1]!.latencyMs = Math.round(exchange.proxyLatencyMs)
-    const head = upstreamHead(exchange, this.#head, this.#hostHeader, this.#framing, this.#isUpgrade, this.#worker.settings)
+    const head = upstreamHead(
+      exchange,
+      this.#head,
+      this.#hostHeader,
+      this.#framing,
+      this.#isUpgrade,
+      this.#worker.settings,
+    )
     const body = this.#body
     if (body === null || this.#wholeBody !== null) {
       connection.writeHead(head, this.#wholeBody)
@@ -316,7 +365,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     // The body streams: what is held goes first, the rest as it comes.
     const held = body.held
     let isFlowing = connection.writeHead(head, this.#framing === 'chunked' ? null : held)
-    if (this.#framing === 'chunked' && held !== null) isFlowing = writeChunk(connection.socket, held)
+    if (this.#framing === 'chunked' && held !== null) isFlowing = connection.writeChunk(held)
     const { isComplete } = body
     body.flow(this)
     if (isComplete) this.endBody()
@@ -326,13 +375,16 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   sendBody(bytes: Buffer): boolean {
     const upstream = this.#upstream
     if (upstream === null) return true
-    return this.#framing === 'chunked' ? writeChunk(upstream.socket, bytes) : upstream.write(bytes, this.#connection.readsAreShared)
+    return this.#framing === 'chunked'
+      ? upstream.writeChunk(bytes)
+      : upstream.write(bytes, this.#connection.readsAreShared)
   }
 
   endBody(): void {
     const upstream = this.#upstream
     if (upstream === null) return
-    if (this.#framing === 'chunked') upstream.writeText(this.#trailers === null ? LAST_CHUNK : lastChunk(this.#trailers))
+    if (this.#framing === 'chunked')
+      upstream.writeText(this.#trailers === null ? LAST_CHUNK : lastChunk(this.#trailers))
     upstream.endRequest()
   }
   #trailers: HeaderList | null = null
@@ -345,25 +397,35 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     const upstream = this.#upstream!
     const target = this.#target!
     this.#upstream = null
-    this.#noteFailedTry(failure, target)
+    const isReplayable = !upstream.hasSent || this.#body === null || this.#wholeBody !== null
+    const isRetried =
+      !this.#isOver &&
+      !this.#hasResponded &&
+      this.#retriesLeft > 0 &&
+      isReplayable &&
+      mayRetry(failure, this.exchange.request.method, upstream.hasSent)
+    this.#noteFailedTry(failure, target, isRetried)
     if (this.#isOver) return
     if (this.#hasResponded) return this.#cut(failure)
-    const isReplayable = !upstream.hasSent || this.#body === null || this.#wholeBody !== null
-    if (this.#retriesLeft > 0 && isReplayable && mayRetry(failure, this.exchange.request.method, upstream.hasSent)) {
-      this.#retriesLeft--
-      this.#tried.push(target)
-      this.#body?.hold()
-      return this.#pick()
-    }
-    this.#failOwn(exitOfFailure(failure))
+    if (!isRetried) return this.#fail(failure)
+    this.#retriesLeft--
+    this.#tried.push(target)
+    this.#body?.hold()
+    this.#pick()
   }
 
-  #noteFailedTry(failure: WireFailure, target: PickedTarget): void {
+  /** Kong counts a try after which another follows as a failure of the connection, and the last one by the status that the client gets. */
+  #noteFailedTry(failure: WireFailure, target: PickedTarget, isRetried: boolean): void {
     const attempt = this.exchange.tries[this.exchange.tries.length - 1]!
-    attempt.state = 'failed'
+    attempt.state = isRetried ? 'next' : 'failed'
     attempt.code = failure.status
-    const isTimeout = failure.code === 'CONNECT_TIMEOUT' || failure.code === 'UPSTREAM_TIMEOUT'
-    this.#compiled!.service!.balancer.ended(target, { type: isTimeout ? 'timeout' : 'tcp_failure' }, performance.now() - this.#sentMs)
+    const isTimeout = failure.status === 504
+    const outcome: Outcome = isTimeout
+      ? { type: 'timeout' }
+      : isRetried
+        ? { type: 'tcp_failure' }
+        : { type: 'status', status: failure.status }
+    this.#compiled!.service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
   }
 
   // ---- back to the client
@@ -383,6 +445,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     response.headers = head.headers
     response.source = 'service'
     cleanResponseFields(head)
+    if (this.#compiled!.service!.hashInput !== null) this.#setStickyCookie()
     if (this.#plan.responseHeaders.length > 0) this.#runResponseHeaders()
     if (this.#plan.responseBody.length > 0 && head.framing !== 'none') this.#startTransforms()
     const hasBody = head.framing !== 'none'
@@ -390,7 +453,15 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     this.#responseFraming = this.#chooseFraming(hasBody, this.#transforms === null ? length : -1)
     const connection = this.#connection
     if (this.#responseFraming === 'close' || this.#worker.isDraining) connection.isLast = true
-    const text = proxiedHead(exchange, head, this.#responseFraming, connection.isLast, this.#framingKeepsTrailers(), this.#worker.settings, this.#worker.clock)
+    const text = proxiedHead(
+      exchange,
+      head,
+      this.#responseFraming,
+      connection.isLast,
+      this.#framingKeepsTrailers(),
+      this.#worker.settings,
+      this.#worker.clock,
+    )
     this.#hasResponded = true
     if (this.#transforms !== null) {
       connection.writeHead(text, null)
@@ -400,6 +471,12 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
       if (!connection.writeHead(text, body) && !isWhole) this.#upstream!.pause()
     }
     if (isWhole) this.onResponseEnd(null)
+  }
+
+  /** `hash_on: cookie`: a client that came without one is given its cookie. */
+  #setStickyCookie(): void {
+    const cookie = stickyCookieOf(this.exchange)
+    if (cookie !== null) this.exchange.response.headers.append('Set-Cookie', cookie)
   }
 
   #framingKeepsTrailers(): boolean {
@@ -441,7 +518,10 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     const out = this.#transforms === null ? bytes : transformAll(this.#transforms, bytes)
     if (out === null || out.length === 0) return
     this.exchange.response.bytesSent += out.length
-    const isFlowing = this.#responseFraming === 'chunked' ? writeChunk(this.#connection.socket, out) : this.#connection.write(out, out === bytes && this.#upstream!.readsAreShared)
+    const isFlowing =
+      this.#responseFraming === 'chunked'
+        ? this.#connection.writeChunk(out)
+        : this.#connection.write(out, out === bytes && this.#upstream!.readsAreShared)
     if (!isFlowing) this.#upstream?.pause()
   }
 
@@ -451,15 +531,20 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
       const rest = transformEnd(this.#transforms)
       if (rest !== null && rest.length > 0) {
         this.exchange.response.bytesSent += rest.length
-        if (this.#responseFraming === 'chunked') writeChunk(connection.socket, rest)
+        if (this.#responseFraming === 'chunked') connection.writeChunk(rest)
         else connection.write(rest, false)
       }
     }
-    if (this.#responseFraming === 'chunked') connection.writeText(trailers !== null && this.#framingKeepsTrailers() ? lastChunk(trailers) : LAST_CHUNK)
+    if (this.#responseFraming === 'chunked')
+      connection.writeText(trailers !== null && this.#framingKeepsTrailers() ? lastChunk(trailers) : LAST_CHUNK)
     const upstream = this.#upstream!
     this.#upstream = null
     const { exchange } = this
-    this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status: exchange.upstreamStatus }, exchange.upstreamLatencyMs)
+    this.#compiled!.service!.balancer.ended(
+      this.#target!,
+      { type: 'status', status: exchange.upstreamStatus },
+      exchange.upstreamLatencyMs,
+    )
     this.#worker.pool.release(upstream)
     this.#finish()
     connection.endResponse()
@@ -473,7 +558,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     this.#upstream = null
     if (!this.#isUpgrade) {
       socket.destroy()
-      return this.#failOwn(exitOfFailure(UNASKED_UPGRADE))
+      return this.#fail(UNASKED_UPGRADE)
     }
     this.#runResponseHeaders()
     const connection = this.#connection
@@ -481,7 +566,10 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     headers.remove('Connection')
     headers.remove('Upgrade')
     const settings = this.#worker.settings
-    let text = 'HTTP/1.1 101 Switching Protocols\r\n' + headers.serialise(NOTHING_SKIPPED) + 'Connection: upgrade\r\nUpgrade: websocket\r\n'
+    let text =
+      'HTTP/1.1 101 Switching Protocols\r\n' +
+      headers.serialise(NOTHING_SKIPPED) +
+      'Connection: upgrade\r\nUpgrade: websocket\r\n'
     if (settings.headers.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
     if (settings.headers.via) text += 'Via: 1.1 ' + settings.product + '\r\n'
     connection.writeText(text + '\r\n')
@@ -489,7 +577,11 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     const early = connection.detach()
     joinSockets(connection.socket, socket, early, rest, exchange.upstream.readTimeoutMs, (result) => {
       exchange.response.bytesSent += result.bytesToClient
-      this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status: 101 }, exchange.upstreamLatencyMs)
+      this.#compiled!.service!.balancer.ended(
+        this.#target!,
+        { type: 'status', status: 101 },
+        exchange.upstreamLatencyMs,
+      )
       this.#finish()
     })
   }
@@ -503,7 +595,13 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     const headers = HeaderList.from(exit.headers)
     let body: Buffer | null = null
     if (exit.message !== null) {
-      const made = errorBody(exit.status, exit.message, exchange.id, exchange.request.headers.get('accept'), this.#worker.settings.problemDetails ? 'application/problem+json' : 'application/json')
+      const made = errorBody(
+        exit.status,
+        exit.message,
+        exchange.id,
+        exchange.request.headers.get('accept'),
+        this.#worker.settings.problemDetails ? 'application/problem+json' : 'application/json',
+      )
       if (!headers.has('content-type')) headers.append('Content-Type', made.contentType)
       body = Buffer.from(made.body)
     } else {
@@ -514,17 +612,21 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   }
 
   /** Ends the exchange with an error of the wire, of the upstream or of the gateway. */
-  #failOwn(failure: FailureExit): void {
+  #fail(failure: WireFailure): void {
     const { exchange } = this
+    const { status, message, closes, retryAfter } = exitOfFailure(failure)
+    const settings = this.#worker.settings
+    this.#worker.events.exchangeFailed(failure)
     exchange.response.source = 'error'
     const { headers } = exchange.request
-    const settings = this.#worker.settings
-    const fallback = settings.problemDetails ? 'application/problem+json' : (headers.getKnown(headerId['content-type']) ?? settings.errorDefaultType)
-    const made = errorBody(failure.status, failure.message, exchange.id, headers.get('accept'), fallback)
+    const fallback = settings.problemDetails
+      ? 'application/problem+json'
+      : (headers.getKnown(CONTENT_TYPE) ?? settings.errorDefaultType)
+    const made = errorBody(status, message, exchange.id, headers.get('accept'), fallback)
     const own = new HeaderList()
     own.append('Content-Type', made.contentType)
-    if (failure.retryAfter !== null) own.append('Retry-After', failure.retryAfter)
-    this.#respondOwn(failure.status, own, Buffer.from(made.body), failure.closes)
+    if (retryAfter !== null) own.append('Retry-After', retryAfter)
+    this.#respondOwn(status, own, Buffer.from(made.body), closes)
   }
 
   #respondOwn(status: number, headers: HeaderList, body: Buffer | null, closes = false): void {
@@ -537,11 +639,22 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     if (this.#plan.responseHeaders.length > 0) this.#runResponseHeaders()
     if (this.#plan.responseBody.length > 0) {
       this.#startTransforms()
-      if (this.#transforms !== null) body = Buffer.concat([transformAll(this.#transforms, body ?? Buffer.alloc(0)) ?? Buffer.alloc(0), transformEnd(this.#transforms) ?? Buffer.alloc(0)])
+      if (this.#transforms !== null)
+        body = Buffer.concat([
+          transformAll(this.#transforms, body ?? Buffer.alloc(0)) ?? Buffer.alloc(0),
+          transformEnd(this.#transforms) ?? Buffer.alloc(0),
+        ])
     }
     if (closes || this.#worker.isDraining) connection.isLast = true
     const isBodyless = status === 204 || status === 304 || status < 200
-    const text = ownHead(exchange, isBodyless ? 'none' : (body?.length ?? 0), connection.isLast, performance.now() - this.#beganMs, this.#worker.settings, this.#worker.clock)
+    const text = ownHead(
+      exchange,
+      isBodyless ? 'none' : (body?.length ?? 0),
+      connection.isLast,
+      performance.now() - this.#beganMs,
+      this.#worker.settings,
+      this.#worker.clock,
+    )
     const sent = isBodyless || exchange.request.method === 'HEAD' ? null : body
     this.#hasResponded = true
     response.bytesSent = text.length + (sent?.length ?? 0)
@@ -552,6 +665,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
 
   /** The response had begun and can't be completed: the client must not take what it has for the whole. */
   #cut(failure: WireFailure): void {
+    this.#worker.events.exchangeFailed(failure)
     this.exchange.response.source = 'error'
     this.exchange.error ??= new Error(`${failure.code}: ${failure.detail}`)
     this.#finish()
@@ -572,7 +686,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     body.onData(bytes, this.#connection.readsAreShared)
     if (body.isOverLimit && !this.#hasResponded && !this.#isOver) {
       this.#dropUpstream()
-      this.#failOwn(exitOfFailure(TOO_LARGE))
+      this.#fail(TOO_LARGE)
     }
   }
 
@@ -585,7 +699,8 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     if (this.#isOver) return
     this.#dropUpstream()
     this.#body?.onAbort()
-    if (failure.code !== 'CLIENT_ABORTED' && !this.#hasResponded) return this.#failOwn(exitOfFailure(failure))
+    if (failure.code !== 'CLIENT_ABORTED' && !this.#hasResponded) return this.#fail(failure)
+    this.#worker.events.exchangeFailed(failure)
     this.exchange.response.source = 'error'
     if (!this.#hasResponded) this.exchange.response.status = 499
     this.#finish()
@@ -625,9 +740,16 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   }
 }
 
+const CONTENT_TYPE = headerId['content-type']
 const NO_HEADERS = new HeaderList()
 const NOTHING_SKIPPED = new Uint8Array(256)
-const OVERLOADED: WireFailure = { code: 'OVERLOADED', source: 'gateway', status: 503, retryable: false, detail: 'too many requests in flight' }
+const OVERLOADED: WireFailure = {
+  code: 'OVERLOADED',
+  source: 'gateway',
+  status: 503,
+  retryable: false,
+  detail: 'too many requests in flight',
+}
 const TOO_LARGE = clientFailure('BODY_TOO_LARGE', 413, 'request body over its limit')
 const UNASKED_UPGRADE = upstreamFailure('BAD_FRAMING', 502, false, 'the upstream switched protocols unasked')
 
@@ -637,20 +759,6 @@ function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
 
 function isWebSocket(head: RequestHead): boolean {
   return head.headers.getKnown(headerId['upgrade'])!.toLowerCase() === 'websocket'
-}
-
-/** Splits a Host header; IPv6 literals keep their brackets. A port that is no number stays unused. */
-function splitHost(request: ClientRequest, host: string): void {
-  const colon = host.lastIndexOf(':')
-  if (colon > 0 && host.charCodeAt(host.length - 1) !== 93 && host.indexOf(']') < colon) {
-    const port = Number(host.slice(colon + 1))
-    request.host = host.slice(0, colon)
-    request.hasHostPort = Number.isInteger(port) && port > 0 && port < 65536
-    request.port = request.hasHostPort ? port : request.listenerPort
-    return
-  }
-  request.host = host
-  request.port = request.listenerPort
 }
 
 function withPort(hostname: string, port: number, defaultPort: number): string {

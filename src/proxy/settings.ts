@@ -1,4 +1,6 @@
 /** What the request path needs of the settings, decided once. */
+import type { Settings } from '#model/settings.ts'
+
 export interface ProxySettings {
   /** Headers that Kong's `headers` and `headers_upstream` name. */
   readonly headers: {
@@ -25,3 +27,31 @@ export interface ProxySettings {
   /** The product in Via and Server, `meridian/<version>`. */
   readonly product: string
 }
+
+export function proxySettings(settings: Settings, version: string): ProxySettings {
+  const headers = new Set<string>(settings.headers)
+  const has = (name: string, group: string) => headers.has(name) || headers.has(group)
+  return {
+    headers: {
+      via: has('Via', 'server_tokens'),
+      server: has('Server', 'server_tokens'),
+      proxyLatency: has('X-Kong-Proxy-Latency', 'latency_tokens'),
+      upstreamLatency: has('X-Kong-Upstream-Latency', 'latency_tokens'),
+      responseLatency: has('X-Kong-Response-Latency', 'latency_tokens'),
+      upstreamStatus: headers.has('X-Kong-Upstream-Status'),
+      requestId: headers.has('X-Kong-Request-Id'),
+      requestIdUpstream: settings.headers_upstream.includes('X-Kong-Request-Id'),
+    },
+    portMaps: new Map(settings.port_maps.map(({ external, internal }) => [internal, external])),
+    maxBodyBytes: settings.client_max_body_size,
+    bodyBufferBytes: BODY_BUFFER_BYTES,
+    maxInFlight: settings.worker_max_requests,
+    errorDefaultType: settings.error_default_type,
+    allowDebugHeader: settings.allow_debug_header,
+    problemDetails: settings.error_default_type === 'application/problem+json',
+    product: `meridian/${version}`,
+  }
+}
+
+/** Request bodies up to this size are read whole before they are sent (`request_buffering`); longer ones stream. */
+const BODY_BUFFER_BYTES = 65536

@@ -10,13 +10,24 @@ export interface TunnelResult {
  * @param idleTimeoutMs without a byte in either direction the tunnel ends
  * @param onEnd called once, when both sockets are closed
  */
-export function joinSockets(client: Socket, upstream: Socket, toUpstream: Buffer | null, toClient: Buffer | null, idleTimeoutMs: number, onEnd: (result: TunnelResult) => void): void {
+export function joinSockets(
+  client: Socket,
+  upstream: Socket,
+  toUpstream: Buffer | null,
+  toClient: Buffer | null,
+  idleTimeoutMs: number,
+  onEnd: (result: TunnelResult) => void,
+): void {
   let open = 2
   const sentBefore = { client: client.bytesWritten, upstream: upstream.bytesWritten }
   const closed = (other: Socket) => () => {
     // A socket that is gone can neither send nor take: what the other still has to say has no reader.
     other.destroySoon()
-    if (--open === 0) onEnd({ bytesToClient: client.bytesWritten - sentBefore.client, bytesToUpstream: upstream.bytesWritten - sentBefore.upstream })
+    if (--open === 0)
+      onEnd({
+        bytesToClient: client.bytesWritten - sentBefore.client,
+        bytesToUpstream: upstream.bytesWritten - sentBefore.upstream,
+      })
   }
   const expire = () => {
     client.destroy()

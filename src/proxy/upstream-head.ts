@@ -8,27 +8,68 @@ import type { ProxySettings } from './settings.ts'
 
 /** Fields that the gateway writes itself, or that end here. */
 const SKIPPED = skipTable([
-  'host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'te', 'keep-alive', 'proxy-connection', 'proxy', 'via', 'http2-settings',
-  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-path', 'x-forwarded-prefix', 'x-real-ip', 'x-kong-request-id',
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'expect',
+  'upgrade',
+  'te',
+  'keep-alive',
+  'proxy-connection',
+  'proxy',
+  'via',
+  'http2-settings',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-path',
+  'x-forwarded-prefix',
+  'x-real-ip',
+  'x-kong-request-id',
 ])
 
 /** How the body goes to the upstream: its length, -1 for chunked, or no body at all. */
 export type BodyFraming = number | 'chunked' | 'none'
 
-export function upstreamHead(exchange: Exchange, head: RequestHead, hostHeader: string, framing: BodyFraming, isUpgrade: boolean, settings: ProxySettings): string {
+export function upstreamHead(
+  exchange: Exchange,
+  head: RequestHead,
+  hostHeader: string,
+  framing: BodyFraming,
+  isUpgrade: boolean,
+  settings: ProxySettings,
+): string {
   const { request, upstream } = exchange
   const { headers } = request
   if ((head.connection & CONNECTION_NAMES) !== 0) removeNamedFields(exchange)
   const path = upstream.path
-  let text = request.method + ' ' + path + (request.query === null ? '' : '?' + request.query) + ' HTTP/1.1\r\nHost: ' + hostHeader
-  text += isUpgrade ? '\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nX-Forwarded-For: ' : '\r\nConnection: keep-alive\r\nX-Forwarded-For: '
+  let text =
+    request.method +
+    ' ' +
+    path +
+    (request.query === null ? '' : '?' + request.query) +
+    ' HTTP/1.1\r\nHost: ' +
+    hostHeader
+  text += isUpgrade
+    ? '\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nX-Forwarded-For: '
+    : '\r\nConnection: keep-alive\r\nX-Forwarded-For: '
 
   const { isTrusted } = request
-  text += headers.hasKnown(headerId['x-forwarded-for']) ? headers.getAll('x-forwarded-for').join(', ') + ', ' + request.peerIp : request.peerIp
-  text += '\r\nX-Forwarded-Proto: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-proto']) : null) ?? request.scheme)
-  text += '\r\nX-Forwarded-Host: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-host']) : null) ?? lowerHost(request.host))
-  text += '\r\nX-Forwarded-Port: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-port']) : null) ?? String(request.listenerPort))
-  text += '\r\nX-Forwarded-Path: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-path']) : null) ?? request.rawPath)
+  text += headers.hasKnown(headerId['x-forwarded-for'])
+    ? headers.getAll('x-forwarded-for').join(', ') + ', ' + request.peerIp
+    : request.peerIp
+  text +=
+    '\r\nX-Forwarded-Proto: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-proto']) : null) ?? request.scheme)
+  text +=
+    '\r\nX-Forwarded-Host: ' +
+    ((isTrusted ? headers.getKnown(headerId['x-forwarded-host']) : null) ?? lowerHost(request.host))
+  text +=
+    '\r\nX-Forwarded-Port: ' +
+    ((isTrusted ? headers.getKnown(headerId['x-forwarded-port']) : null) ?? String(request.listenerPort))
+  text +=
+    '\r\nX-Forwarded-Path: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-path']) : null) ?? request.rawPath)
   const prefix = (isTrusted ? headers.getKnown(headerId['x-forwarded-prefix']) : null) ?? upstream.strippedPrefix
   if (prefix !== null) text += '\r\nX-Forwarded-Prefix: ' + prefix
   text += '\r\nX-Real-IP: ' + request.clientIp
@@ -52,7 +93,16 @@ function removeNamedFields(exchange: Exchange): void {
   for (const list of headers.getAll('connection')) {
     for (const part of list.split(',')) {
       const name = part.trim().toLowerCase()
-      if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade' && name !== 'host' && name !== 'content-length' && name !== 'transfer-encoding') headers.remove(name)
+      if (
+        name !== '' &&
+        name !== 'close' &&
+        name !== 'keep-alive' &&
+        name !== 'upgrade' &&
+        name !== 'host' &&
+        name !== 'content-length' &&
+        name !== 'transfer-encoding'
+      )
+        headers.remove(name)
     }
   }
 }

@@ -1,5 +1,6 @@
 /** What every exchange of one worker shares. */
 import type { ConnectionPool } from '#upstream/pool.ts'
+import type { PickedTarget } from '#balancer/contract.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { WireFailure } from '#http/failure.ts'
 import type { CompiledRoute, PluginInstance, Snapshot } from '#snapshot/snapshot.ts'
@@ -13,8 +14,10 @@ export interface ProxyEvents {
   /** Bytes that were no request: counted by code. */
   requestRefused(failure: WireFailure): void
   pluginFailed(exchange: Exchange, instance: PluginInstance, phase: string, error: unknown): void
-  /** Time that a plugin's phase took, sampled. */
-  pluginTime(instance: PluginInstance, phase: string, milliseconds: number): void
+  /** An exchange that the gateway answered with an error of the wire or of the upstream, or had to cut. */
+  exchangeFailed(failure: WireFailure): void
+  /** Time that a plugin's phase took in one run of `weight`. */
+  pluginTime(instance: PluginInstance, phase: string, milliseconds: number, weight: number): void
 }
 
 export interface WorkerContext {
@@ -24,9 +27,15 @@ export interface WorkerContext {
   readonly clock: Clock
   readonly events: ProxyEvents
   readonly newRequestId: () => string
+  /** `poolKey` of a target without TLS, made once per target. */
+  readonly plainPoolKey: (target: PickedTarget) => string
   /** The snapshot to serve from; a new exchange takes the newest and keeps it. */
   snapshot: Snapshot
   /** Exchanges under way. */
   inFlight: number
   isDraining: boolean
+  /** Whether the event loop is so late that new requests are better refused. */
+  readonly isOverloaded: () => boolean
+  /** Shared with the main thread: what is being run (`worker-pool.ts`). */
+  readonly pulse: Int32Array
 }

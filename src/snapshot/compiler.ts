@@ -26,6 +26,8 @@ export interface LivingBalancer extends Balancer {
   /** Computes what is hashed, for algorithms that hash. */
   hashInput(exchange: Exchange): string | null
   readonly needsHash: boolean
+  /** Asks for names whose answers have expired. */
+  refresh(): void
 }
 
 export interface CompilerParts {
@@ -36,18 +38,29 @@ export interface CompilerParts {
   readonly createDirectBalancer: (host: string, port: number) => Balancer
   readonly pluginTools: (document: PluginDocument) => PluginTools
   readonly orderPlugins: (instances: readonly PluginInstance[]) => readonly PluginInstance[]
-  readonly tlsTargets: (service: Service, upstream: Upstream | null, entity: (kind: string, id: string) => Document | undefined) => (servername: string) => TlsTarget
+  readonly tlsTargets: (
+    service: Service,
+    upstream: Upstream | null,
+    entity: (kind: string, id: string) => Document | undefined,
+  ) => (servername: string) => TlsTarget
   readonly figuresFor: (route: Route, service: Service | null) => unknown
   readonly pluginBroken: (document: PluginDocument, error: Error) => void
 }
 
-type BalancerOf = (service: Service) => { readonly balancer: Balancer; readonly upstream: Upstream | null; readonly living: LivingBalancer | null }
+type BalancerOf = (service: Service) => {
+  readonly balancer: Balancer
+  readonly upstream: Upstream | null
+  readonly living: LivingBalancer | null
+}
 
 /** Immutable tables by id. */
 type Tables = ReadonlyMap<string, BucketMap<Document>>
 
 /** Consumer plans kept per route; beyond it the oldest goes. */
 const CONSUMER_PLANS = 1000
+
+/** Balancers of plain hosts kept before those that are out of use are looked for. */
+const DIRECT_BALANCERS = 10_000
 
 interface UpstreamEntry {
   readonly upstream: Upstream
@@ -65,7 +78,9 @@ export class SnapshotCompiler {
 
   constructor(parts: CompilerParts) {
     this.#parts = parts
-    this.#current = new CompiledSnapshot(0, '', 0, parts, parts.emptyRouter, new Map(), new ScopeIndex(), (service) => this.#balancerOf(service))
+    this.#current = new CompiledSnapshot(0, '', 0, parts, parts.emptyRouter, new Map(), new ScopeIndex(), (service) =>
+      this.#balancerOf(service),
+    )
   }
 
   get current(): Snapshot {
@@ -95,7 +110,16 @@ export class SnapshotCompiler {
     const scopes = this.#applyPlugins(before.scopes, byKind.get('plugins') ?? [])
     this.#applyUpstreams(before.tables, tables, byKind)
     const router = this.#applyRoutes(before, tables, byKind)
-    this.#current = new CompiledSnapshot(update.revision, update.hash, this.#epoch, this.#parts, router, tables, scopes, (service) => this.#balancerOf(service))
+    this.#current = new CompiledSnapshot(
+      update.revision,
+      update.hash,
+      this.#epoch,
+      this.#parts,
+      router,
+      tables,
+      scopes,
+      (service) => this.#balancerOf(service),
+    )
     return this.#current
   }
 
@@ -136,10 +160,14 @@ export class SnapshotCompiler {
     const touched = new Set<string>()
     for (const { id } of byKind.get('upstreams') ?? []) touched.add(id)
     for (const { id, document } of byKind.get('targets') ?? []) {
-      for (const target of [before.get('targets')?.get(id), document]) if (target) touched.add((target as unknown as Target).upstream.id)
+      for (const target of [before.get('targets')?.get(id), document])
+        if (target) touched.add((target as unknown as Target).upstream.id)
     }
     if (touched.size === 0) return
-    const targets = Map.groupBy([...(after.get('targets')?.values() ?? [])] as unknown as Target[], (target) => target.upstream.id)
+    const targets = Map.groupBy(
+      [...(after.get('targets')?.values() ?? [])] as unknown as Target[],
+      (target) => target.upstream.id,
+    )
     for (const id of touched) {
       const old = before.get('upstreams')?.get(id) as unknown as Upstream | undefined
       const upstream = after.get('upstreams')?.get(id) as unknown as Upstream | undefined
@@ -153,7 +181,8 @@ export class SnapshotCompiler {
       if (entry) {
         entry.balancer.update(upstream, list)
         this.#upstreams.set(upstream.name, { upstream, balancer: entry.balancer })
-      } else this.#upstreams.set(upstream.name, { upstream, balancer: this.#parts.createUpstreamBalancer(upstream, list) })
+      } else
+        this.#upstreams.set(upstream.name, { upstream, balancer: this.#parts.createUpstreamBalancer(upstream, list) })
     }
   }
 
@@ -162,7 +191,9 @@ export class SnapshotCompiler {
     const put = new Map<string, Route>()
     const remove = new Set<string>()
     const place = (route: Route) => {
-      const service = route.service ? (tables.get('services')?.get(route.service.id) as unknown as Service | undefined) : undefined
+      const service = route.service
+        ? (tables.get('services')?.get(route.service.id) as unknown as Service | undefined)
+        : undefined
       if (route.service && !service?.enabled) remove.add(route.id)
       else put.set(route.id, route)
     }
@@ -170,12 +201,18 @@ export class SnapshotCompiler {
       if (document === null) remove.add(id)
       else place(document as unknown as Route)
     }
-    const toggled = (byKind.get('services') ?? []).filter(({ id, document }) => (before.tables.get('services')?.get(id)?.['enabled'] ?? null) !== (document?.['enabled'] ?? null))
+    const toggled = (byKind.get('services') ?? []).filter(
+      ({ id, document }) =>
+        (before.tables.get('services')?.get(id)?.['enabled'] ?? null) !== (document?.['enabled'] ?? null),
+    )
     if (toggled.length > 0) {
       const ids = new Set(toggled.map((change) => change.id))
-      for (const route of (tables.get('routes')?.values() ?? []) as Iterable<unknown> as Iterable<Route>) if (route.service && ids.has(route.service.id)) place(route)
+      for (const route of (tables.get('routes')?.values() ?? []) as Iterable<unknown> as Iterable<Route>)
+        if (route.service && ids.has(route.service.id)) place(route)
     }
-    return put.size + remove.size === 0 ? before.router : before.router.with({ put: [...put.values()], remove: [...remove] })
+    return put.size + remove.size === 0
+      ? before.router
+      : before.router.with({ put: [...put.values()], remove: [...remove] })
   }
 
   #balancerOf(service: Service): { balancer: Balancer; upstream: Upstream | null; living: LivingBalancer | null } {
@@ -183,8 +220,30 @@ export class SnapshotCompiler {
     if (entry !== undefined) return { balancer: entry.balancer, upstream: entry.upstream, living: entry.balancer }
     const key = `${service.host}:${service.port}`
     let balancer = this.#directs.get(key)
-    if (balancer === undefined) this.#directs.set(key, (balancer = this.#parts.createDirectBalancer(service.host, service.port)))
+    if (balancer === undefined) {
+      if (this.#directs.size >= DIRECT_BALANCERS) this.#forgetDirects()
+      this.#directs.set(key, (balancer = this.#parts.createDirectBalancer(service.host, service.port)))
+    }
     return { balancer, upstream: null, living: null }
+  }
+
+  /** Closes the balancers of hosts that no service names any more. */
+  #forgetDirects(): void {
+    const used = new Set(
+      [...(this.#current.tables.get('services')?.values() ?? [])].map(
+        (service) => `${String(service['host'])}:${String(service['port'])}`,
+      ),
+    )
+    for (const [key, balancer] of this.#directs) {
+      if (used.has(key)) continue
+      balancer.close()
+      this.#directs.delete(key)
+    }
+  }
+
+  /** To be called now and then, so that upstreams without traffic stay up to date. */
+  refreshBalancers(): void {
+    for (const { balancer } of this.#upstreams.values()) balancer.refresh()
   }
 
   /** Live balancers by the upstream's name, for the health end-points. */
@@ -205,7 +264,16 @@ class CompiledSnapshot implements Snapshot {
   readonly #parts: CompilerParts
   readonly #balancerOf: BalancerOf
 
-  constructor(revision: number, hash: string, epoch: number, parts: CompilerParts, router: Router, tables: Tables, scopes: ScopeIndex, balancerOf: BalancerOf) {
+  constructor(
+    revision: number,
+    hash: string,
+    epoch: number,
+    parts: CompilerParts,
+    router: Router,
+    tables: Tables,
+    scopes: ScopeIndex,
+    balancerOf: BalancerOf,
+  ) {
     this.revision = revision
     this.hash = hash
     this.#epoch = epoch
@@ -214,8 +282,12 @@ class CompiledSnapshot implements Snapshot {
     this.tables = tables
     this.scopes = scopes
     this.#balancerOf = balancerOf
-    this.globalPlan = createPlan(parts.orderPlugins(scopes.resolve({ routeId: null, serviceId: null, consumerId: null, groupIds: [] })))
-    this.rewrite = this.globalPlan.instances.flatMap((instance) => (instance.plugin.rewrite && instance.broken === null ? [{ instance, run: instance.plugin.rewrite }] : []))
+    this.globalPlan = createPlan(
+      parts.orderPlugins(scopes.resolve({ routeId: null, serviceId: null, consumerId: null, groupIds: [] })),
+    )
+    this.rewrite = this.globalPlan.instances.flatMap((instance) =>
+      instance.plugin.rewrite && instance.broken === null ? [{ instance, run: instance.plugin.rewrite }] : [],
+    )
   }
 
   compiled(route: Route): CompiledRoute {
@@ -234,7 +306,12 @@ class CompiledSnapshot implements Snapshot {
     const plans = cached !== undefined && cached.epoch === this.#epoch ? cached.consumerPlans : null
     let plan = plans?.get(key)
     if (plan !== undefined) return plan
-    plan = this.#plan({ routeId: compiled.route.id, serviceId: compiled.route.service?.id ?? null, consumerId: exchange.consumer?.id ?? null, groupIds })
+    plan = this.#plan({
+      routeId: compiled.route.id,
+      serviceId: compiled.route.service?.id ?? null,
+      consumerId: exchange.consumer?.id ?? null,
+      groupIds,
+    })
     if (plans !== null) {
       if (plans.size >= CONSUMER_PLANS) plans.delete(plans.keys().next().value!)
       plans.set(key, plan)
@@ -243,7 +320,9 @@ class CompiledSnapshot implements Snapshot {
   }
 
   #compile(route: Route): CompiledRoute {
-    const service = route.service ? (this.tables.get('services')?.get(route.service.id) as unknown as Service | undefined) : undefined
+    const service = route.service
+      ? (this.tables.get('services')?.get(route.service.id) as unknown as Service | undefined)
+      : undefined
     return {
       route,
       service: service === undefined ? null : this.#compileService(service),
@@ -263,7 +342,11 @@ class CompiledSnapshot implements Snapshot {
       hashInput: living !== null && living.needsHash ? (exchange) => living.hashInput(exchange) : null,
       fixedHost: upstream?.host_header ?? '',
       tls: isTls ? this.#parts.tlsTargets(service, upstream, (kind, id) => this.tables.get(kind)?.get(id)) : null,
-      timeouts: { connectMs: service.connect_timeout ?? 60000, writeMs: service.write_timeout ?? 60000, readMs: service.read_timeout ?? 60000 },
+      timeouts: {
+        connectMs: service.connect_timeout ?? 60000,
+        writeMs: service.write_timeout ?? 60000,
+        readMs: service.read_timeout ?? 60000,
+      },
       retries: service.retries ?? 5,
       defaultPort: isTls ? 443 : 80,
     }
@@ -275,12 +358,17 @@ class CompiledSnapshot implements Snapshot {
 }
 
 /** What a route was last compiled to. By the route's document, which is another object after each change of it. */
-const COMPILED = new WeakMap<Route, { readonly epoch: number; readonly compiled: CompiledRoute; readonly consumerPlans: Map<string, Plan> }>()
+const COMPILED = new WeakMap<
+  Route,
+  { readonly epoch: number; readonly compiled: CompiledRoute; readonly consumerPlans: Map<string, Plan> }
+>()
 
 /** A whole load takes away what it does not name. */
 function removals(tables: Tables, changes: readonly Change[]): Change[] {
   const named = new Set(changes.map((change) => `${change.kind} ${change.id}`))
   const gone: Change[] = []
-  for (const [kind, table] of tables) for (const [id] of table.entries()) if (!named.has(`${kind} ${id}`)) gone.push({ kind, workspace: '', id, document: null })
+  for (const [kind, table] of tables)
+    for (const [id] of table.entries())
+      if (!named.has(`${kind} ${id}`)) gone.push({ kind, workspace: '', id, document: null })
   return gone
 }

@@ -52,7 +52,8 @@ export class EntityCache implements EntityReader {
     this.#options = options
     this.#found = new LRUCache({
       maxSize: Math.max(1024, options.maxBytes),
-      sizeCalculation: (documents) => 200 + documents.reduce((sum, document) => sum + JSON.stringify(document).length * 2, 0),
+      sizeCalculation: (documents) =>
+        200 + documents.reduce((sum, document) => sum + JSON.stringify(document).length * 2, 0),
       dispose: (documents, key) => {
         for (const document of documents) this.#unlink(document, key)
       },
@@ -75,7 +76,9 @@ export class EntityCache implements EntityReader {
 
   listBy(kind: string, field: string, id: string): readonly Document[] | Promise<readonly Document[]> {
     if (!this.#options.definitions.get(kind)?.on_demand) {
-      return [...this.#options.heldAll(kind)].filter((document) => (document[field] as { id?: string } | null)?.id === id)
+      return [...this.#options.heldAll(kind)].filter(
+        (document) => (document[field] as { id?: string } | null)?.id === id,
+      )
     }
     return this.#look(`${kind} by ${field} ${id}`, { by: 'reference', kind, field, id })
   }
@@ -91,6 +94,20 @@ export class EntityCache implements EntityReader {
     }
   }
 
+  /** What is kept under a key (`kind field value`), undefined when nothing is. */
+  peek(key: string): readonly Document[] | undefined {
+    return this.#found.peek(key)
+  }
+
+  /** Memory in use, as it is counted against `maxBytes`. */
+  get bytes(): number {
+    return this.#found.calculatedSize
+  }
+
+  drop(key: string): void {
+    this.#drop(key)
+  }
+
   clear(): void {
     this.#found.clear()
     this.#unknown.clear()
@@ -103,7 +120,8 @@ export class EntityCache implements EntityReader {
     for (const [name, field] of Object.entries(fields)) {
       const value = document[name]
       if (field.unique && typeof value === 'string') this.#drop(`${kind} ${name} ${value}`)
-      if (field.type === 'foreign' && value !== null && value !== undefined) this.#drop(`${kind} by ${name} ${(value as { id: string }).id}`)
+      if (field.type === 'foreign' && value !== null && value !== undefined)
+        this.#drop(`${kind} by ${name} ${(value as { id: string }).id}`)
     }
   }
 
@@ -129,7 +147,8 @@ export class EntityCache implements EntityReader {
   }
 
   #ask(key: string, request: LookupRequest): Promise<readonly Document[]> {
-    if (this.#pending.size >= this.#options.maxPending) return Promise.reject(unavailable('too many look-ups are under way'))
+    if (this.#pending.size >= this.#options.maxPending)
+      return Promise.reject(unavailable('too many look-ups are under way'))
     const pending: Pending = { promise: this.#askUntilFresh(key, request, () => pending), isStale: false }
     this.#pending.set(key, pending)
     return pending.promise

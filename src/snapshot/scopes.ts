@@ -33,7 +33,10 @@ export class ScopeIndex {
     let { consumerScoped } = this
     for (const instance of removed) {
       const key = scopeKey(instance.document)
-      changes.set(key, listOf(key).filter((other) => other.id !== instance.id))
+      changes.set(
+        key,
+        listOf(key).filter((other) => other.id !== instance.id),
+      )
       if (isConsumerScoped(instance.document)) consumerScoped--
     }
     for (const instance of added) {
@@ -41,7 +44,10 @@ export class ScopeIndex {
       changes.set(key, [...listOf(key), instance])
       if (isConsumerScoped(instance.document)) consumerScoped++
     }
-    return new ScopeIndex(this.#byScope.with([...changes].map(([key, list]) => [key, list.length > 0 ? list : undefined] as const)), consumerScoped)
+    return new ScopeIndex(
+      this.#byScope.with([...changes].map(([key, list]) => [key, list.length > 0 ? list : undefined] as const)),
+      consumerScoped,
+    )
   }
 
   /** For each plugin the most specific instance that applies, in no particular order. */

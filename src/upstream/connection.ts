@@ -6,7 +6,10 @@ import { upstreamFailure, type WireFailure } from '#http/failure.ts'
 import type { HeaderList } from '#http/header-list.ts'
 import { parseResponseHead, ResponseHead } from '#http/response-head.ts'
 import { readSocket, stopReading, type ByteReader } from '#http/socket-reader.ts'
-import { copyBytes, writeBoth } from '#http/write.ts'
+import type { Outbox, OutboxEntry } from '#http/outbox.ts'
+import { copyBytes, join, writeBoth } from '#http/write.ts'
+import { writeMessage } from '#http/socket-writer.ts'
+import { writeChunk } from '#http/write-chunk.ts'
 
 /** What the exchange does with what comes back. Bytes are valid until the callback returns, unless they are kept by writing them. */
 export interface ResponseSink {
@@ -43,7 +46,7 @@ const MAX_FIELDS = 500
 const MAX_INTERIM = 8
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteReader {
+export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteReader, OutboxEntry {
   readonly socket: Socket
   /** What may share it: address, TLS name, certificates. */
   readonly poolKey: string
@@ -57,6 +60,9 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
   /** Whether the bytes now handed to the sink are only valid until its callback returns. */
   readsAreShared = false
   #deadlines: Deadlines
+  #outbox: Outbox
+  /** A message that waits for the end of this turn. */
+  #queued: string | Buffer | null = null
   #onIdleGone: (connection: UpstreamConnection) => void
   #isTls: boolean
   #state = CONNECTING
@@ -80,12 +86,14 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
     poolKey: string,
     isTls: boolean,
     deadlines: Deadlines,
+    outbox: Outbox,
     onIdleGone: (connection: UpstreamConnection) => void,
   ) {
     this.socket = socket
     this.poolKey = poolKey
     this.#isTls = isTls
     this.#deadlines = deadlines
+    this.#outbox = outbox
     this.#onIdleGone = onIdleGone
     socket.on(isTls ? 'secureConnect' : 'connect', () => this.#onConnect())
     socket.on('drain', () => this.#onDrain())
@@ -125,15 +133,35 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
   writeHead(head: string, body: Buffer | null): boolean {
     this.hasSent = true
     this.#deadlines.set(this, this.#timeouts.readMs)
-    return this.#wrote(body === null ? this.socket.write(head, 'latin1') : writeBoth(this.socket, head, body))
+    const message = body === null ? head : join(head, body)
+    if (message === null) return this.#wrote(writeBoth(this.socket, head, body!))
+    this.#queued = message
+    this.#outbox.add(this)
+    return true
   }
 
   write(bytes: Buffer, areShared: boolean): boolean {
+    if (this.#queued !== null) this.flushQueued()
     return this.#wrote(this.socket.write(areShared ? copyBytes(bytes) : bytes))
   }
 
+  /** Writes bytes as one chunk of the chunked coding. */
+  writeChunk(bytes: Buffer): boolean {
+    if (this.#queued !== null) this.flushQueued()
+    return this.#wrote(writeChunk(this.socket, bytes))
+  }
+
   writeText(text: string): boolean {
+    if (this.#queued !== null) this.flushQueued()
     return this.#wrote(this.socket.write(text, 'latin1'))
+  }
+
+  flushQueued(): void {
+    const message = this.#queued
+    if (message === null) return
+    this.#queued = null
+    if (this.#state === CLOSED) return
+    this.#wrote(writeMessage(this.socket, message))
   }
 
   /** The request's body is complete. */
@@ -244,7 +272,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
         return
       }
       this.#headScanned = 0
-      const head = parseResponseHead(bytes.toString('latin1', pos, end + 4), this.#method, MAX_FIELDS)
+      const head = parseResponseHead(bytes, pos, end + 4, this.#method, MAX_FIELDS)
       if (!(head instanceof ResponseHead)) return this.#fail(head)
       pos = end + 4
       if (head.status === 101) return this.#switchProtocols(head, pos < bytes.length ? bytes.subarray(pos) : null)

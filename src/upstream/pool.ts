@@ -1,7 +1,14 @@
 /** Connections to targets, kept for the next request: newest first, so that those at the bottom can age out. */
 import { connect as connectTcp, type Socket } from 'node:net'
-import { connect as connectTls, type ConnectionOptions, type SecureContext } from 'node:tls'
+import {
+  checkServerIdentity,
+  connect as connectTls,
+  type ConnectionOptions,
+  type DetailedPeerCertificate,
+  type SecureContext,
+} from 'node:tls'
 import type { Deadlines } from '#core/deadlines.ts'
+import type { Outbox } from '#http/outbox.ts'
 import { UpstreamConnection } from './connection.ts'
 
 export interface PoolSettings {
@@ -28,17 +35,21 @@ export interface PoolFigures {
   created: number
   reused: number
   idle: number
+  /** Connections that are open or being opened. */
+  open: number
 }
 
 export class ConnectionPool {
-  readonly figures: PoolFigures = { created: 0, reused: 0, idle: 0 }
+  readonly figures: PoolFigures = { created: 0, reused: 0, idle: 0, open: 0 }
   #settings: PoolSettings
   #deadlines: Deadlines
+  #outbox: Outbox
   #idle = new Map<string, UpstreamConnection[]>()
 
-  constructor(settings: PoolSettings, deadlines: Deadlines) {
+  constructor(settings: PoolSettings, deadlines: Deadlines, outbox: Outbox) {
     this.#settings = settings
     this.#deadlines = deadlines
+    this.#outbox = outbox
   }
 
   /** An idle connection to the target, or null. */
@@ -56,9 +67,13 @@ export class ConnectionPool {
   /** Opens a connection; its failure reaches the sink that is given to `begin`. */
   open(key: string, ip: string, port: number, tls: TlsTarget | null): UpstreamConnection {
     this.figures.created++
+    this.figures.open++
     const socket =
       tls === null ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true }) : openTls(ip, port, tls)
-    return new UpstreamConnection(socket, key, tls !== null, this.#deadlines, (connection) => this.#forget(connection))
+    socket.once('close', () => this.figures.open--)
+    return new UpstreamConnection(socket, key, tls !== null, this.#deadlines, this.#outbox, (connection) =>
+      this.#forget(connection),
+    )
   }
 
   /** Takes back a connection after its exchange; closes it when it can't or needn't be kept. */
@@ -92,6 +107,16 @@ export function poolKey(ip: string, port: number, tls: TlsTarget | null): string
   return tls === null ? `${ip}|${port}` : `${ip}|${port}|${tls.servername}|${tls.isVerified}|${tls.contextKey}`
 }
 
+/** Remembers the key of each target without TLS: looking an object up is cheaper than joining and hashing a text. */
+export function plainPoolKeys(): (target: { readonly ip: string; readonly port: number }) => string {
+  const keys = new WeakMap<object, string>()
+  return (target) => {
+    let key = keys.get(target)
+    if (key === undefined) keys.set(target, (key = poolKey(target.ip, target.port, null)))
+    return key
+  }
+}
+
 function openTls(ip: string, port: number, tls: TlsTarget): Socket {
   const options: ConnectionOptions = {
     host: ip,
@@ -100,9 +125,36 @@ function openTls(ip: string, port: number, tls: TlsTarget): Socket {
     rejectUnauthorized: tls.isVerified,
     ALPNProtocols: ['http/1.1'],
   }
+  const { verifyDepth } = tls
+  if (verifyDepth !== null) {
+    options.checkServerIdentity = (hostname, certificate) => {
+      const depth = intermediates(certificate as DetailedPeerCertificate)
+      if (depth > verifyDepth)
+        return Object.assign(
+          new Error(`certificate chain has ${depth} intermediates, tls_verify_depth allows ${verifyDepth}`),
+          { code: 'ERR_TLS_CERT_CHAIN_TOO_DEEP' },
+        )
+      return checkServerIdentity(hostname, certificate)
+    }
+  }
   // RFC 6066 3: a literal address is no server name.
   if (/[^0-9.]/.test(tls.servername) && !tls.servername.includes(':')) options.servername = tls.servername
   const socket = connectTls(options)
   socket.setNoDelay(true)
   return socket
+}
+
+/** Certificates between the server's own and the root, as OpenSSL's verify depth counts. */
+function intermediates(certificate: DetailedPeerCertificate): number {
+  let depth = 0
+  for (
+    let issuer = certificate.issuerCertificate;
+    issuer &&
+    issuer.issuerCertificate &&
+    issuer !== issuer.issuerCertificate &&
+    issuer.fingerprint256 !== issuer.issuerCertificate.fingerprint256;
+    issuer = issuer.issuerCertificate
+  )
+    depth++
+  return depth
 }

@@ -1,0 +1,311 @@
+/** The workers as the gateway uses them: what they are started with, their questions and answers, their loss. */
+import { randomBytes } from 'node:crypto'
+import { rootCertificates } from 'node:tls'
+import { readFileSync } from 'node:fs'
+import { sizeFor } from '#cluster/local-counters.ts'
+import {
+  PULSE_ACCEPTED,
+  PULSE_ACTIVE,
+  PULSE_BUSY,
+  PULSE_HEAP,
+  PULSE_REQUESTS,
+  WorkerPool,
+  type WorkerLoss,
+} from '#listen/worker-pool.ts'
+import { idHash } from '#listen/pulse.ts'
+import { DEFAULT_WORKSPACE, type Document } from '#model/document.ts'
+import type { Settings } from '#model/settings.ts'
+import type { PemSource } from '#model/settings/composites.ts'
+import type { Listener } from '#model/settings/listener.ts'
+import type { LookupRequest } from '#snapshot/entity-cache.ts'
+import type { Publisher } from '#snapshot/publisher.ts'
+import type { ConfigStore } from '#store/contract.ts'
+import type { WorkerSource } from '#telemetry/collect.ts'
+import type { GatewayLog } from '#telemetry/logger.ts'
+import type { WorkerReport } from '#telemetry/totals.ts'
+import type { SharedFigures } from './gateway-admin.ts'
+import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+
+/** Rate-limit counters of a node at one time. */
+const LOCAL_COUNTERS = 200_000
+/** How long a worker may take to answer a question. */
+export const ASK_DEADLINE_MS = 1000
+const CHECK_MS = 250
+/** An entity's rows that a look-up by reference brings at most (an ACL of more groups is none that works). */
+const LIST_LIMIT = 1000
+
+export interface WorkersOptions {
+  readonly settings: Settings
+  readonly nodeId: string
+  readonly version: string
+  readonly listeners: readonly Listener[]
+  readonly fallback: Fallback
+  readonly store: ConfigStore
+  readonly log: GatewayLog
+  /** Told when a worker was lost, with its name in the figures. */
+  readonly onLost: (name: string) => void
+}
+
+/** Certificates and keys in the same order. */
+export interface Fallback {
+  readonly cert: readonly string[]
+  readonly key: readonly string[]
+}
+
+export class Workers {
+  readonly counters = new SharedArrayBuffer(sizeFor(LOCAL_COUNTERS))
+  /** Workers that were replaced. */
+  restarts = 0
+  readonly #options: WorkersOptions
+  readonly #pool: WorkerPool<WorkerStart, ToWorker>
+  readonly #questions = new Map<number, (value: unknown) => void>()
+  readonly #pulses: Int32Array[] = []
+  readonly #names: string[] = []
+  readonly #listening = new Set<number>()
+  readonly #drained = new Set<number>()
+  #publisher: Publisher | null = null
+  #fallback: Fallback
+  #ticketKeys = randomBytes(48)
+  #asked = 0
+  #onListening: (index: number) => void = () => {}
+  #onListenFailed: (error: Error) => void = () => {}
+
+  constructor(options: WorkersOptions) {
+    this.#options = options
+    this.#fallback = options.fallback
+    const { settings } = options
+    const trusted = trustedAuthorities(settings)
+    const clientCertificate = clientCertificateOf(settings)
+    this.#pool = new WorkerPool<WorkerStart, ToWorker>({
+      count: settings.workers,
+      entry: new URL('./worker.ts', import.meta.url),
+      heapMegabytes: Math.round(settings.worker_heap_size / 1024 ** 2),
+      silenceMs: settings.worker_silence_timeout,
+      checkEveryMs: CHECK_MS,
+      startData: (index, pulse) => {
+        this.#pulses[index] = new Int32Array(pulse)
+        const { nodeId, listeners, version } = options
+        return {
+          index,
+          settings,
+          nodeId,
+          listeners,
+          pulse,
+          counters: this.counters,
+          ticketKeys: this.#ticketKeys,
+          fallback: this.#fallback,
+          trusted,
+          clientCertificate,
+          version,
+          logLevel: options.log.level,
+        }
+      },
+      onMessage: (index, message) => this.#onMessage(index, message as FromWorker),
+      onStarted: (index) => {
+        this.#names[index] = `${index}.${randomBytes(3).toString('hex')}`
+        this.#publisher?.begin(index)
+      },
+      onLost: (index, loss) => this.#onLost(index, loss),
+    })
+  }
+
+  /** Starts all; resolves when each serves the state of the publisher and listens, rejects when one can't. */
+  async start(publisher: Publisher): Promise<void> {
+    this.#publisher = publisher
+    await new Promise<void>((resolve, reject) => {
+      this.#onListening = (index) => {
+        this.#listening.add(index)
+        if (this.#listening.size === this.#pool.count) resolve()
+      }
+      this.#onListenFailed = reject
+      this.#pool.start()
+    })
+    this.#onListenFailed = (error) => this.#options.log.log.error({ err: error }, 'a worker cannot listen')
+  }
+
+  tell(index: number, message: ToWorker): void {
+    this.#pool.tell(index, message)
+  }
+
+  tellAll(message: ToWorker): void {
+    this.#pool.tellAll(message)
+  }
+
+  tellOthers(index: number, message: ToWorker): void {
+    for (let other = 0; other < this.#pool.count; other++) if (other !== index) this.#pool.tell(other, message)
+  }
+
+  /** Asks the first worker that runs; undefined when it does not answer in time. */
+  ask(question: (id: number) => ToWorker): Promise<unknown> {
+    return this.#ask(0, question)
+  }
+
+  #ask(index: number, question: (id: number) => ToWorker): Promise<unknown> {
+    return new Promise((resolve) => {
+      const id = ++this.#asked
+      const timer = setTimeout(() => {
+        this.#questions.delete(id)
+        resolve(undefined)
+      }, ASK_DEADLINE_MS)
+      this.#questions.set(id, (value) => {
+        clearTimeout(timer)
+        resolve(value)
+      })
+      this.#pool.tell(index, question(id))
+    })
+  }
+
+  sources(): WorkerSource[] {
+    return this.#names.map((id, index) => ({
+      id,
+      collect: () => this.#ask(index, (question) => ({ type: 'collect', id: question })) as Promise<WorkerReport>,
+    }))
+  }
+
+  figures(): SharedFigures {
+    const sum = (at: number) => this.#pulses.reduce((total, pulse) => total + Atomics.load(pulse, at), 0)
+    return {
+      accepted: sum(PULSE_ACCEPTED),
+      active: sum(PULSE_ACTIVE),
+      busy: sum(PULSE_BUSY),
+      requests: sum(PULSE_REQUESTS),
+      heapBytes: this.#pulses.map((pulse) => Atomics.load(pulse, PULSE_HEAP) * 1024 ** 2),
+    }
+  }
+
+  setFallback(fallback: Fallback): void {
+    this.#fallback = fallback
+    this.#pool.tellAll({ type: 'fallback-certificate', fallback })
+  }
+
+  rotateTicketKeys(): void {
+    this.#ticketKeys = randomBytes(48)
+    this.#pool.tellAll({ type: 'ticket-keys', keys: this.#ticketKeys })
+  }
+
+  /** No new connections; resolves when nothing is in flight, or after the time. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#pool.expectEnd()
+    this.#pool.tellAll({ type: 'drain' })
+    const untilMs = performance.now() + timeoutMs
+    while (this.#drained.size < this.#pool.running && performance.now() < untilMs)
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    // Access logs are written before the threads end.
+    await Promise.all(this.#names.map((_name, index) => this.#ask(index, (id) => ({ type: 'flush', id }))))
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close()
+  }
+
+  #onMessage(index: number, message: FromWorker): void {
+    switch (message.type) {
+      case 'serving':
+        this.#publisher?.served(index, message.revision)
+        return
+      case 'listening':
+        this.#onListening(index)
+        return
+      case 'failed':
+        this.#onListenFailed(
+          Object.assign(new Error(message.message), {
+            code: message.code,
+            address: message.address,
+            port: message.port,
+          }),
+        )
+        return
+      case 'find':
+        void this.#find(index, message.id, message.request)
+        return
+      case 'health':
+        // What one worker saw of a target holds for the node.
+        this.tellOthers(index, { type: 'set-health', ...message.change })
+        return
+      case 'answer': {
+        const resolve = this.#questions.get(message.id)
+        this.#questions.delete(message.id)
+        resolve?.(message.value)
+        return
+      }
+      case 'drained':
+        this.#drained.add(index)
+        return
+    }
+  }
+
+  #onLost(index: number, loss: WorkerLoss): void {
+    this.restarts++
+    this.#publisher?.end(index)
+    this.#options.onLost(this.#names[index]!)
+    if (!this.#listening.has(index)) this.#onListenFailed(loss.error ?? new Error('a worker ended before it listened'))
+    const plugin = this.#named('plugins', loss.pluginHash)
+    const route = this.#named('routes', loss.routeHash)
+    this.#options.log.log.error(
+      {
+        worker: index,
+        reason: loss.reason,
+        err: loss.error,
+        route: route?.['name'] ?? route?.id,
+        plugin: plugin?.['name'],
+        plugin_id: plugin?.id,
+      },
+      'a worker was lost and is replaced',
+    )
+  }
+
+  #named(kind: string, hash: number): Document | null {
+    if (hash === 0) return null
+    return this.#publisher?.held(kind).find(({ id }) => idHash(id) === hash)?.document ?? null
+  }
+
+  /** Answers a look-up from the store; a store that can't be asked is no answer. */
+  async #find(index: number, id: number, request: LookupRequest): Promise<void> {
+    let documents: readonly Document[] | null
+    try {
+      documents = await this.#lookUp(request)
+    } catch (error) {
+      this.#options.log.log.warn({ err: error, kind: request.kind }, 'a look-up failed')
+      documents = null
+    }
+    this.#pool.tell(index, { type: 'found', id, documents })
+  }
+
+  async #lookUp(request: LookupRequest): Promise<readonly Document[]> {
+    const { store } = this.#options
+    if (request.by === 'reference') {
+      const { rows } = await store.list(
+        request.kind,
+        { reference: { field: request.field, id: request.id } },
+        { size: LIST_LIMIT },
+      )
+      return rows.map(({ document }) => document)
+    }
+    const row = await (request.by === 'id'
+      ? store.get(request.kind, request.id)
+      : store.lookup(request.kind, request.field, request.value, DEFAULT_WORKSPACE))
+    return row === undefined ? [] : [row.document]
+  }
+}
+
+function clientCertificateOf({
+  client_ssl,
+  client_ssl_cert,
+  client_ssl_cert_key,
+}: Settings): { cert: string; key: string } | null {
+  return client_ssl && client_ssl_cert !== null && client_ssl_cert_key !== null
+    ? { cert: readPem(client_ssl_cert), key: readPem(client_ssl_cert_key) }
+    : null
+}
+
+/** Null where Node's own list is all that is wanted. */
+function trustedAuthorities({ lua_ssl_trusted_certificate: sources }: Settings): string | null {
+  if (sources.every((source) => source === 'system')) return null
+  return sources
+    .map((source) => (source === 'system' ? rootCertificates.join('\n') : readFileSync(source.path, 'utf8')))
+    .join('\n')
+}
+
+function readPem(source: PemSource): string {
+  return 'pem' in source ? source.pem : readFileSync(source.path, 'utf8')
+}

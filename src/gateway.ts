@@ -1,0 +1,370 @@
+/**
+ * The main thread: owns the configuration (store, writer, follower), the Admin API, the status listener and the workers. With
+ * `worker.ts` the only place that builds things and hands them to each other.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createConfigurationHash } from '#admin/configuration-hash.ts'
+import { createDeclarative } from '#admin/declarative-source.ts'
+import type { AdminListener } from '#admin/listener.ts'
+import { openAdminServer, type AdminServer } from '#admin/server.ts'
+import { openStatusServer, type StatusServer } from '#admin/status-server.ts'
+import { NO_ACCESS_LIST, parseAccessList, type AccessList } from '#admin/tokens.ts'
+import { GatewayError } from '#core/errors.ts'
+import { loadCertificates } from '#listen/configured-certificates.ts'
+import { openDefaultCertificate } from '#listen/default-certificate.ts'
+import { reserveListeners } from '#listen/reserve.ts'
+import type { Model } from '#model/contract.ts'
+import { coreEntities, vaultConfigs } from '#model/entities/index.ts'
+import { createModel } from '#model/model.ts'
+import type { Settings } from '#model/settings.ts'
+import type { LogTarget } from '#model/settings/composites.ts'
+import type { Listener } from '#model/settings/listener.ts'
+import type { ReadSettings } from '#model/settings/read.ts'
+import { refusalsOf, type AnyPlugin } from '#pdk/pdk.ts'
+import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
+import { Publisher } from '#snapshot/publisher.ts'
+import { createFollower, type Follower } from '#store/follower.ts'
+import { keepHouse } from '#store/housekeeping.ts'
+import { Secrets } from '#store/secrets.ts'
+import { openAccessLog, type AccessLog } from '#telemetry/access-log.ts'
+import { MetricsCollector } from '#telemetry/collect.ts'
+import { Figures } from '#telemetry/figures.ts'
+import { answeredEntry } from '#telemetry/http-access.ts'
+import { openLog, type GatewayLog } from '#telemetry/logger.ts'
+import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
+import { adminPorts } from './gateway-admin.ts'
+import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
+import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
+import { unservedRoutes } from './unserved-routes.ts'
+
+/** The interface that clients of Kong find here. */
+export const KONG_VERSION = '3.9.3'
+
+const HOUSEKEEPING_MS = 60_000
+const TICKET_KEY_MS = 86_400_000
+
+export interface GatewayOptions {
+  readonly read: ReadSettings
+  readonly plugins: readonly AnyPlugin[]
+  readonly version: string
+}
+
+/** Starts everything; resolves when every worker serves and every listener is open. Rejects, with all closed again, when something can't be. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const gateway = new Gateway(options)
+  try {
+    await gateway.start()
+    return gateway
+  } catch (error) {
+    await gateway.close()
+    throw error
+  }
+}
+
+/** The model of this gateway with these plugins. */
+export function gatewayModel(plugins: readonly AnyPlugin[]): Model {
+  const known = new Set<string>(pluginSchemas.map(({ name }) => name))
+  const own = plugins.filter(({ schema }) => !known.has(schema.name))
+  return createModel({
+    entities: [...coreEntities, ...pluginEntities, ...own.flatMap(({ entities = [] }) => entities)],
+    plugins: [...pluginSchemas, ...own.map(({ schema }) => schema)],
+    built: plugins.map(({ schema }) => schema.name),
+    vaults: vaultConfigs,
+    refuse: refusalsOf(plugins),
+  })
+}
+
+export class Gateway {
+  readonly log: GatewayLog
+  listeners: readonly Listener[] = []
+  #read: ReadSettings
+  readonly #options: GatewayOptions
+  readonly #model: Model
+  readonly #figures = new Figures()
+  readonly #configurationHash = createConfigurationHash()
+  readonly #accessLogs: AccessLog[] = []
+  #nodeId = ''
+  #opened: OpenedStore | null = null
+  #declarativeFile: DeclarativeFile | null = null
+  #publisher: Publisher | null = null
+  #follower: Follower | null = null
+  #workers: Workers | null = null
+  #admin: AdminServer | null = null
+  #status: StatusServer | null = null
+  #collector: MetricsCollector | null = null
+  #access: AccessList = NO_ACCESS_LIST
+  #fallback: Fallback = { cert: [], key: [] }
+  readonly #timers: NodeJS.Timeout[] = []
+  #isReady = false
+  #isDraining = false
+
+  constructor(options: GatewayOptions) {
+    this.#options = options
+    this.#read = options.read
+    this.#model = gatewayModel(options.plugins)
+    const { settings } = options.read
+    mkdirSync(settings.prefix, { recursive: true })
+    this.log = openLog({
+      target: settings.proxy_error_log,
+      level: settings.log_level,
+      redact: redactionPaths(secretFieldNames([...this.#model.entities.values()].map(({ fields }) => fields))),
+    })
+  }
+
+  get #settings(): Settings {
+    return this.#read.settings
+  }
+
+  async start(): Promise<void> {
+    const settings = this.#settings
+    for (const warning of this.#read.warnings) this.log.log.warn(warning)
+    this.#nodeId = nodeIdOf(settings)
+    this.#access = this.#readAccessList(settings)
+    this.listeners = await reserveListeners(settings.proxy_listen)
+    this.#fallback = await this.#readFallback(settings)
+    const opened = (this.#opened = await openStore(settings, this.#model))
+    const rejected = this.#figures.counter('meridian_config_rejected_total', { via: 'file' })
+    this.#declarativeFile = new DeclarativeFile({
+      settings,
+      model: this.#model,
+      writer: opened.writer,
+      log: this.log,
+      hash: this.#configurationHash,
+      onRejected: () => rejected.value++,
+    })
+    await this.#declarativeFile.load()
+    const workers = (this.#workers = new Workers({
+      settings,
+      nodeId: this.#nodeId,
+      version: this.#options.version,
+      listeners: this.listeners,
+      fallback: this.#fallback,
+      store: opened.store,
+      log: this.log,
+      onLost: (name) => this.#collector?.retire(name),
+    }))
+    const publisher = (this.#publisher = new Publisher({
+      store: opened.store,
+      definitions: this.#model.entities,
+      workers: settings.workers,
+      tell: (index, update) => workers.tell(index, { type: 'update', update }),
+    }))
+    const position = await publisher.load()
+    await workers.start(publisher)
+    this.#follower = createFollower({
+      store: opened.store,
+      from: position,
+      onEntries: async (entries) => publisher.publish(entries),
+      reload: async (reason) => {
+        this.log.log.warn({ reason }, 'the log cannot be followed, the state is loaded anew')
+        return publisher.load()
+      },
+      log: this.log.log,
+      random: Math.random,
+    })
+    this.#registerFigures(workers, publisher)
+    this.#collector = new MetricsCollector({
+      nodeId: this.#nodeId,
+      version: KONG_VERSION,
+      main: this.#figures,
+      workers: () => workers.sources(),
+      deadlineMs: ASK_DEADLINE_MS,
+    })
+    await this.#openAdmin()
+    await this.#openStatus()
+    this.#declarativeFile.watch()
+    const unserved = unservedRoutes(publisher)
+    if (unserved !== null) this.log.log.warn(unserved)
+    this.#timers.push(
+      setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS),
+      setInterval(() => workers.rotateTicketKeys(), TICKET_KEY_MS),
+    )
+    this.#isReady = true
+  }
+
+  /** Not ready at once; then drains and ends everything within the settings' times. `now` leaves out the time for load balancers to turn away. */
+  async stop({ now }: { readonly now: boolean }): Promise<void> {
+    const { drain_delay: drainDelayMs, shutdown_timeout: timeoutMs } = this.#settings
+    this.#isDraining = true
+    this.#isReady = false
+    if (!now && drainDelayMs > 0) await delay(drainDelayMs)
+    await this.#workers?.drain(timeoutMs)
+    await this.close()
+  }
+
+  /** Closes what is open, in the order that loses nothing. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#declarativeFile?.close()
+    await this.#admin?.close()
+    await this.#status?.close()
+    await this.#follower?.close()
+    await this.#opened?.writer.close()
+    await this.#workers?.close()
+    await this.#opened?.store.close()
+    for (const log of this.#accessLogs) await log.close()
+    await this.log.close()
+  }
+
+  /** Takes over what a reload can change (SIGHUP). Rejects before anything is changed when something can't be read. */
+  async reload(read: ReadSettings, changed: readonly string[]): Promise<void> {
+    const { settings } = read
+    const fallback = await this.#readFallback(settings)
+    const access = this.#readAccessList(settings)
+    this.#read = read
+    this.#fallback = fallback
+    this.#access = access
+    this.#workers?.setFallback(fallback)
+    if (changed.includes('log_level')) {
+      this.log.setLevel(settings.log_level)
+      this.#workers?.tellAll({ type: 'log-level', level: settings.log_level, forMs: null })
+    }
+  }
+
+  reopenLogs(): void {
+    this.log.reopen()
+    for (const log of this.#accessLogs) log.reopen()
+    this.#workers?.tellAll({ type: 'reopen-logs' })
+  }
+
+  #keepHouse(): void {
+    const { store, writer } = this.#opened!
+    keepHouse({ store, writer, nowMs: Date.now, retention: this.#settings.log_retention }).catch((error: unknown) =>
+      this.log.log.warn({ err: error }, 'housekeeping failed, it is tried again'),
+    )
+  }
+
+  /** The certificates for clients without a known server name: configured ones, else one of our own making. */
+  async #readFallback(settings: Settings): Promise<Fallback> {
+    const pairs = await loadCertificates('ssl_cert', settings.ssl_cert, settings.ssl_cert_key)
+    if (pairs.length > 0) return { cert: pairs.map(({ cert }) => cert), key: pairs.map(({ key }) => key) }
+    const own = await openDefaultCertificate({
+      folder: path.join(settings.prefix, 'certificates'),
+      nowMs: Date.now(),
+      names: [hostname()],
+    })
+    return { cert: [own.cert], key: [own.key] }
+  }
+
+  #readAccessList({ admin_token_file: file }: Settings): AccessList {
+    if (file === null) return NO_ACCESS_LIST
+    const parsed = parseAccessList(readFileSync(file, 'utf8'))
+    if (!parsed.ok)
+      throw new GatewayError('SETTINGS_INVALID', `admin_token_file ${file}: ${parsed.errors[0]}`, {
+        details: parsed.errors,
+      })
+    return parsed.list
+  }
+
+  #registerFigures(workers: Workers, publisher: Publisher): void {
+    const figures = this.#figures
+    figures.gauge('meridian_ready', {}, () => Number(this.#isReady))
+    figures.gauge('kong_datastore_reachable', {}, () => Number(this.#follower?.failure == null))
+    figures.gauge('meridian_config_head_revision', {}, () => publisher.position.revision)
+    figures.gauge('meridian_worker_restarts_total', {}, () => workers.restarts)
+    figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.log.dropped)
+    for (const name of ['kong_memory_lua_shared_dict_bytes', 'kong_memory_lua_shared_dict_total_bytes'] as const) {
+      figures.gauge(
+        name,
+        { node_id: this.#nodeId, shared_dict: 'kong_rate_limiting_counters', kong_subsystem: 'http' },
+        () => workers.counters.byteLength,
+      )
+    }
+  }
+
+  #adminPorts() {
+    const { store, writer, keyring } = this.#opened!
+    const workers = this.#workers!
+    const publisher = this.#publisher!
+    return adminPorts({
+      read: this.#read,
+      version: this.#options.version,
+      kongVersion: KONG_VERSION,
+      nodeId: this.#nodeId,
+      model: this.#model,
+      store,
+      secrets: new Secrets({ entities: this.#model.entities, plugins: this.#model.plugins }, keyring),
+      writer,
+      publisher,
+      declarative: createDeclarative({ model: this.#model, nowMs: Date.now }),
+      configurationHash: this.#configurationHash,
+      check: (atMs) => checkContext(this.#settings, atMs),
+      log: this.log,
+      figures: () => workers.figures(),
+      countersBytes: workers.counters.byteLength,
+      ask: (question) => workers.ask(question),
+      tellAll: (message) => workers.tellAll(message),
+      warnings: () => [...this.#read.warnings, unservedRoutes(publisher)].filter((text) => text !== null),
+    })
+  }
+
+  async #openAdmin(): Promise<void> {
+    const settings = this.#settings
+    if (settings.admin_listen.length === 0) return
+    const log = this.#openAccessLog(settings.admin_access_log, 'admin')
+    const clientCa = settings.admin_client_ca === null ? null : readFileSync(settings.admin_client_ca, 'utf8')
+    const own = await loadCertificates('admin_ssl_cert', settings.admin_ssl_cert, settings.admin_ssl_cert_key)
+    this.#admin = await openAdminServer({
+      ...this.#adminPorts(),
+      listeners: settings.admin_listen.map((listener) => this.#httpListener(listener, own[0] ?? null, clientCa)),
+      guard: { origins: settings.admin_gui_url, hosts: settings.admin_hosts },
+      // Looked at for each request, because a reload may bring another list.
+      access: {
+        byToken: (token, nowMs) => this.#access.byToken(token, nowMs),
+        bySubject: (name, nowMs) => this.#access.bySubject(name, nowMs),
+        hasTokens: this.#access.hasTokens,
+        hasSubjects: this.#access.hasSubjects,
+      },
+      limits: { bodyBytes: settings.admin_client_max_body_size },
+      requestId: () => randomBytes(16).toString('hex'),
+      metricsPage: () => this.#collector!.page(),
+      ...(log === null ? {} : { onAnswered: (record) => log.write(answeredEntry(record, Date.now())) }),
+    })
+  }
+
+  async #openStatus(): Promise<void> {
+    const settings = this.#settings
+    if (settings.status_listen.length === 0) return
+    const log = this.#openAccessLog(settings.status_access_log, 'status')
+    const own = await loadCertificates('status_ssl_cert', settings.status_ssl_cert, settings.status_ssl_cert_key)
+    this.#status = await openStatusServer({
+      ...this.#adminPorts(),
+      listeners: settings.status_listen.map((listener) => this.#httpListener(listener, own[0] ?? null, null)),
+      readiness: () =>
+        this.#isReady ? { isReady: true } : { isReady: false, reason: this.#isDraining ? 'draining' : 'starting' },
+      startDraining: () => {
+        this.#isDraining = true
+        this.#isReady = false
+      },
+      metricsPage: () => this.#collector!.page(),
+      access: log === null ? null : { log, newRequestId: () => randomBytes(16).toString('hex'), now: Date.now },
+    })
+  }
+
+  #openAccessLog(target: LogTarget, name: string): AccessLog | null {
+    const log = openAccessLog({
+      target,
+      customFormat: this.#settings.access_log_format,
+      onError: (error) => this.log.log.error({ err: error, log: name }, 'an access log cannot be written'),
+    })
+    if (log !== null) this.#accessLogs.push(log)
+    return log
+  }
+
+  #httpListener(
+    listener: Listener,
+    own: { readonly cert: string; readonly key: string } | null,
+    clientCa: string | null,
+  ): AdminListener {
+    const { cert, key } = own ?? { cert: this.#fallback.cert[0]!, key: this.#fallback.key[0]! }
+    return {
+      address:
+        listener.socketPath === null ? { ip: listener.host, port: listener.port } : { path: listener.socketPath },
+      tls: listener.ssl ? { cert, key, clientCa } : null,
+    }
+  }
+}

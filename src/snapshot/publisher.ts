@@ -1,0 +1,140 @@
+/**
+ * The main thread's side of snapshots: turns the state and the entries of the log into updates for workers, and knows which revision
+ * each worker serves. A worker that starts late gets the whole state as of now, then every change in order.
+ */
+import type { Change, Row } from '#model/document.ts'
+import type { EntityDefinition } from '#model/schema.ts'
+import type { ConfigStore, LogEntry } from '#store/contract.ts'
+import type { Position } from '#store/follower.ts'
+import type { SnapshotUpdate } from './update.ts'
+
+export interface PublisherOptions {
+  readonly store: ConfigStore
+  readonly definitions: ReadonlyMap<string, EntityDefinition>
+  readonly workers: number
+  readonly tell: (worker: number, update: SnapshotUpdate) => void
+  /** Told after each published revision. */
+  readonly onPublished?: (position: Position, changes: readonly Change[]) => void
+}
+
+interface WorkerState {
+  /** Gets updates: it was given the whole state. */
+  isFollowing: boolean
+  serving: number
+}
+
+export class Publisher {
+  #options: PublisherOptions
+  #workers: WorkerState[]
+  #position: Position = { revision: 0, hash: '' }
+  #waiters = new Set<() => void>()
+  /** Documents of the kinds that workers hold, for workers that start later. */
+  #held = new Map<string, Change>()
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+    this.#workers = Array.from({ length: options.workers }, () => ({ isFollowing: false, serving: -1 }))
+  }
+
+  get position(): Position {
+    return this.#position
+  }
+
+  /** Kinds that every worker holds whole. */
+  get heldKinds(): readonly string[] {
+    return [...this.#options.definitions.values()].filter((definition) => !definition.on_demand).map(({ kind }) => kind)
+  }
+
+  held(kind: string): Change[] {
+    return [...this.#held.values()].filter((change) => change.kind === kind)
+  }
+
+  /** Loads the whole state from the store and gives it to every worker that runs. */
+  async load(): Promise<Position> {
+    const { head, rows } = await this.#options.store.load(this.heldKinds)
+    const held = new Map<string, Change>()
+    for await (const row of rows) held.set(`${row.kind} ${row.document.id}`, changeOf(row))
+    this.#held = held
+    this.#position = { revision: head.revision, hash: head.hash }
+    for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#tellWhole(index)
+    this.#options.onPublished?.(this.#position, [...held.values()])
+    return this.#position
+  }
+
+  /** A worker thread is there: it gets the state as of now, and what follows. */
+  begin(index: number): void {
+    this.#workers[index] = { isFollowing: true, serving: -1 }
+    this.#tellWhole(index)
+  }
+
+  /** A worker thread is gone. */
+  end(index: number): void {
+    this.#workers[index] = { isFollowing: false, serving: -1 }
+    this.#wake()
+  }
+
+  /** Publishes entries of the log, each as one revision that is served whole or not at all. */
+  publish(entries: readonly LogEntry[]): void {
+    for (const entry of entries) {
+      const changes: Change[] = []
+      const lookedUp: Change[] = []
+      for (const sealed of entry.effects) {
+        const change = this.#options.store.open(sealed)
+        if (this.#options.definitions.get(change.kind)?.on_demand) lookedUp.push(change)
+        else changes.push(change)
+      }
+      for (const change of changes) {
+        const key = `${change.kind} ${change.id}`
+        if (change.document === null) this.#held.delete(key)
+        else this.#held.set(key, change)
+      }
+      this.#position = { revision: entry.revision, hash: entry.hash }
+      const update: SnapshotUpdate = { revision: entry.revision, hash: entry.hash, isWhole: false, changes, lookedUp }
+      for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#options.tell(index, update)
+      this.#options.onPublished?.(this.#position, changes)
+    }
+  }
+
+  /** A worker says what it serves. */
+  served(index: number, revision: number): void {
+    const worker = this.#workers[index]
+    if (worker === undefined || !worker.isFollowing) return
+    worker.serving = revision
+    this.#wake()
+  }
+
+  /** The lowest revision over the workers that run; -1 while one has none yet. */
+  get revision(): number {
+    return Math.min(...this.#workers.map((worker) => worker.serving))
+  }
+
+  /** True as soon as every worker serves the revision, false after the time. */
+  async waitFor(revision: number, timeoutMs: number): Promise<boolean> {
+    if (this.revision >= revision) return true
+    return new Promise((resolve) => {
+      const settle = (isServed: boolean) => {
+        clearTimeout(timer)
+        this.#waiters.delete(look)
+        resolve(isServed)
+      }
+      const look = () => {
+        if (this.revision >= revision) settle(true)
+      }
+      const timer = setTimeout(() => settle(false), timeoutMs)
+      this.#waiters.add(look)
+    })
+  }
+
+  #wake(): void {
+    for (const look of this.#waiters) look()
+  }
+
+  #tellWhole(index: number): void {
+    const { revision, hash } = this.#position
+    this.#options.tell(index, { revision, hash, isWhole: true, changes: [...this.#held.values()], lookedUp: [] })
+  }
+}
+
+function changeOf(row: Row): Change {
+  return { kind: row.kind, workspace: row.workspace, id: row.document.id, document: row.document }
+}

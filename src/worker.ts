@@ -1,0 +1,539 @@
+/** One worker thread: builds what proxies requests and hands the parts to each other. The counterpart of `main.ts`. */
+import { randomUUID } from 'node:crypto'
+import { parentPort, threadId, workerData } from 'node:worker_threads'
+import { createDirectBalancer } from '#balancer/direct.ts'
+import { createHealthTable } from '#balancer/health-table.ts'
+import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
+import { createLocalCounters } from '#cluster/local-counters.ts'
+import { Deadlines } from '#core/deadlines.ts'
+import { enableLinearRegexFallback } from '#core/pcre.ts'
+import { createRequestIds } from '#core/request-id.ts'
+import type { WireFailure } from '#http/failure.ts'
+import type { RequestHead } from '#http/request-head.ts'
+import { Outbox } from '#http/outbox.ts'
+import type { ServerConnection, ServerHandler, ServerLimits } from '#http/server-connection.ts'
+import { Acceptor } from '#listen/acceptor.ts'
+import { CertificateTable, type CertificatePair } from '#listen/certificates.ts'
+import {
+  PULSE_ACCEPTED,
+  PULSE_ACTIVE,
+  PULSE_BEAT,
+  PULSE_BUSY,
+  PULSE_HEAP,
+  PULSE_REQUESTS,
+} from '#listen/worker-pool.ts'
+import type { Document } from '#model/document.ts'
+import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
+import type { Route } from '#model/entities/route.ts'
+import type { Service } from '#model/entities/service.ts'
+import type { LogLevel } from '#model/settings/node.ts'
+import { tlsParameters } from '#model/settings/tls-parameters.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import { orderPlugins } from '#pdk/order.ts'
+import type { AnyPlugin, MetricsSelection, PluginTools } from '#pdk/pdk.ts'
+import { pluginEntities } from '#plugins/schemas.ts'
+import { coreEntities } from '#model/entities/index.ts'
+import type { PluginInstance } from '#snapshot/plan.ts'
+import { refuseBadRequest } from '#proxy/bad-request.ts'
+import { createClientTrust } from '#proxy/client-trust.ts'
+import { proxySettings } from '#proxy/settings.ts'
+import { ProxyRun } from '#proxy/run.ts'
+import type { ProxyEvents, WorkerContext } from '#proxy/worker-context.ts'
+import { describedRequest } from '#proxy/described-request.ts'
+import { explain } from '#router/explain.ts'
+import { createRouter, type CompiledRouter } from '#router/router.ts'
+import type { CompiledRoute } from '#snapshot/snapshot.ts'
+import { SnapshotCompiler } from '#snapshot/compiler.ts'
+import { EntityCache, type LookupRequest } from '#snapshot/entity-cache.ts'
+import { openAccessLog, type AccessLog } from '#telemetry/access-log.ts'
+import { openLog } from '#telemetry/logger.ts'
+import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
+import { LoopDelay } from '#telemetry/loop-delay.ts'
+import type { RouteRecorder } from '#telemetry/request-metrics.ts'
+import { WorkerMetrics } from '#telemetry/worker-metrics.ts'
+import { createResolver, type DnsResolver } from '#upstream/dns/resolver.ts'
+import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
+import { UpstreamTls } from '#upstream/tls-targets.ts'
+import { loadPluginSet } from './plugin-set.ts'
+import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+
+/** Answers to look-ups are waited for this long; then the store counts as unreachable. */
+const LOOKUP_DEADLINE_MS = 5000
+
+class WorkerThread {
+  readonly #port: NonNullable<typeof parentPort>
+  readonly #deadlines = new Deadlines()
+  readonly #outbox = new Outbox()
+  readonly #loopDelay = new LoopDelay()
+  readonly #metrics: WorkerMetrics
+  readonly #log: ReturnType<typeof openLog>
+  readonly #cache: EntityCache
+  readonly #accessLog: AccessLog | null
+  readonly #compiler: SnapshotCompiler
+  readonly #context: WorkerContext
+  readonly #certificates: CertificateTable
+  readonly #acceptor: Acceptor
+  readonly #pending = new Map<
+    number,
+    { resolve: (documents: readonly Document[]) => void; reject: (error: Error) => void; timer: NodeJS.Timeout }
+  >()
+  #lookups = 0
+  #applyMs = 0
+  #isListening = false
+
+  constructor(start: WorkerStart, port: NonNullable<typeof parentPort>, plugins: readonly AnyPlugin[]) {
+    this.#port = port
+    const { settings } = start
+    const definitions = [...coreEntities, ...pluginEntities, ...plugins.flatMap(({ entities = [] }) => entities)]
+    this.#log = openLog({
+      target: settings.proxy_error_log,
+      level: start.logLevel as LogLevel,
+      base: { worker: start.index },
+      redact: redactionPaths(secretFieldNames(definitions.map(({ fields }) => fields))),
+    })
+    this.#metrics = new WorkerMetrics({
+      nodeId: start.nodeId,
+      threadId,
+      maxRoutes: settings.metrics_max_routes,
+      loopDelay: this.#loopDelay,
+      heapUsed: () => process.memoryUsage().heapUsed,
+    })
+    const pool = new ConnectionPool(
+      {
+        size: settings.upstream_keepalive_pool_size,
+        idleTimeoutMs: settings.upstream_keepalive_idle_timeout,
+        maxRequests: settings.upstream_keepalive_max_requests || Infinity,
+      },
+      this.#deadlines,
+      this.#outbox,
+    )
+    const resolver = createResolver({
+      settings: {
+        dns_resolver: settings.dns_resolver.map(({ ip, port: dnsPort }) =>
+          ip.includes(':') ? `[${ip}]:${dnsPort}` : `${ip}:${dnsPort}`,
+        ),
+        dns_hostsfile: settings.dns_hostsfile,
+        dns_order: settings.dns_order,
+        dns_valid_ttl: settings.dns_valid_ttl === null ? null : settings.dns_valid_ttl / 1000,
+        dns_stale_ttl: settings.dns_stale_ttl / 1000,
+        dns_not_found_ttl: settings.dns_not_found_ttl / 1000,
+        dns_error_ttl: settings.dns_error_ttl / 1000,
+        dns_cache_size: settings.dns_cache_size,
+      },
+      log: this.#log.log,
+    })
+    const tls = new UpstreamTls({
+      verify: settings.upstream_tls_verify,
+      trusted: start.trusted,
+      clientCertificate: start.clientCertificate,
+    })
+    this.#cache = new EntityCache({
+      definitions: new Map(definitions.map((definition) => [definition.kind, definition])),
+      maxBytes: settings.mem_cache_size,
+      maxMisses: 50_000,
+      maxPending: 10_000,
+      nowMs: Date.now,
+      ask: (request) => this.#ask(request),
+      held: (kind, id) => this.#compiler.document(kind, id),
+      heldAll: (kind) => this.#compiler.documents(kind),
+    })
+    const counters = createLocalCounters(start.counters)
+    const health = createHealthTable({ nowMs: Date.now })
+    const chance = { random: Math.random, nowMs: Date.now }
+    this.#accessLog = openAccessLog({
+      target: settings.proxy_access_log,
+      customFormat: settings.access_log_format,
+      onError: (error) => this.#log.log.error({ err: error }, 'the access log cannot be written'),
+    })
+    const accessLog = this.#accessLog
+    let selected: { exchange: Exchange; selection: MetricsSelection } | null = null
+    this.#compiler = new SnapshotCompiler({
+      plugins: new Map(plugins.map((plugin) => [plugin.schema.name, plugin])),
+      emptyRouter: createRouter({ flavor: settings.router_flavor }),
+      isTraditional: settings.router_flavor === 'traditional',
+      createUpstreamBalancer: (upstream, targets) =>
+        createUpstreamBalancer({
+          upstream,
+          targets,
+          resolver,
+          health,
+          ...chance,
+          uuid: randomUUID,
+          onHealthChange: (change) => this.#healthChanged(change),
+        }),
+      createDirectBalancer: (host, port_) => createDirectBalancer({ host, port: port_, resolver, ...chance }),
+      pluginTools: (document) => ({
+        ...scopeOf(document),
+        counters,
+        entities: this.#cache,
+        log: this.#log.log,
+        metrics: {
+          requestFinished: (exchange, selection) => {
+            selected = { exchange, selection }
+          },
+        },
+        nodeId: start.nodeId,
+      }),
+      orderPlugins: (instances) => this.#order(instances),
+      tlsTargets: (service, upstream, find) => tls.targetsOf(service, upstream, find),
+      figuresFor: (route: Route, service: Service | null) =>
+        this.#metrics.requests.forRoute(
+          service === null ? '' : (service.name ?? service.host),
+          route.name ?? route.id,
+          'default',
+        ),
+      pluginBroken: (document, error) =>
+        this.#log.log.error(
+          { plugin: document.name, plugin_id: document.id, err: error },
+          'a plugin configuration cannot be used, its requests are refused',
+        ),
+    })
+    const events: ProxyEvents = {
+      exchangeEnded: (exchange, compiled) => {
+        this.#metrics.requestCount++
+        if (compiled !== null)
+          this.#record(
+            exchange,
+            compiled,
+            selected !== null && selected.exchange === exchange ? selected.selection : null,
+          )
+        selected = null
+        if (accessLog !== null) accessLog.write(exchange)
+      },
+      requestRefused: (failure: WireFailure) =>
+        this.#metrics.figures.counter('meridian_rejected_requests_total', { reason: failure.code }).value++,
+      pluginFailed: (exchange, instance, phase, error) => {
+        this.#metrics.figures.counter('meridian_plugin_errors_total', { plugin: instance.name, phase }).value++
+        this.#log.log.error(
+          {
+            plugin: instance.name,
+            phase,
+            route: exchange.route?.id,
+            service: exchange.service?.id,
+            request_id: exchange.id,
+            err: error,
+          },
+          'a plugin failed',
+        )
+      },
+      exchangeFailed: (failure) =>
+        this.#metrics.figures.counter('meridian_failed_exchanges_total', { code: failure.code, source: failure.source })
+          .value++,
+      pluginTime: (instance, phase, milliseconds, weight) => {
+        this.#metrics.figures.counter('meridian_plugin_seconds_total', { plugin: instance.name, phase }).value +=
+          (milliseconds * weight) / 1000
+        this.#metrics.figures.counter('meridian_plugin_runs_total', { plugin: instance.name, phase }).value += weight
+      },
+    }
+    this.#context = {
+      settings: proxySettings(settings, start.version),
+      trust: createClientTrust({
+        trustedIps: settings.trusted_ips,
+        realIpHeader: settings.real_ip_header,
+        realIpRecursive: settings.real_ip_recursive,
+      }),
+      pool,
+      clock: createClock(),
+      events,
+      newRequestId: createRequestIds(),
+      plainPoolKey: plainPoolKeys(),
+      snapshot: this.#compiler.current,
+      inFlight: 0,
+      isDraining: false,
+      isOverloaded: () => settings.overload_delay > 0 && this.#loopDelay.currentMs > settings.overload_delay,
+      pulse: new Int32Array(start.pulse),
+    }
+    this.#certificates = new CertificateTable((id, error) =>
+      this.#log.log.error({ certificate: id, err: error }, 'a certificate cannot be used'),
+    )
+    const context = this.#context
+    const handler: ServerHandler = {
+      onRequest(connection: ServerConnection, head: RequestHead) {
+        const run = new ProxyRun(context, connection, head)
+        run.start()
+        return run
+      },
+      onBadRequest: (connection, failure) => refuseBadRequest(context, connection, failure),
+      onClose: () => undefined,
+    }
+    this.#acceptor = new Acceptor({
+      listeners: start.listeners,
+      handler,
+      limits: serverLimits(start),
+      deadlines: this.#deadlines,
+      outbox: this.#outbox,
+      tls: {
+        parameters: tlsParameters(settings),
+        handshakeTimeoutMs: settings.ssl_handshake_timeout,
+        fallback: start.fallback,
+        contextFor: (servername) => this.#certificates.find(servername),
+      },
+      ticketKeys: Buffer.from(start.ticketKeys),
+      maxConnections: settings.worker_connections,
+      servesUnixSockets: start.index === 0,
+      socketFailed: (detail) => this.#log.log.error({ detail }, 'a listening socket failed'),
+    })
+    this.#metrics.watchConnections(() => ({
+      accepted: this.#acceptor.accepted,
+      active: this.#acceptor.connections.size,
+      busy: context.inFlight,
+      reading: 0,
+    }))
+    this.#registerFigures(resolver)
+    const pulse = new Int32Array(start.pulse)
+    const beat = () => {
+      Atomics.store(pulse, PULSE_ACCEPTED, this.#acceptor.accepted)
+      Atomics.store(pulse, PULSE_ACTIVE, this.#acceptor.connections.size)
+      Atomics.store(pulse, PULSE_BUSY, context.inFlight)
+      Atomics.store(pulse, PULSE_REQUESTS, this.#metrics.requestCount)
+      Atomics.store(pulse, PULSE_HEAP, Math.round(process.memoryUsage().heapUsed / 1024 ** 2))
+      Atomics.add(pulse, PULSE_BEAT, 1)
+    }
+    setInterval(beat, 200)
+    // Names whose answers expired are asked for anew also where no request comes by.
+    setInterval(() => this.#compiler.refreshBalancers(), 1000)
+    beat()
+    port.on('message', (message: ToWorker) => this.#onMessage(message))
+  }
+
+  #registerFigures(resolver: DnsResolver): void {
+    const { figures } = this.#metrics
+    const context = this.#context
+    const { pool } = context
+    figures.gauge('meridian_config_revision', {}, () => context.snapshot.revision)
+    figures.gauge('meridian_config_apply_seconds', {}, () => this.#applyMs / 1000)
+    figures.gauge('meridian_exchanges_in_flight', {}, () => context.inFlight)
+    figures.gauge('meridian_upstream_connections', { state: 'idle' }, () => pool.figures.idle)
+    figures.gauge('meridian_upstream_connections', { state: 'busy' }, () => pool.figures.open - pool.figures.idle)
+    figures.gauge('meridian_upstream_connections_created_total', {}, () => pool.figures.created)
+    figures.gauge('meridian_upstream_connections_reused_total', {}, () => pool.figures.reused)
+    figures.gauge('meridian_cache_hits_total', { cache: 'entities' }, () => this.#cache.figures.hits)
+    figures.gauge('meridian_cache_misses_total', { cache: 'entities' }, () => this.#cache.figures.misses)
+    figures.gauge('meridian_cache_bytes', { cache: 'entities' }, () => this.#cache.bytes)
+    for (const outcome of ['hits', 'stale', 'misses', 'failures'] as const)
+      figures.gauge('meridian_dns_queries_total', { outcome }, () => resolver.stats()[outcome])
+    figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.#log.dropped)
+    figures.gauge('meridian_log_lines_dropped_total', { log: 'access' }, () => this.#accessLog?.dropped ?? 0)
+  }
+
+  /** By priority and `ordering`; a cycle is logged, and priorities alone decide. */
+  #order(instances: readonly PluginInstance[]): readonly PluginInstance[] {
+    const list = instances.map((instance) => ({
+      name: instance.name,
+      priority: instance.plugin.schema.priority,
+      ordering: (instance.document as { ordering?: null }).ordering ?? null,
+      instance,
+    }))
+    const ordered = orderPlugins(list)
+    if (ordered.ok) return ordered.order.map(({ instance }) => instance)
+    this.#log.log.error({ cycle: ordered.cycle }, 'the ordering of plugins runs in a circle, priorities decide')
+    const plain = orderPlugins(list.map((item) => ({ ...item, ordering: null })))
+    return plain.ok ? plain.order.map(({ instance }) => instance) : instances
+  }
+
+  #healthChanged(change: HealthChange): void {
+    const { upstream, target, ip, port, isHealthy, cause } = change
+    const id = [...this.#compiler.documents('upstreams')].find((document) => document['name'] === upstream)?.id
+    if (cause === 'request' && id !== undefined) {
+      this.#say({
+        type: 'health',
+        change: { upstreamId: id, target, address: ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`, isHealthy },
+      })
+    }
+    this.#log.log.warn({ ...change }, change.isHealthy ? 'a target is healthy again' : 'a target is unhealthy')
+  }
+
+  #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {
+    const upstream = this.#compiler.document('upstreams', upstreamId)
+    return upstream === undefined
+      ? undefined
+      : (this.#compiler.upstreamBalancer(upstream['name'] as string) as UpstreamBalancer | undefined)
+  }
+
+  #record(exchange: Exchange, compiled: CompiledRoute, selection: MetricsSelection | null): void {
+    const { request, response } = exchange
+    const consumer = selection?.perConsumer === true ? (exchange.consumer?.username ?? '') : ''
+    const upstreamMs = exchange.upstreamLatencyMs
+    const kongMs = upstreamMs < 0 ? exchange.totalLatencyMs : Math.max(0, exchange.proxyLatencyMs)
+    ;(compiled.figures as RouteRecorder).record(
+      response.status,
+      response.source !== 'service',
+      kongMs,
+      upstreamMs,
+      exchange.totalLatencyMs,
+      request.bytesReceived,
+      response.bytesSent,
+      consumer,
+    )
+  }
+
+  #onMessage(message: ToWorker): void {
+    switch (message.type) {
+      case 'update': {
+        const { update } = message
+        if (update.isWhole) this.#cache.clear()
+        else this.#cache.invalidate(update.lookedUp)
+        const beganMs = performance.now()
+        this.#context.snapshot = this.#compiler.apply(update)
+        this.#applyMs = performance.now() - beganMs
+        if (update.isWhole || update.changes.some(({ kind }) => kind === 'certificates' || kind === 'snis'))
+          this.#updateCertificates()
+        this.#say({ type: 'serving', revision: update.revision, hash: update.hash })
+        if (!this.#isListening) void this.#listen()
+        return
+      }
+      case 'found': {
+        const pending = this.#pending.get(message.id)
+        if (pending === undefined) return
+        this.#pending.delete(message.id)
+        clearTimeout(pending.timer)
+        if (message.documents === null) pending.reject(storeUnavailable('the store cannot be asked'))
+        else pending.resolve(message.documents)
+        return
+      }
+      case 'health': {
+        const report = this.#upstreamBalancer(message.upstreamId)?.report()
+        return this.#say({ type: 'answer', id: message.id, value: report ?? null })
+      }
+      case 'set-health':
+        this.#upstreamBalancer(message.upstreamId)?.setHealth(message.target, message.address, message.isHealthy)
+        return
+      case 'cached':
+        return this.#say({ type: 'answer', id: message.id, value: this.#cache.peek(message.key) })
+      case 'uncache':
+        if (message.key === null) this.#cache.clear()
+        else this.#cache.drop(message.key)
+        return
+      case 'collect':
+        return this.#say({ type: 'answer', id: message.id, value: this.#metrics.report() })
+      case 'log-level':
+        return this.#log.setLevel(message.level as LogLevel, message.forMs ?? undefined)
+      case 'reopen-logs':
+        this.#accessLog?.reopen()
+        return this.#log.reopen()
+      case 'fallback-certificate':
+        return this.#acceptor.setFallback(message.fallback)
+      case 'ticket-keys':
+        return this.#acceptor.setTicketKeys(Buffer.from(message.keys))
+      case 'drain':
+        this.#context.isDraining = true
+        void this.#drain()
+        return
+      case 'flush':
+        void this.#flush(message.id)
+        return
+      case 'explain':
+        return this.#say({
+          type: 'answer',
+          id: message.id,
+          value: explain(this.#context.snapshot.router as CompiledRouter, describedRequest(message.request)),
+        })
+    }
+  }
+
+  /** The first snapshot is there: connections may come. */
+  async #listen(): Promise<void> {
+    this.#isListening = true
+    try {
+      await this.#acceptor.listen()
+      this.#say({ type: 'listening' })
+    } catch (error) {
+      const { message, code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }
+      this.#say({ type: 'failed', message, code: code ?? null, address: address ?? null, port: port ?? null })
+    }
+  }
+
+  async #flush(id: number): Promise<void> {
+    await this.#accessLog?.close()
+    await this.#log.close()
+    this.#say({ type: 'answer', id, value: true })
+  }
+
+  async #drain(): Promise<void> {
+    await this.#acceptor.drain()
+    const timer = setInterval(() => {
+      if (this.#context.inFlight > 0 || this.#acceptor.connections.size > 0) return
+      clearInterval(timer)
+      this.#say({ type: 'drained' })
+    }, 50)
+  }
+
+  #updateCertificates(): void {
+    const pairs: CertificatePair[] = [...this.#compiler.documents('certificates')].map((document) => ({
+      id: document.id,
+      cert: document['cert'] as string,
+      key: document['key'] as string,
+      certAlt: (document['cert_alt'] as string | null) ?? null,
+      keyAlt: (document['key_alt'] as string | null) ?? null,
+    }))
+    const names = [...this.#compiler.documents('snis')].map(
+      (document) =>
+        [(document['name'] as string).toLowerCase(), (document['certificate'] as { id: string }).id] as const,
+    )
+    this.#certificates.update(pairs, new Map(names))
+  }
+
+  #ask(request: LookupRequest): Promise<readonly Document[]> {
+    return new Promise((resolve, reject) => {
+      const id = ++this.#lookups
+      const timer = setTimeout(() => {
+        this.#pending.delete(id)
+        reject(storeUnavailable('the store did not answer in time'))
+      }, LOOKUP_DEADLINE_MS)
+      this.#pending.set(id, { resolve, reject, timer })
+      this.#say({ type: 'find', id, request })
+    })
+  }
+
+  #say(message: FromWorker): void {
+    this.#port.postMessage(message)
+  }
+}
+
+function serverLimits({ settings }: WorkerStart): ServerLimits {
+  const { lineBytes, totalBytes } = settings.large_client_header_buffers
+  return {
+    requestLineBytes: lineBytes,
+    headBytes: totalBytes,
+    fields: settings.client_max_headers,
+    headTimeoutMs: settings.client_header_timeout,
+    bodyTimeoutMs: settings.client_body_timeout,
+    sendTimeoutMs: settings.send_timeout,
+    idleTimeoutMs: settings.keepalive_timeout,
+    requestsPerConnection: settings.keepalive_timeout === 0 ? 1 : settings.keepalive_requests,
+  }
+}
+
+function scopeOf(document: PluginDocument): Pick<PluginTools, 'pluginId' | 'scope'> {
+  const { route, service, consumer } = document
+  const group = (document as { consumer_group?: { id: string } | null }).consumer_group
+  return {
+    pluginId: document.id,
+    scope: {
+      route: route?.id ?? null,
+      service: service?.id ?? null,
+      consumer: consumer?.id ?? null,
+      consumerGroup: group?.id ?? null,
+    },
+  }
+}
+
+/** The HTTP date, made twice a second. */
+function createClock(): { date: string } {
+  const clock = { date: new Date().toUTCString() }
+  setInterval(() => {
+    clock.date = new Date().toUTCString()
+  }, 500).unref()
+  return clock
+}
+
+function storeUnavailable(message: string): Error {
+  return Object.assign(new Error(message), { code: 'STORE_UNAVAILABLE' })
+}
+
+if (parentPort !== null) {
+  const start = workerData as WorkerStart
+  enableLinearRegexFallback()
+  // Messages wait in the port until somebody listens, so nothing is lost while plugins load.
+  new WorkerThread(start, parentPort, await loadPluginSet(start.settings))
+}
