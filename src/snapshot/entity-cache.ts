@@ -104,6 +104,11 @@ export class EntityCache implements EntityReader {
     return this.#found.calculatedSize
   }
 
+  /** Documents by which keys can be taken out; as many as are kept, never more. */
+  get linked(): number {
+    return this.#keysOf.size
+  }
+
   drop(key: string): void {
     this.#drop(key)
   }
@@ -174,6 +179,8 @@ export class EntityCache implements EntityReader {
 
   #keep(key: string, documents: readonly Document[]): void {
     this.#found.set(key, documents)
+    // What is larger than the whole cache is not kept, and then never disposed of either.
+    if (!this.#found.has(key)) return
     const kind = key.slice(0, key.indexOf(' '))
     for (const document of documents) {
       const id = `${kind} ${document.id}`
