@@ -83,7 +83,7 @@ test('look-ups of one key at the same time are one question', async () => {
   ]
   assert.equal(open.length, 1)
   open[0]!.resolve([KEY])
-  assert.deepEqual(await Promise.all(both), [KEY, KEY])
+  assert.deepEqual(await Promise.all(both.map(async (one) => one)), [KEY, KEY])
 })
 
 test('a deleted credential is gone with its change, under every key that found it', async () => {
@@ -206,7 +206,7 @@ test('more look-ups at once than are allowed fail at once, and others are asked 
   const first = [cache.get('consumers', 'c1'), cache.get('consumers', 'c2')]
   await assert.rejects(Promise.resolve(cache.get('consumers', 'c3')), { code: 'STORE_UNAVAILABLE' })
   for (const { resolve } of open) resolve([])
-  await Promise.all(first)
+  await Promise.all(first.map(async (one) => one))
   const third = cache.get('consumers', 'c3')
   open[2]!.resolve([])
   assert.equal(await third, null)
