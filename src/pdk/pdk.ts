@@ -76,7 +76,10 @@ export interface PluginTools {
   readonly nodeId: string
 }
 
-/** A streamed change of a body: what `chunk` and `end` return goes on; null sends nothing. */
+/**
+ * A streamed change of a body: what `chunk` and `end` return goes on; null sends nothing. The bytes that `chunk` is given may be
+ * overwritten after it has returned: what is kept has to be copied.
+ */
 export interface BodyTransform {
   chunk(bytes: Buffer): Buffer | null
   end(): Buffer | null

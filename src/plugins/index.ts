@@ -8,6 +8,7 @@ import { prometheus } from './prometheus/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
+import { responseTransformer } from './response-transformer/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
@@ -18,4 +19,5 @@ export const builtPlugins: readonly AnyPlugin[] = [
   rateLimiting,
   requestTermination,
   requestTransformer,
+  responseTransformer,
 ]

@@ -1,5 +1,6 @@
 /** The pairs of a transformer's configuration, compiled: what is done to one kind of fields, in Kong's order. */
 import { compileTemplate, type TemplateScope } from '#core/template.ts'
+import { splitPair } from '#pdk/name-value.ts'
 import { toWire } from '#pdk/wire-text.ts'
 
 /** A text that may depend on the request. */
@@ -63,12 +64,6 @@ export function compileValue(text: string): Value {
 export function templateProblem(text: string): string | null {
   const compiled = compileTemplate(text)
   return compiled.ok ? null : compiled.reason
-}
-
-/** `name:value`; as in Kong every colon behind the name belongs to neither, and a value may be missing. */
-export function splitPair(text: string): { readonly name: string; readonly value: string } {
-  const [, name = '', value = ''] = /^([^:]+):*([\s\S]*)$/.exec(text) ?? []
-  return { name, value }
 }
 
 function compilePair(text: string): Pair {

@@ -2,16 +2,10 @@
 import { definePlugin, type Exchange, type Exit, type PluginLog } from '#pdk'
 import { bodyKind, encodeBody, parseBody } from '#pdk/body-fields.ts'
 import { addArg, encodeArgs, parseArgs } from '#pdk/form.ts'
+import { splitPair } from '#pdk/name-value.ts'
 import { emptyBody, transformArgs, transformBody } from './fields.ts'
 import { transformHeaders, transformUri } from './head.ts'
-import {
-  compileOperations,
-  compileValue,
-  splitPair,
-  templateProblem,
-  type Operations,
-  type Value,
-} from './operations.ts'
+import { compileOperations, compileValue, templateProblem, type Operations, type Value } from './operations.ts'
 import { schema, type Config } from './schema.ts'
 import { RequestScope } from './scope.ts'
 
