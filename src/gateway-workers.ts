@@ -3,16 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
 import { readFileSync } from 'node:fs'
 import { sizeFor } from '#cluster/local-counters.ts'
-import {
-  PULSE_ACCEPTED,
-  PULSE_ACTIVE,
-  PULSE_BUSY,
-  PULSE_HEAP,
-  PULSE_REQUESTS,
-  WorkerPool,
-  type WorkerLoss,
-} from '#listen/worker-pool.ts'
-import { idHash } from '#listen/pulse.ts'
+import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
+import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
 import { DEFAULT_WORKSPACE, type Document } from '#model/document.ts'
 import type { Settings } from '#model/settings.ts'
 import type { PemSource } from '#model/settings/composites.ts'

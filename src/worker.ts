@@ -15,20 +15,21 @@ import type { ServerConnection, ServerHandler, ServerLimits } from '#http/server
 import { Acceptor } from '#listen/acceptor.ts'
 import { CertificateTable, type CertificatePair } from '#listen/certificates.ts'
 import {
+  idHash,
   PULSE_ACCEPTED,
   PULSE_ACTIVE,
   PULSE_BEAT,
   PULSE_BUSY,
   PULSE_HEAP,
   PULSE_REQUESTS,
-} from '#listen/worker-pool.ts'
+} from '#core/pulse.ts'
 import type { Document } from '#model/document.ts'
 import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
 import type { LogLevel } from '#model/settings/node.ts'
 import { tlsParameters } from '#model/settings/tls-parameters.ts'
-import type { Exchange } from '#pdk/exchange.ts'
+import type { ConsumerGroup, Exchange } from '#pdk/exchange.ts'
 import { orderPlugins } from '#pdk/order.ts'
 import type { AnyPlugin, MetricsSelection, PluginTools } from '#pdk/pdk.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
@@ -176,6 +177,7 @@ class WorkerThread {
       }),
       orderPlugins: (instances) => this.#order(instances),
       tlsTargets: (service, upstream, find) => tls.targetsOf(service, upstream, find),
+      idHash,
       figuresFor: (route: Route, service: Service | null) =>
         this.#metrics.requests.forRoute(
           service === null ? '' : (service.name ?? service.host),
@@ -236,6 +238,7 @@ class WorkerThread {
       clock: createClock(),
       events,
       newRequestId: createRequestIds(),
+      groupsOf: (consumerId) => this.#groupsOf(consumerId),
       plainPoolKey: plainPoolKeys(),
       snapshot: this.#compiler.current,
       inFlight: 0,
@@ -271,6 +274,7 @@ class WorkerThread {
       ticketKeys: Buffer.from(start.ticketKeys),
       maxConnections: settings.worker_connections,
       servesUnixSockets: start.index === 0,
+      workerIndex: start.index,
       socketFailed: (detail) => this.#log.log.error({ detail }, 'a listening socket failed'),
     })
     this.#metrics.watchConnections(() => ({
@@ -294,6 +298,17 @@ class WorkerThread {
     setInterval(() => this.#compiler.refreshBalancers(), 1000)
     beat()
     port.on('message', (message: ToWorker) => this.#onMessage(message))
+  }
+
+  /** The groups of a consumer: the memberships are looked up, the groups are held. */
+  #groupsOf(consumerId: string): readonly ConsumerGroup[] | Promise<readonly ConsumerGroup[]> {
+    const named = (memberships: readonly Document[]): ConsumerGroup[] =>
+      memberships.flatMap((membership) => {
+        const group = this.#compiler.document('consumer_groups', (membership['consumer_group'] as { id: string }).id)
+        return group === undefined ? [] : [{ id: group.id, name: group['name'] as string }]
+      })
+    const memberships = this.#cache.listBy('consumer_group_consumers', 'consumer', consumerId)
+    return memberships instanceof Promise ? memberships.then(named) : named(memberships)
   }
 
   #registerFigures(resolver: DnsResolver): void {

@@ -70,6 +70,11 @@ const NAMES = [
   'x-ratelimit-remaining-day',
   'x-ratelimit-remaining-month',
   'x-ratelimit-remaining-year',
+  'x-accel-expires',
+  'x-accel-buffering',
+  'x-accel-limit-rate',
+  'x-accel-redirect',
+  'x-accel-charset',
 ] as const
 export type KnownHeader = (typeof NAMES)[number]
 

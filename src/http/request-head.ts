@@ -176,6 +176,9 @@ function readTarget(
       return clientFailure('BAD_HOST', 400, 'Host differs from the authority of the target')
   }
   const pathEnd = questionMark < 0 ? end : questionMark
+  // As nginx: an escape that is none, or of NUL, can't be matched against anything.
+  if (!head.isPathNormal && /%(?![0-9A-Fa-f]{2})|%00/.test(text.substring(pathStart, pathEnd)))
+    return clientFailure('BAD_TARGET', 400, 'bad escape in the path')
   head.rawPath = pathEnd > pathStart ? text.substring(pathStart, pathEnd) : '/'
   if (questionMark >= 0) head.query = text.substring(questionMark + 1, end)
   return null

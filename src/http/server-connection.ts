@@ -28,6 +28,22 @@ export interface ServerLimits extends HeadLimits {
   readonly requestsPerConnection: number
 }
 
+/** What is known about a connection when it is accepted. */
+export interface ConnectionFacts {
+  readonly isTls: boolean
+  readonly sni: string | null
+  readonly tls: TlsFacts | null
+  readonly serverPort: number
+  readonly serial: number
+}
+
+export interface TlsFacts {
+  readonly version: string
+  readonly cipher: string
+  /** As nginx says it: NONE, SUCCESS, or FAILED with the reason. */
+  readonly clientVerify: string
+}
+
 /** What the handler does with the body of one request and with its end. */
 export interface RequestSink {
   /** Valid until the callback returns; answers nothing, pauses by `connection.pauseBody()`. */
@@ -69,6 +85,9 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   readonly socket: Socket
   readonly isTls: boolean
   readonly sni: string | null
+  readonly tls: TlsFacts | null
+  /** Number of the connection in this process. */
+  readonly serial: number
   readonly peerIp: string
   readonly peerPort: number
   readonly serverIp: string
@@ -111,7 +130,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     limits: ServerLimits,
     deadlines: Deadlines,
     outbox: Outbox,
-    facts: { isTls: boolean; sni: string | null; serverPort: number },
+    facts: ConnectionFacts,
   ) {
     this.socket = socket
     this.#handler = handler
@@ -120,6 +139,8 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     this.#outbox = outbox
     this.isTls = facts.isTls
     this.sni = facts.sni
+    this.tls = facts.tls
+    this.serial = facts.serial
     this.peerIp = plainAddress(socket.remoteAddress ?? '')
     this.peerPort = socket.remotePort ?? 0
     this.serverIp = plainAddress(socket.localAddress ?? '')

@@ -35,8 +35,13 @@ export interface AcceptorOptions {
   readonly maxConnections: number
   /** Unix sockets can't be shared: only the first worker serves them. */
   readonly servesUnixSockets: boolean
+  /** Makes serial numbers of connections unique in the process. */
+  readonly workerIndex: number
   readonly socketFailed: (detail: string) => void
 }
+
+/** Serial numbers of workers interleave; there are never more workers than this. */
+const SERIAL_STEP = 1024
 
 const OVERLOADED =
   'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 44\r\n\r\nThe gateway has no room for new connections\n'
@@ -146,6 +151,15 @@ export class Acceptor {
         isTls: listener.ssl,
         sni: sni === null ? null : sni.replace(/\.$/, ''),
         serverPort: listener.port,
+        serial: this.accepted * SERIAL_STEP + this.#options.workerIndex,
+        tls:
+          tlsSocket === null
+            ? null
+            : {
+                version: tlsSocket.getProtocol() ?? '',
+                cipher: tlsSocket.getCipher()?.name ?? '',
+                clientVerify: 'NONE',
+              },
       },
     )
     this.connections.add(connection)

@@ -3,20 +3,7 @@
  * things. Knows nothing of what the messages mean.
  */
 import { Worker, type ResourceLimits } from 'node:worker_threads'
-
-/** Numbers of the shared block of one worker: a heartbeat, and what it is doing. */
-export const PULSE_INTS = 8
-export const PULSE_BEAT = 0
-/** Hashes of the route and of the plugin instance that the worker runs, so that a hung one can be named. */
-export const PULSE_ROUTE = 1
-export const PULSE_PLUGIN = 2
-/** Figures that the Admin API shows without asking: connections accepted, open, requests in flight, requests in all (they wrap at 2^31). */
-export const PULSE_ACCEPTED = 3
-export const PULSE_ACTIVE = 4
-export const PULSE_BUSY = 5
-export const PULSE_REQUESTS = 6
-/** Heap in use, MiB. */
-export const PULSE_HEAP = 7
+import { PULSE_BEAT, PULSE_INTS, PULSE_PLUGIN, PULSE_ROUTE } from '#core/pulse.ts'
 
 export interface WorkerPoolOptions<Start> {
   readonly count: number

@@ -5,11 +5,11 @@ import type { ServerConnection } from '#http/server-connection.ts'
 import { ClientRequest, ClientResponse, Exchange } from '#pdk/exchange.ts'
 import { ownHead } from './client-head.ts'
 import { errorBody, MESSAGES } from './error-body.ts'
-import { NO_BODY } from './request-body.ts'
+import { AbsentBody } from './request-body.ts'
 import type { WorkerContext } from './worker-context.ts'
 
 export function refuseBadRequest(worker: WorkerContext, connection: ServerConnection, failure: WireFailure): void {
-  const request = new ClientRequest(new HeaderList(), NO_BODY)
+  const request = new ClientRequest(new HeaderList(), new AbsentBody())
   request.peerIp = request.clientIp = connection.peerIp
   request.peerPort = connection.peerPort
   request.scheme = connection.isTls ? 'https' : 'http'

@@ -16,6 +16,11 @@ const SKIPPED = skipTable([
   'via',
   'proxy-connection',
   'x-kong-request-id',
+  'x-accel-expires',
+  'x-accel-buffering',
+  'x-accel-limit-rate',
+  'x-accel-redirect',
+  'x-accel-charset',
 ])
 const SKIPPED_WITH_TRAILER = skipTable([
   'connection',
@@ -26,6 +31,11 @@ const SKIPPED_WITH_TRAILER = skipTable([
   'via',
   'proxy-connection',
   'x-kong-request-id',
+  'x-accel-expires',
+  'x-accel-buffering',
+  'x-accel-limit-rate',
+  'x-accel-redirect',
+  'x-accel-charset',
   'trailer',
 ])
 
@@ -108,6 +118,8 @@ export function ownHead(
   let text =
     statusLine(status, null) + 'Date: ' + clock.date + '\r\n' + headers.serialise(SKIPPED) + framingText(framing)
   text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
+  const upgrade = headers.getKnown(headerId.upgrade)
+  if (upgrade !== null) text += 'Connection: Upgrade\r\nUpgrade: ' + upgrade + '\r\n'
   if (tokens.responseLatency) text += 'X-Kong-Response-Latency: ' + Math.round(latencyMs) + '\r\n'
   if (tokens.server && !headers.hasKnown(headerId['server'])) text += 'Server: ' + settings.product + '\r\n'
   if (tokens.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'

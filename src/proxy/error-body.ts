@@ -63,7 +63,8 @@ export function errorBody(
   accept: string | null,
   fallback: string,
 ): ErrorBody {
-  const form = chooseForm(accept) ?? chooseForm(fallback) ?? 'json'
+  // As Kong: an Accept that names nothing known means JSON; only without one the fallback counts.
+  const form = accept === null ? (chooseForm(fallback) ?? 'json') : (chooseForm(accept) ?? 'json')
   return { contentType: TYPES[form], body: render(form, status, message, requestId) }
 }
 
@@ -92,7 +93,7 @@ function chooseForm(accept: string | null): Form | null {
   let bestQuality = 0
   for (const range of accept.split(',')) {
     const [type = '', ...parameters] = range.split(';')
-    const form = FORMS[type.trim().toLowerCase()]
+    const form = FORMS[type.trim()]
     if (form === undefined) continue
     const quality = qualityOf(parameters)
     if (quality > bestQuality) {

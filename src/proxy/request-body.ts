@@ -5,11 +5,21 @@ import type { RequestBody } from '#pdk/exchange.ts'
 
 type ReadResult = Buffer | { readonly error: 'too_large' | 'aborted' }
 
-export const NO_BODY: RequestBody = {
-  exists: false,
-  read: async () => Buffer.alloc(0),
-  replace: () => undefined,
-  limit: () => undefined,
+/** The body of a request that has none; a plugin can still give it one. */
+export class AbsentBody implements RequestBody {
+  readonly exists = false
+  made: Buffer | null = null
+
+  read(limitBytes: number): Promise<ReadResult> {
+    const bytes = this.made ?? Buffer.alloc(0)
+    return Promise.resolve(bytes.length > limitBytes ? { error: 'too_large' as const } : bytes)
+  }
+
+  replace(bytes: Buffer): void {
+    this.made = bytes
+  }
+
+  limit(): void {}
 }
 
 /** Held bytes at which the client is told to wait. */
@@ -37,10 +47,15 @@ export class BodyFlow implements RequestBody {
   #target: BodyTarget | null = null
   #waiting: { limitBytes: number; callback: (result: ReadResult) => void } | null = null
   #beforeReading: () => void
+  #maxReadBytes: number
   #isAborted = false
 
-  /** @param beforeReading called once when the body is wanted for the first time (100 Continue). */
-  constructor(connection: ServerConnection, declaredLength: number, beforeReading: () => void) {
+  /**
+   * @param maxReadBytes what a plugin can have whole at most (`client_body_buffer_size`)
+   * @param beforeReading called once when the body is wanted for the first time (100 Continue)
+   */
+  constructor(connection: ServerConnection, declaredLength: number, maxReadBytes: number, beforeReading: () => void) {
+    this.#maxReadBytes = maxReadBytes
     this.#connection = connection
     this.declaredLength = declaredLength
     this.#beforeReading = beforeReading
@@ -49,7 +64,7 @@ export class BodyFlow implements RequestBody {
   read(limitBytes: number): Promise<ReadResult> {
     if (this.replacement !== null)
       return Promise.resolve(this.replacement.length > limitBytes ? { error: 'too_large' as const } : this.replacement)
-    return new Promise((resolve) => this.collect(limitBytes, resolve))
+    return new Promise((resolve) => this.collect(Math.min(limitBytes, this.#maxReadBytes), resolve))
   }
 
   /** Calls back with the whole body, at once when it is there; or with why it can't be had. Bytes that were collected stay held. */

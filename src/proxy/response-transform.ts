@@ -17,3 +17,10 @@ export function transformEnd(transforms: readonly BodyTransform[]): Buffer | nul
   }
   return parts.length === 0 ? null : parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 }
+
+/** Passes a body that is there as a whole. */
+export function transformWhole(transforms: readonly BodyTransform[], bytes: Buffer): Buffer {
+  const first = transformAll(transforms, bytes)
+  const rest = transformEnd(transforms)
+  return first === null ? (rest ?? Buffer.alloc(0)) : rest === null ? first : Buffer.concat([first, rest])
+}

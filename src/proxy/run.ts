@@ -15,22 +15,24 @@ import type { BodyTransform } from '#pdk/pdk.ts'
 import { ClientRequest, ClientResponse, Exchange, type Exit } from '#pdk/exchange.ts'
 import type { Outcome, Pick, PickedTarget } from '#balancer/contract.ts'
 import { stickyCookieOf } from '#balancer/hash-input.ts'
-import { normalizePath, upstreamPath, escapeUpstreamPath } from '#router/path.ts'
+import { upstreamPath, escapeUpstreamPath } from '#router/path.ts'
 import type { UpstreamConnection, ResponseSink } from '#upstream/connection.ts'
 import { poolKey } from '#upstream/pool.ts'
-import type { CompiledRoute, CompiledService, Plan, Snapshot, Step } from '#snapshot/snapshot.ts'
+import type { CompiledRoute, CompiledService, Plan, Snapshot } from '#snapshot/snapshot.ts'
 import { cleanResponseFields, ownHead, proxiedHead, type ClientFraming } from './client-head.ts'
-import { exitOfPickError, exitOfFailure, exitOfProtocol } from './fail.ts'
-import { errorBody } from './error-body.ts'
-import { BodyFlow, NO_BODY, type BodyTarget } from './request-body.ts'
+import { exitOfPickError, exitOfProtocol } from './fail.ts'
+import { answerOfExit, answerOfFailure, type OwnAnswer } from './own-answer.ts'
+import { isPromise, PhaseRunner, type PhaseHost } from './access-phase.ts'
+import { AbsentBody, BodyFlow, type BodyTarget } from './request-body.ts'
+import { readRequest } from './read-request.ts'
 import { mayRetry } from './retry.ts'
-import { transformAll, transformEnd } from './response-transform.ts'
+import { transformAll, transformEnd, transformWhole } from './response-transform.ts'
 import { statusLine } from './reasons.ts'
 import { joinSockets } from './tunnel.ts'
 import { upstreamHead, type BodyFraming } from './upstream-head.ts'
 import type { WorkerContext } from './worker-context.ts'
 
-export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
+export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHost {
   readonly exchange: Exchange
   #worker: WorkerContext
   #connection: ServerConnection
@@ -41,11 +43,15 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   #compiled: CompiledRoute | null = null
   #plan: Plan
   #body: BodyFlow | null = null
+  readonly #noBody = new AbsentBody()
   #upstream: UpstreamConnection | null = null
   #target: PickedTarget | null = null
   #tried: PickedTarget[] = []
   #retriesLeft = 0
   #isUpgrade = false
+  #hostHeader = ''
+  /** The method that the upstream is asked with. */
+  #method = ''
   /** How the request's body goes out; decided once. */
   #framing: BodyFraming = 'none'
   /** The whole body, when it goes out with the head and may go out again. */
@@ -53,7 +59,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   #transforms: BodyTransform[] | null = null
   #responseFraming: ClientFraming = 'none'
   #hasResponded = false
-  #isOver = false
+  isOver = false
   #continueSent = false
 
   constructor(worker: WorkerContext, connection: ServerConnection, head: RequestHead) {
@@ -64,15 +70,17 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     this.#plan = this.#snapshot.globalPlan
     this.#beganMs = performance.now()
     if (head.isChunked || head.contentLength > 0)
-      this.#body = new BodyFlow(connection, head.contentLength, () => this.#sendContinue())
-    const request = new ClientRequest(head.headers, this.#body ?? NO_BODY)
+      this.#body = new BodyFlow(connection, head.contentLength, worker.settings.pluginBodyBytes, () =>
+        this.#sendContinue(),
+      )
+    const request = new ClientRequest(head.headers, this.#body ?? this.#noBody)
     this.exchange = new Exchange(
       worker.newRequestId(),
       Math.round(performance.timeOrigin + this.#beganMs),
       request,
       new ClientResponse(NO_HEADERS),
     )
-    this.#readRequest(request)
+    readRequest(request, connection, head, worker)
     worker.inFlight++
   }
 
@@ -86,41 +94,14 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
       if (this.#body.isOverLimit) return this.#fail(TOO_LARGE)
     }
     const { rewrite } = this.#snapshot
-    if (rewrite.length > 0) this.#runSteps(rewrite, 0, 'rewrite', () => this.#route())
+    if (rewrite.length > 0) new PhaseRunner(this, this.#worker, this.#snapshot, null, 'rewrite', rewrite).run(0)
     else this.#route()
-  }
-
-  #readRequest(request: ClientRequest): void {
-    const connection = this.#connection
-    const head = this.#head
-    request.method = head.method
-    request.rawPath = head.rawPath
-    request.path = head.isPathNormal ? head.rawPath : normalizePath(head.rawPath)
-    request.query = head.query
-    request.httpVersion = head.minor === 1 ? '1.1' : '1.0'
-    request.scheme = connection.isTls ? 'https' : 'http'
-    request.sni = connection.sni
-    request.peerIp = connection.peerIp
-    request.peerPort = connection.peerPort
-    request.serverIp = connection.serverIp
-    request.serverPort = connection.serverPort
-    request.listenerPort = this.#worker.settings.portMaps.get(connection.serverPort) ?? connection.serverPort
-    request.hostHeader = head.host
-    const { host, port } = connection.hostOf(head.host)
-    request.host = host
-    request.hasHostPort = port !== 0
-    request.port = port === 0 ? request.listenerPort : port
-    request.isTrusted = this.#worker.trust.isTrusted(connection.peerIp)
-    request.clientIp = request.isTrusted
-      ? this.#worker.trust.realIp(connection.peerIp, head.headers)
-      : connection.peerIp
-    request.clientPort = connection.peerPort
   }
 
   #route(): void {
     const { exchange } = this
     const match = this.#snapshot.router.match(exchange.request)
-    if (match === null) return this.#exit(exchange.fail(404, 'no Route matched with those values'))
+    if (match === null) return this.exit(exchange.fail(404, 'no Route matched with those values'))
     const compiled = this.#snapshot.compiled(match.route)
     this.#compiled = compiled
     this.#plan = compiled.plan
@@ -128,10 +109,13 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     exchange.matchedPath = match.matchedPath
     exchange.captures = match.captures
     exchange.service = compiled.service === null ? null : compiled.service.service
+    exchange.workspace = compiled.workspace
     const refusal = exitOfProtocol(exchange, match.route)
-    if (refusal !== null) return this.#exit(refusal)
+    if (refusal !== null) return this.exit(refusal)
     if (compiled.service !== null) this.#prepareUpstream(compiled.service, match.matchedPath)
-    this.#runAccess(0)
+    const { access } = this.#plan
+    if (access.length > 0) new PhaseRunner(this, this.#worker, this.#snapshot, compiled, 'access', access).run(0)
+    else this.#proxyPass()
   }
 
   /** What plugins may change before the request goes out. */
@@ -149,7 +133,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
       pathHandling: this.#compiled!.pathHandling,
     })
     // What the parser saw to be plain needs no second look; a service's path is checked when it is configured.
-    upstream.path = this.#head.isPathPlain ? path : escapeUpstreamPath(path)
+    upstream.path = this.#head.isPathPlain && this.#head.isPathNormal ? path : escapeUpstreamPath(path)
     upstream.strippedPrefix =
       route!.strip_path && matchedPath !== null && matchedPath !== '/' && matchedPath !== '' ? matchedPath : null
     upstream.retries = service.retries
@@ -159,93 +143,13 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     if (route!.preserve_host) upstream.hostHeader = request.hostHeader
   }
 
-  #runAccess(from: number): void {
-    let { access } = this.#plan
-    for (let i = from; i < access.length; i++) {
-      const step = access[i]!
-      const consumerBefore = this.exchange.consumer
-      let result: void | Exit | Promise<void | Exit>
-      try {
-        result = step.run(this.exchange, step.instance.state)
-      } catch (error) {
-        return this.#pluginFailed(step, 'access', error)
-      }
-      if (result !== undefined) {
-        if (!isPromise(result)) return this.#exit(result)
-        result.then(
-          (exit) => {
-            if (this.#isOver) return
-            if (exit !== undefined) return this.#exit(exit)
-            this.#runAccess(this.#continueAt(step, i, consumerBefore))
-          },
-          (error: unknown) => {
-            if (!this.#isOver) this.#pluginFailed(step, 'access', error)
-          },
-        )
-        return
-      }
-      if (this.exchange.consumer !== consumerBefore) {
-        i = this.#continueAt(step, i, consumerBefore) - 1
-        access = this.#plan.access
-      }
-    }
-    this.#proxyPass()
+  phaseDone(phase: 'rewrite' | 'access'): void {
+    if (phase === 'rewrite') this.#route()
+    else this.#proxyPass()
   }
 
-  /** Index of the next access step; when the consumer changed, in the plan for that consumer. */
-  #continueAt(step: Step<unknown>, index: number, consumerBefore: unknown): number {
-    const compiled = this.#compiled!
-    if (this.exchange.consumer === consumerBefore || !compiled.hasConsumerPlans) return index + 1
-    const plan = this.#snapshot.consumerPlan(compiled, this.exchange)
-    if (plan === this.#plan) return index + 1
-    const done = new Set(this.#plan.access.slice(0, index + 1).map((before) => before.instance.name))
+  setPlan(plan: Plan): void {
     this.#plan = plan
-    const { name } = step.instance
-    let next = plan.access.findIndex((other) => other.instance.name === name) + 1
-    while (next < plan.access.length && done.has(plan.access[next]!.instance.name)) next++
-    return next
-  }
-
-  #runSteps(
-    steps: readonly Step<void | Exit | Promise<void | Exit>>[],
-    from: number,
-    phase: string,
-    then: () => void,
-  ): void {
-    for (let i = from; i < steps.length; i++) {
-      const step = steps[i]!
-      let result: void | Exit | Promise<void | Exit>
-      try {
-        result = step.run(this.exchange, step.instance.state)
-      } catch (error) {
-        return this.#pluginFailed(step, phase, error)
-      }
-      if (result === undefined) continue
-      if (!isPromise(result)) return this.#exit(result)
-      result.then(
-        (exit) => {
-          if (this.#isOver) return
-          if (exit !== undefined) this.#exit(exit)
-          else this.#runSteps(steps, i + 1, phase, then)
-        },
-        (error: unknown) => {
-          if (!this.#isOver) this.#pluginFailed(step, phase, error)
-        },
-      )
-      return
-    }
-    then()
-  }
-
-  #pluginFailed(step: Step<unknown>, phase: string, error: unknown): void {
-    this.#worker.events.pluginFailed(this.exchange, step.instance, phase, error)
-    this.exchange.error = error instanceof Error ? error : new Error(String(error))
-    if ((error as { code?: unknown } | null)?.code === 'STORE_UNAVAILABLE') {
-      return this.#exit(
-        this.exchange.fail(503, 'The configuration store is unavailable', { headers: { 'Retry-After': '1' } }),
-      )
-    }
-    this.#exit(this.exchange.fail(500, 'An unexpected error occurred'))
   }
 
   // ---- towards the upstream
@@ -253,12 +157,19 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   #proxyPass(): void {
     const { exchange } = this
     const service = this.#compiled!.service
-    if (service === null) return this.#exit(exchange.fail(503, 'no Service found with those values'))
+    if (service === null) return this.exit(exchange.fail(503, 'no Service found with those values'))
     const head = this.#head
     this.#isUpgrade = head.hasUpgrade && (head.connection & CONNECTION_UPGRADE) !== 0 && isWebSocket(head)
     this.#retriesLeft = exchange.upstream.retries
+    this.#method = exchange.upstream.method === '' ? exchange.request.method : exchange.upstream.method
     const body = this.#body
     if (body === null) {
+      const { made } = this.#noBody
+      if (made !== null) {
+        this.#wholeBody = made
+        this.#framing = made.length
+        return this.#pick()
+      }
       // nginx passes `Content-Length: 0` on; a body that was never announced gets no length.
       this.#framing = head.contentLength === 0 ? 0 : 'none'
       return this.#pick()
@@ -272,11 +183,16 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     const limit = this.#worker.settings.bodyBufferBytes
     if (this.exchange.route!.request_buffering === false || body.declaredLength > limit) {
       this.#framing = head.isChunked ? 'chunked' : head.contentLength
-      return this.#pick()
+      if (!head.isChunked) return this.#pick()
+      // After what came along with the head is read: that may be the whole body.
+      queueMicrotask(() => {
+        if (!this.isOver) this.#pick()
+      })
+      return
     }
     // Small bodies are read whole first: the upstream gets a Content-Length in one write, and the request may be sent again.
     body.collect(limit, (result) => {
-      if (this.#isOver) return
+      if (this.isOver) return
       if (Buffer.isBuffer(result)) {
         this.#wholeBody = result
         this.#framing = result.length
@@ -293,17 +209,21 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     if (isPromise(picked)) {
       picked.then(
         (pick) => {
-          if (!this.#isOver) this.#connect(pick)
+          if (!this.isOver) this.#connect(pick)
         },
         (error: unknown) => {
-          if (!this.#isOver) this.#connect({ ok: false, code: 'resolve_failed', message: String(error) })
+          if (!this.isOver) this.#connect({ ok: false, code: 'resolve_failed', message: String(error) })
         },
       )
     } else this.#connect(picked)
   }
 
   #connect(pick: Pick): void {
-    if (!pick.ok) return this.#exit(exitOfPickError(this.exchange, this.exchange.upstream.host, pick))
+    if (!pick.ok) {
+      // Kong's balancer phase, which picks for the second try, can only answer in nginx's manner.
+      if (this.#tried.length > 0) return this.#fail(NO_TARGET_LEFT)
+      return this.exit(exitOfPickError(this.exchange, this.exchange.upstream.host, pick))
+    }
     const { exchange } = this
     const { upstream } = exchange
     const service = this.#compiled!.service!
@@ -340,7 +260,6 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     )
     if (idle !== null) this.onUpstreamConnected()
   }
-  #hostHeader = ''
 
   onUpstreamConnected(): void {
     const connection = this.#upstream!
@@ -349,15 +268,21 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     this.#sentMs = now
     exchange.proxyLatencyMs = now - this.#beganMs
     exchange.tries[exchange.tries.length - 1]!.latencyMs = Math.round(exchange.proxyLatencyMs)
+    const body = this.#body
+    if (this.#framing === 'chunked' && body !== null && body.isComplete) {
+      // It came whole meanwhile: a length says more than chunks.
+      this.#wholeBody = body.held ?? NO_BYTES
+      this.#framing = this.#wholeBody.length
+    }
     const head = upstreamHead(
       exchange,
+      this.#method,
       this.#head,
       this.#hostHeader,
       this.#framing,
       this.#isUpgrade,
       this.#worker.settings,
     )
-    const body = this.#body
     if (body === null || this.#wholeBody !== null) {
       connection.writeHead(head, this.#wholeBody)
       return
@@ -399,13 +324,13 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
     this.#upstream = null
     const isReplayable = !upstream.hasSent || this.#body === null || this.#wholeBody !== null
     const isRetried =
-      !this.#isOver &&
+      !this.isOver &&
       !this.#hasResponded &&
       this.#retriesLeft > 0 &&
       isReplayable &&
-      mayRetry(failure, this.exchange.request.method, upstream.hasSent)
+      mayRetry(failure, this.#method, upstream.hasSent)
     this.#noteFailedTry(failure, target, isRetried)
-    if (this.#isOver) return
+    if (this.isOver) return
     if (this.#hasResponded) return this.#cut(failure)
     if (!isRetried) return this.#fail(failure)
     this.#retriesLeft--
@@ -463,11 +388,12 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
       this.#worker.clock,
     )
     this.#hasResponded = true
+    response.headBytes = response.bytesSent = text.length
     if (this.#transforms !== null) {
       connection.writeHead(text, null)
       if (body !== null) this.onResponseData(body)
     } else {
-      response.bytesSent = text.length + (body === null ? 0 : body.length)
+      response.bytesSent += body === null ? 0 : body.length
       if (!connection.writeHead(text, body) && !isWhole) this.#upstream!.pause()
     }
     if (isWhole) this.onResponseEnd(null)
@@ -589,74 +515,46 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   // ---- answers of our own
 
   /** Ends the exchange with what a plugin, or the gateway in a plugin's manner, answers. */
-  #exit(exit: Exit): void {
-    const { exchange } = this
-    exchange.response.source = 'exit'
-    const headers = HeaderList.from(exit.headers)
-    let body: Buffer | null = null
-    if (exit.message !== null) {
-      const made = errorBody(
-        exit.status,
-        exit.message,
-        exchange.id,
-        exchange.request.headers.get('accept'),
-        this.#worker.settings.problemDetails ? 'application/problem+json' : 'application/json',
-      )
-      if (!headers.has('content-type')) headers.append('Content-Type', made.contentType)
-      body = Buffer.from(made.body)
-    } else {
-      if (exit.contentType !== null && !headers.has('content-type')) headers.append('Content-Type', exit.contentType)
-      if (exit.body !== null) body = typeof exit.body === 'string' ? Buffer.from(exit.body) : exit.body
-    }
-    this.#respondOwn(exit.status, headers, body)
+  exit(exit: Exit): void {
+    if (this.isOver) return
+    this.exchange.response.source = 'exit'
+    this.#answer(answerOfExit(this.exchange, exit, this.#worker.settings))
   }
 
   /** Ends the exchange with an error of the wire, of the upstream or of the gateway. */
   #fail(failure: WireFailure): void {
-    const { exchange } = this
-    const { status, message, closes, retryAfter } = exitOfFailure(failure)
-    const settings = this.#worker.settings
+    if (this.isOver) return
     this.#worker.events.exchangeFailed(failure)
-    exchange.response.source = 'error'
-    const { headers } = exchange.request
-    const fallback = settings.problemDetails
-      ? 'application/problem+json'
-      : (headers.getKnown(CONTENT_TYPE) ?? settings.errorDefaultType)
-    const made = errorBody(status, message, exchange.id, headers.get('accept'), fallback)
-    const own = new HeaderList()
-    own.append('Content-Type', made.contentType)
-    if (retryAfter !== null) own.append('Retry-After', retryAfter)
-    this.#respondOwn(status, own, Buffer.from(made.body), closes)
+    this.exchange.response.source = 'error'
+    this.#answer(answerOfFailure(this.exchange, failure, this.#worker.settings))
   }
 
-  #respondOwn(status: number, headers: HeaderList, body: Buffer | null, closes = false): void {
+  #answer({ status, headers, body: own, closes }: OwnAnswer): void {
     const { exchange } = this
     const connection = this.#connection
     const { response } = exchange
-    if (this.#isOver) return
     response.status = status
     response.headers = headers
     if (this.#plan.responseHeaders.length > 0) this.#runResponseHeaders()
+    let body = own
     if (this.#plan.responseBody.length > 0) {
       this.#startTransforms()
-      if (this.#transforms !== null)
-        body = Buffer.concat([
-          transformAll(this.#transforms, body ?? Buffer.alloc(0)) ?? Buffer.alloc(0),
-          transformEnd(this.#transforms) ?? Buffer.alloc(0),
-        ])
+      if (this.#transforms !== null) body = transformWhole(this.#transforms, body ?? NO_BYTES)
     }
     if (closes || this.#worker.isDraining) connection.isLast = true
-    const isBodyless = status === 204 || status === 304 || status < 200
+    const isBodyless = response.status === 204 || response.status === 304 || response.status < 200
+    const framing = isBodyless ? 'none' : (body?.length ?? 0)
     const text = ownHead(
       exchange,
-      isBodyless ? 'none' : (body?.length ?? 0),
+      framing,
       connection.isLast,
       performance.now() - this.#beganMs,
       this.#worker.settings,
       this.#worker.clock,
     )
-    const sent = isBodyless || exchange.request.method === 'HEAD' ? null : body
+    const sent = isBodyless || this.#head.method === 'HEAD' ? null : body
     this.#hasResponded = true
+    response.headBytes = text.length
     response.bytesSent = text.length + (sent?.length ?? 0)
     connection.writeHead(text, sent)
     this.#finish()
@@ -682,9 +580,9 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
 
   onRequestData(bytes: Buffer): void {
     const body = this.#body
-    if (this.#isOver || body === null) return
+    if (this.isOver || body === null) return
     body.onData(bytes, this.#connection.readsAreShared)
-    if (body.isOverLimit && !this.#hasResponded && !this.#isOver) {
+    if (body.isOverLimit && !this.#hasResponded && !this.isOver) {
       this.#dropUpstream()
       this.#fail(TOO_LARGE)
     }
@@ -692,11 +590,11 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
 
   onRequestEnd(trailers: HeaderList | null): void {
     this.#trailers = trailers
-    if (!this.#isOver) this.#body?.onEnd()
+    if (!this.isOver) this.#body?.onEnd()
   }
 
   onClientGone(failure: WireFailure): void {
-    if (this.#isOver) return
+    if (this.isOver) return
     this.#dropUpstream()
     this.#body?.onAbort()
     if (failure.code !== 'CLIENT_ABORTED' && !this.#hasResponded) return this.#fail(failure)
@@ -721,8 +619,8 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   }
 
   #finish(): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.isOver) return
+    this.isOver = true
     const { exchange } = this
     exchange.totalLatencyMs = performance.now() - this.#beganMs
     exchange.request.bytesReceived = this.#connection.bytesReceived
@@ -740,7 +638,6 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget {
   }
 }
 
-const CONTENT_TYPE = headerId['content-type']
 const NO_HEADERS = new HeaderList()
 const NOTHING_SKIPPED = new Uint8Array(256)
 const OVERLOADED: WireFailure = {
@@ -750,12 +647,10 @@ const OVERLOADED: WireFailure = {
   retryable: false,
   detail: 'too many requests in flight',
 }
+const NO_TARGET_LEFT = upstreamFailure('CONNECT_FAILED', 503, false, 'no target is left to try')
+const NO_BYTES = Buffer.alloc(0)
 const TOO_LARGE = clientFailure('BODY_TOO_LARGE', 413, 'request body over its limit')
 const UNASKED_UPGRADE = upstreamFailure('BAD_FRAMING', 502, false, 'the upstream switched protocols unasked')
-
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown }).then === 'function'
-}
 
 function isWebSocket(head: RequestHead): boolean {
   return head.headers.getKnown(headerId['upgrade'])!.toLowerCase() === 'websocket'

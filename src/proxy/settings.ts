@@ -19,6 +19,8 @@ export interface ProxySettings {
   readonly maxBodyBytes: number
   /** Bytes of a chunked body that are collected so that the upstream gets a Content-Length (`request_buffering`). */
   readonly bodyBufferBytes: number
+  /** Bytes of a body that a plugin can have whole. */
+  readonly pluginBodyBytes: number
   /** Requests in flight in one worker at most; above, 503 at once. 0 is no limit. */
   readonly maxInFlight: number
   readonly errorDefaultType: string
@@ -45,6 +47,7 @@ export function proxySettings(settings: Settings, version: string): ProxySetting
     portMaps: new Map(settings.port_maps.map(({ external, internal }) => [internal, external])),
     maxBodyBytes: settings.client_max_body_size,
     bodyBufferBytes: BODY_BUFFER_BYTES,
+    pluginBodyBytes: settings.client_body_buffer_size,
     maxInFlight: settings.worker_max_requests,
     errorDefaultType: settings.error_default_type,
     allowDebugHeader: settings.allow_debug_header,

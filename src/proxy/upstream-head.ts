@@ -35,6 +35,7 @@ export type BodyFraming = number | 'chunked' | 'none'
 
 export function upstreamHead(
   exchange: Exchange,
+  method: string,
   head: RequestHead,
   hostHeader: string,
   framing: BodyFraming,
@@ -46,12 +47,7 @@ export function upstreamHead(
   if ((head.connection & CONNECTION_NAMES) !== 0) removeNamedFields(exchange)
   const path = upstream.path
   let text =
-    request.method +
-    ' ' +
-    path +
-    (request.query === null ? '' : '?' + request.query) +
-    ' HTTP/1.1\r\nHost: ' +
-    hostHeader
+    method + ' ' + path + (request.query === null ? '' : '?' + request.query) + ' HTTP/1.1\r\nHost: ' + hostHeader
   text += isUpgrade
     ? '\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nX-Forwarded-For: '
     : '\r\nConnection: keep-alive\r\nX-Forwarded-For: '
@@ -64,7 +60,7 @@ export function upstreamHead(
     '\r\nX-Forwarded-Proto: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-proto']) : null) ?? request.scheme)
   text +=
     '\r\nX-Forwarded-Host: ' +
-    ((isTrusted ? headers.getKnown(headerId['x-forwarded-host']) : null) ?? lowerHost(request.host))
+    ((isTrusted ? headers.getKnown(headerId['x-forwarded-host']) : null) ?? forwardedHost(request.host))
   text +=
     '\r\nX-Forwarded-Port: ' +
     ((isTrusted ? headers.getKnown(headerId['x-forwarded-port']) : null) ?? String(request.listenerPort))
@@ -107,10 +103,13 @@ function removeNamedFields(exchange: Exchange): void {
   }
 }
 
-function lowerHost(host: string): string {
-  for (let i = 0; i < host.length; i++) {
-    const code = host.charCodeAt(i)
-    if (code >= 65 && code <= 90) return host.toLowerCase()
+/** As nginx's `$host`: lower case, without a final dot, and the server's name where the request has none. */
+function forwardedHost(host: string): string {
+  if (host === '') return 'kong'
+  const name = host.charCodeAt(host.length - 1) === 46 ? host.slice(0, -1) : host
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code >= 65 && code <= 90) return name.toLowerCase()
   }
-  return host
+  return name
 }

@@ -1,7 +1,7 @@
 /** What every exchange of one worker shares. */
 import type { ConnectionPool } from '#upstream/pool.ts'
 import type { PickedTarget } from '#balancer/contract.ts'
-import type { Exchange } from '#pdk/exchange.ts'
+import type { ConsumerGroup, Exchange } from '#pdk/exchange.ts'
 import type { WireFailure } from '#http/failure.ts'
 import type { CompiledRoute, PluginInstance, Snapshot } from '#snapshot/snapshot.ts'
 import type { Clock } from './client-head.ts'
@@ -27,6 +27,8 @@ export interface WorkerContext {
   readonly clock: Clock
   readonly events: ProxyEvents
   readonly newRequestId: () => string
+  /** The consumer groups of a consumer; rejects with code STORE_UNAVAILABLE when the store can't be asked. */
+  readonly groupsOf: (consumerId: string) => readonly ConsumerGroup[] | Promise<readonly ConsumerGroup[]>
   /** `poolKey` of a target without TLS, made once per target. */
   readonly plainPoolKey: (target: PickedTarget) => string
   /** The snapshot to serve from; a new exchange takes the newest and keeps it. */
@@ -36,6 +38,6 @@ export interface WorkerContext {
   isDraining: boolean
   /** Whether the event loop is so late that new requests are better refused. */
   readonly isOverloaded: () => boolean
-  /** Shared with the main thread: what is being run (`worker-pool.ts`). */
+  /** Shared with the main thread: what is being run (`core/pulse.ts`). */
   readonly pulse: Int32Array
 }

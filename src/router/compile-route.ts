@@ -22,7 +22,8 @@ export function compileRoute(route: Route, flavor: RouterFlavor): CompiledRoute 
   const compiled = new CompiledRoute(
     route,
     attributes.query.length,
-    flavor === 'traditional' ? (route.created_at ?? 0) : 0,
+    // Kong 3.9 orders equals by id alone, which is chance; age first is what 2.8 and its traditional flavor do.
+    route.created_at ?? 0,
   )
   const reason = unmatchable(route, attributes, flavor)
   if (reason !== null) {

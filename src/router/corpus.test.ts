@@ -18,8 +18,6 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   'path /open/longer/prefix': 'a regex goes before a longer plain path; the 2.8 config has the regex as a plain path',
   'path /open/longer/prefix/more': 'the same',
   'regex over prefix': 'the same',
-  'tie by created_at, prefix': 'equal routes are ordered by id, not by age',
-  'regex same priority, older wins': 'the same',
   'plain /sni': 'server names count for requests with TLS only, so that the route matches and asks for HTTPS',
   'plain /snih': 'the same; the route takes HTTP too',
 }

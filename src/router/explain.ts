@@ -213,7 +213,7 @@ function priorityOf(compiled: CompiledRoute, entry: Entry | null, flavor: Router
   return {
     rank: entry === null ? {} : describeRank(entry, entry.regex !== null, flavor),
     query_names: compiled.queryNames,
-    created_at: flavor === 'traditional' ? compiled.age : null,
+    created_at: compiled.age,
     tie_id: compiled.tieId(entry?.group ?? 0),
   }
 }

@@ -157,7 +157,7 @@ function slowMatch(all: readonly Route[], request: RoutableRequest, flavor: Rout
     if (!item.protocols.some((protocol) => ['http', 'https', 'grpc', 'grpcs'].includes(protocol))) continue
     if (!attributesHold(item, request, flavor)) continue
     const query = item.query ?? {}
-    const order = [Object.keys(query).length, flavor === 'traditional' ? -item.created_at : 0]
+    const order = [Object.keys(query).length, -item.created_at]
     if (item.paths === null) {
       if (hasNothing(item)) continue
       candidates.push({ order: [...priority(item, null, flavor), ...order], tie: item.id, match: answer(item, null) })

@@ -222,13 +222,17 @@ test('a route for HTTPS, gRPC or HTTP only matches every request: what follows f
   }
 })
 
-test('of equal routes the one with the greater id wins, in the traditional flavor the older one', () => {
-  const inputs = [
-    { paths: ['/a'], created_at: 3 },
-    { paths: ['/a'], created_at: 2 },
-  ]
-  assert.equal(nameOf(routerOf(inputs), { path: '/a' }), 'r0')
-  assert.equal(nameOf(routerOf(inputs, 'traditional'), { path: '/a' }), 'r1')
+test('of equal routes the older one wins, of equally old ones the one with the greater id', () => {
+  for (const flavor of ['traditional_compatible', 'traditional'] as const) {
+    const aged = [
+      { paths: ['/a'], created_at: 3 },
+      { paths: ['/a'], created_at: 2 },
+    ]
+    assert.equal(nameOf(routerOf(aged, flavor), { path: '/a' }), 'r1')
+    const same = aged.map((input) => ({ ...input, created_at: 2 }))
+    const winner = nameOf(routerOf(same, flavor), { path: '/a' })
+    assert.equal(nameOf(routerOf(same.toReversed(), flavor), { path: '/a' }), winner)
+  }
 })
 
 const LAYOUTS: Readonly<Record<string, (i: number) => RouteInput>> = {

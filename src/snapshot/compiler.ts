@@ -5,7 +5,7 @@
  */
 import { BucketMap } from '#core/bucket-map.ts'
 import type { Balancer } from '#balancer/contract.ts'
-import type { Change, Document } from '#model/document.ts'
+import { DEFAULT_WORKSPACE, type Change, type Document } from '#model/document.ts'
 import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
@@ -43,6 +43,8 @@ export interface CompilerParts {
     upstream: Upstream | null,
     entity: (kind: string, id: string) => Document | undefined,
   ) => (servername: string) => TlsTarget
+  /** A number for an id, by which the main thread finds it again. */
+  readonly idHash: (id: string) => number
   readonly figuresFor: (route: Route, service: Service | null) => unknown
   readonly pluginBroken: (document: PluginDocument, error: Error) => void
 }
@@ -61,6 +63,9 @@ const CONSUMER_PLANS = 1000
 
 /** Balancers of plain hosts kept before those that are out of use are looked for. */
 const DIRECT_BALANCERS = 10_000
+
+/** Routes of every workspace are served alike; their figures stand under the default one. */
+const DEFAULT = { id: DEFAULT_WORKSPACE, name: 'default' }
 
 interface UpstreamEntry {
   readonly upstream: Upstream
@@ -148,11 +153,27 @@ export class SnapshotCompiler {
     if (plugin === undefined) return null
     try {
       const state = plugin.prepare(document.config as never, this.#parts.pluginTools(document)) as unknown
-      return { id: document.id, name: document.name, plugin, document, state, broken: null }
+      return {
+        id: document.id,
+        name: document.name,
+        idHash: this.#parts.idHash(document.id),
+        plugin,
+        document,
+        state,
+        broken: null,
+      }
     } catch (error) {
       const broken = error instanceof Error ? error : new Error(String(error))
       this.#parts.pluginBroken(document, broken)
-      return { id: document.id, name: document.name, plugin, document, state: null, broken }
+      return {
+        id: document.id,
+        name: document.name,
+        idHash: this.#parts.idHash(document.id),
+        plugin,
+        document,
+        state: null,
+        broken,
+      }
     }
   }
 
@@ -328,6 +349,9 @@ class CompiledSnapshot implements Snapshot {
       service: service === undefined ? null : this.#compileService(service),
       plan: this.#plan({ routeId: route.id, serviceId: service?.id ?? null, consumerId: null, groupIds: [] }),
       hasConsumerPlans: this.scopes.consumerScoped > 0,
+      workspace: DEFAULT,
+      hasGroupPlans: this.scopes.groupScoped > 0,
+      idHash: this.#parts.idHash(route.id),
       pathHandling: this.#parts.isTraditional ? (route.path_handling ?? 'v0') : 'v0',
       figures: this.#parts.figuresFor(route, service ?? null),
     }

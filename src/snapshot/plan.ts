@@ -7,6 +7,8 @@ import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
 export interface PluginInstance {
   readonly id: string
   readonly name: string
+  /** A number for the id, see `core/pulse.ts`. */
+  readonly idHash: number
   readonly plugin: AnyPlugin
   readonly document: PluginDocument
   readonly state: unknown

@@ -21,16 +21,19 @@ export class ScopeIndex {
   readonly #byScope: BucketMap<readonly PluginInstance[]>
   /** Instances that name a consumer or a group: without any, a plan never depends on who asks. */
   readonly consumerScoped: number
+  /** Of these, the ones that name a group. */
+  readonly groupScoped: number
 
-  constructor(byScope: BucketMap<readonly PluginInstance[]> = new BucketMap(), consumerScoped = 0) {
+  constructor(byScope: BucketMap<readonly PluginInstance[]> = new BucketMap(), consumerScoped = 0, groupScoped = 0) {
     this.#byScope = byScope
     this.consumerScoped = consumerScoped
+    this.groupScoped = groupScoped
   }
 
   with(removed: readonly PluginInstance[], added: readonly PluginInstance[]): ScopeIndex {
     const changes = new Map<string, readonly PluginInstance[]>()
     const listOf = (key: string) => changes.get(key) ?? this.#byScope.get(key) ?? []
-    let { consumerScoped } = this
+    let { consumerScoped, groupScoped } = this
     for (const instance of removed) {
       const key = scopeKey(instance.document)
       changes.set(
@@ -38,15 +41,18 @@ export class ScopeIndex {
         listOf(key).filter((other) => other.id !== instance.id),
       )
       if (isConsumerScoped(instance.document)) consumerScoped--
+      if (isGroupScoped(instance.document)) groupScoped--
     }
     for (const instance of added) {
       const key = scopeKey(instance.document)
       changes.set(key, [...listOf(key), instance])
       if (isConsumerScoped(instance.document)) consumerScoped++
+      if (isGroupScoped(instance.document)) groupScoped++
     }
     return new ScopeIndex(
       this.#byScope.with([...changes].map(([key, list]) => [key, list.length > 0 ? list : undefined] as const)),
       consumerScoped,
+      groupScoped,
     )
   }
 
@@ -82,6 +88,10 @@ function scopeKey(document: Scoped): string {
 
 function isConsumerScoped(document: Scoped): boolean {
   return Boolean(document.consumer) || Boolean(document.consumer_group)
+}
+
+function isGroupScoped(document: Scoped): boolean {
+  return Boolean(document.consumer_group)
 }
 
 /**

@@ -31,6 +31,11 @@ export interface CompiledRoute {
   readonly plan: Plan
   /** Whether some plugin has a configuration for particular consumers or groups, so that the plan may change with them. */
   readonly hasConsumerPlans: boolean
+  /** Whether some name a consumer group, so that the consumer's groups matter. */
+  readonly hasGroupPlans: boolean
+  /** `idHash` of the route. */
+  readonly idHash: number
+  readonly workspace: { readonly id: string; readonly name: string }
   /** `path_handling`, which only the traditional flavor heeds. */
   readonly pathHandling: 'v0' | 'v1'
   /** Record of this route's figures; opaque to the request path. */

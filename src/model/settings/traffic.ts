@@ -41,7 +41,9 @@ export const limitSettings = {
     'Longest request line (the size, else 414) and longest header in all (number times size, else 431), in the form of nginx.',
     { default: '4 8k', aliases: ['nginx_http_large_client_header_buffers', 'nginx_proxy_large_client_header_buffers'] },
   ),
-  client_max_headers: setting(integer(10, 10_000), 'Most header fields of a request (else 431).', { default: '200' }),
+  client_max_headers: setting(integer(10, 10_000), 'Most header fields of a request (else 400).', {
+    default: '1000',
+  }),
   client_header_timeout: setting(
     duration(100, 3_600_000),
     'How long a client may take to send a whole request header (else 408).',

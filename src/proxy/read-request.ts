@@ -1,0 +1,38 @@
+/** What the wire and the connection say about a request, in the form that routing and plugins see. */
+import type { RequestHead } from '#http/request-head.ts'
+import type { ServerConnection } from '#http/server-connection.ts'
+import type { ClientRequest } from '#pdk/exchange.ts'
+import { normalizePath } from '#router/path.ts'
+import type { WorkerContext } from './worker-context.ts'
+
+export function readRequest(
+  request: ClientRequest,
+  connection: ServerConnection,
+  head: RequestHead,
+  worker: WorkerContext,
+): void {
+  request.method = head.method
+  request.rawPath = head.rawPath
+  request.path = head.isPathNormal ? head.rawPath : normalizePath(head.rawPath)
+  // As measured on Kong: a query of nothing but another '?' is passed on as an empty one.
+  request.query = head.query === '?' ? '' : head.query
+  request.httpVersion = head.minor === 1 ? '1.1' : '1.0'
+  request.scheme = connection.isTls ? 'https' : 'http'
+  request.sni = connection.sni
+  request.tls = connection.tls
+  request.peerIp = connection.peerIp
+  request.peerPort = connection.peerPort
+  request.serverIp = connection.serverIp
+  request.serverPort = connection.serverPort
+  request.listenerPort = worker.settings.portMaps.get(connection.serverPort) ?? connection.serverPort
+  request.hostHeader = head.host
+  const { host, port } = connection.hostOf(head.host)
+  request.host = host
+  request.hasHostPort = port !== 0
+  request.port = port === 0 ? request.listenerPort : port
+  request.isTrusted = worker.trust.isTrusted(connection.peerIp)
+  request.clientIp = request.isTrusted ? worker.trust.realIp(connection.peerIp, head.headers) : connection.peerIp
+  request.clientPort = connection.peerPort
+  request.connectionSerial = connection.serial
+  request.connectionRequests = connection.requests
+}
