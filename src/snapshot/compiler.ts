@@ -136,7 +136,7 @@ export class SnapshotCompiler {
       if (before !== undefined) {
         this.#instances.delete(id)
         removed.push(before)
-        if (before.broken === null) before.plugin.close?.(before.state)
+        if (before.broken === null) this.#close(before)
       }
       if (document === null) continue
       const instance = this.#prepare(document as unknown as PluginDocument)
@@ -145,6 +145,15 @@ export class SnapshotCompiler {
       added.push(instance)
     }
     return removed.length + added.length === 0 ? scopes : scopes.with(removed, added)
+  }
+
+  #close({ plugin, document, state }: PluginInstance): void {
+    try {
+      plugin.close?.(state)
+    } catch (error) {
+      // What a plugin leaves open is its own; the change is served all the same.
+      this.#parts.pluginBroken(document, error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   #prepare(document: PluginDocument): PluginInstance | null {
@@ -189,21 +198,26 @@ export class SnapshotCompiler {
       [...(after.get('targets')?.values() ?? [])] as unknown as Target[],
       (target) => target.upstream.id,
     )
+    // By id first: within one change names can be swapped, or pass to another upstream.
+    const entries = new Map<string, UpstreamEntry>()
     for (const id of touched) {
       const old = before.get('upstreams')?.get(id) as unknown as Upstream | undefined
-      const upstream = after.get('upstreams')?.get(id) as unknown as Upstream | undefined
       const entry = old && this.#upstreams.get(old.name)
-      const list = targets.get(id) ?? []
-      if (upstream === undefined || (old && old.name !== upstream.name)) {
-        if (old) this.#upstreams.delete(old.name)
-        if (upstream === undefined) entry?.balancer.close()
+      if (entry === undefined || entry.upstream.id !== id) continue
+      entries.set(id, entry)
+      this.#upstreams.delete(entry.upstream.name)
+    }
+    for (const id of touched) {
+      const upstream = after.get('upstreams')?.get(id) as unknown as Upstream | undefined
+      const entry = entries.get(id)
+      if (upstream === undefined) {
+        entry?.balancer.close()
+        continue
       }
-      if (upstream === undefined) continue
-      if (entry) {
-        entry.balancer.update(upstream, list)
-        this.#upstreams.set(upstream.name, { upstream, balancer: entry.balancer })
-      } else
-        this.#upstreams.set(upstream.name, { upstream, balancer: this.#parts.createUpstreamBalancer(upstream, list) })
+      const list = targets.get(id) ?? []
+      entry?.balancer.update(upstream, list)
+      const balancer = entry?.balancer ?? this.#parts.createUpstreamBalancer(upstream, list)
+      this.#upstreams.set(upstream.name, { upstream, balancer })
     }
   }
 
