@@ -3,9 +3,11 @@ import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
+import { ipRestriction } from './ip-restriction/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
+import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
@@ -14,9 +16,11 @@ export const builtPlugins: readonly AnyPlugin[] = [
   acl,
   correlationId,
   cors,
+  ipRestriction,
   keyAuth,
   prometheus,
   rateLimiting,
+  requestSizeLimiting,
   requestTermination,
   requestTransformer,
   responseTransformer,
