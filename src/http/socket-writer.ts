@@ -11,6 +11,8 @@ interface Handle {
 }
 interface WriteRequest {
   socket: Socket | null
+  /** The bytes that the kernel has not taken: nothing else would keep the collector from freeing their memory under the write. */
+  pending: Uint8Array | null
   oncomplete: (this: WriteRequest, status: number) => void
 }
 interface StreamBinding {
@@ -32,7 +34,9 @@ export function writeMessage(socket: Socket, message: string | Buffer): boolean 
     socket.connecting ||
     socket.writableLength > 0 ||
     socket.writableEnded ||
-    socket.destroyed
+    socket.destroyed ||
+    // A TLS handle takes one write at a time and ends the process on a second, which only the stream's queue prevents.
+    'encrypted' in socket
   ) {
     return typeof message === 'string' ? socket.write(message, 'latin1') : socket.write(message)
   }
@@ -50,12 +54,14 @@ export function writeMessage(socket: Socket, message: string | Buffer): boolean 
   }
   // The kernel's buffer is full: the rest goes when it has room, in the order of all writes to the handle.
   request.socket = socket
+  if (typeof message !== 'string') request.pending = message
   return false
 }
 
 function newRequest({ WriteWrap }: StreamBinding): WriteRequest {
   const request = new WriteWrap()
   request.socket = null
+  request.pending = null
   request.oncomplete = onComplete
   return request
 }
@@ -63,6 +69,7 @@ function newRequest({ WriteWrap }: StreamBinding): WriteRequest {
 function onComplete(this: WriteRequest, status: number): void {
   const { socket } = this
   this.socket = null
+  this.pending = null
   if (socket === null || socket.destroyed) return
   if (status < 0) socket.destroy()
   else socket.emit('drain')
