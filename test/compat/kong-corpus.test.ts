@@ -43,13 +43,17 @@ const TOPICS = [
   'plugin-order',
   'plugin-scope',
   'acl',
+  'bot-detection',
   'correlation-id',
   'cors',
+  'ip-restriction',
   'key-auth',
   'prometheus',
   'rate-limiting',
+  'request-size-limiting',
   'request-termination',
   'request-transformer',
+  'response-transformer',
 ]
 /** Kong 3 follows the older path handling only with its older router flavor. */
 const TRADITIONAL_TOPICS = ['router-path-handling-v1', 'router-path-root-v1']
