@@ -1,5 +1,6 @@
 /** Values that are not stored as they were given: hashed passwords, digests. Named in the `transformations` of a definition. */
 import { createHash, pbkdf2Sync } from 'node:crypto'
+import { saltedDigest } from '#core/salted-digest.ts'
 import { mutuallyRequired } from './checks.ts'
 import { isNonEmpty, valueAt, type Values } from './record.ts'
 import { loadCertificate } from './validators-crypto.ts'
@@ -56,20 +57,13 @@ type Transform = (args: any[], values: Readonly<Values>) => Values
 
 const TRANSFORMS: Readonly<Record<string, Transform>> = {
   // Kong's format of stored passwords, which clients copy between gateways; fixed by compatibility.
-  basic_auth_password: ([password, consumerId]: string[]) => ({ password: basicAuthHash(password!, consumerId!) }),
+  basic_auth_password: ([password, consumerId]: string[]) => ({ password: saltedDigest(password!, consumerId!) }),
   // The salt is the credential's own id: no two share one, and the same file makes the same hash.
   client_secret: ([isHashed, secret], { id }) =>
     isHashed === true ? { client_secret: secretHash(secret, id as string) } : {},
   certificate_digest: ([cert]: string[]) => ({
     cert_digest: createHash('sha256').update(loadCertificate(cert!).raw).digest('hex'),
   }),
-}
-
-/** How a password of basic-auth is stored and compared. */
-export function basicAuthHash(password: string, consumerId: string): string {
-  return createHash('sha1')
-    .update(password + consumerId)
-    .digest('hex')
 }
 
 const ITERATIONS = 10_000

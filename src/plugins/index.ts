@@ -1,6 +1,7 @@
 /** The plugins that this gateway can run. A new plugin is its folder and a line here. */
 import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
+import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
@@ -15,6 +16,7 @@ import { responseTransformer } from './response-transformer/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
+  basicAuth,
   botDetection,
   correlationId,
   cors,

@@ -43,6 +43,8 @@ const TOPICS = [
   'plugin-order',
   'plugin-scope',
   'acl',
+  'auth-multiple',
+  'basic-auth',
   'bot-detection',
   'correlation-id',
   'cors',
