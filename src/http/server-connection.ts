@@ -10,10 +10,9 @@ import type { HeaderList } from './header-list.ts'
 import { splitHost, type HostParts } from './host-header.ts'
 import { parseRequestHead, RequestHead, type HeadLimits } from './request-head.ts'
 import { writeMessage } from './socket-writer.ts'
-import { writeChunk } from './write-chunk.ts'
 import { readSocket, stopReading, type ByteReader } from './socket-reader.ts'
 import type { Outbox, OutboxEntry } from './outbox.ts'
-import { copyBytes, join, writeBoth } from './write.ts'
+import { copyBytes } from './copy-bytes.ts'
 
 export interface ServerLimits extends HeadLimits {
   /** Time for a whole head, from its first byte. */
@@ -123,6 +122,8 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   #isBodyPaused = false
   #discarded = 0
   #isEnding = false
+  /** A write waits for the client to read. */
+  #isBlocked = false
 
   constructor(
     socket: Socket,
@@ -178,11 +179,9 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
 
   /** Writes the head of a response and, when it is there, the first bytes of its body. False: wait for `onClientDrain`. */
   writeHead(head: string, body: Buffer | null): boolean {
-    const message = body === null || body.length === 0 ? head : join(head, body)
-    if (message === null || this.#queued !== null) {
-      this.flushQueued()
-      return this.#wrote(body === null ? this.socket.write(head, 'latin1') : writeBoth(this.socket, head, body))
-    }
+    if (this.#queued !== null) this.flushQueued()
+    const message = body === null || body.length === 0 ? head : this.#outbox.message(head, body, this.isTls)
+    if (message === null) return this.#wrote(this.#outbox.writeParts(this.socket, head, body!))
     this.#queued = message
     this.#outbox.add(this)
     return true
@@ -191,13 +190,13 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   /** Writes bytes of the response's body as they are framed by the caller; shared ones are copied. */
   write(bytes: Buffer, areShared: boolean): boolean {
     if (this.#queued !== null) this.flushQueued()
-    return this.#wrote(this.socket.write(areShared ? copyBytes(bytes) : bytes))
+    return this.#wrote(this.#outbox.write(this.socket, bytes, areShared, this.isTls))
   }
 
   /** Writes bytes as one chunk of the chunked coding. */
   writeChunk(bytes: Buffer): boolean {
     if (this.#queued !== null) this.flushQueued()
-    return this.#wrote(writeChunk(this.socket, bytes))
+    return this.#wrote(this.#outbox.writeChunk(this.socket, bytes, this.isTls))
   }
 
   writeText(text: string): boolean {
@@ -255,12 +254,8 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     this.#sink = null
     this.#state = CLOSED
     this.#deadlines.remove(this)
+    // Our listeners stay and do nothing from now on: taking all away would take those of Node and of others, too.
     stopReading(this.socket)
-    this.socket
-      .removeAllListeners('end')
-      .removeAllListeners('drain')
-      .removeAllListeners('close')
-      .removeAllListeners('error')
     this.#handler.onClose(this)
     return rest
   }
@@ -273,7 +268,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
 
   onDeadline(): void {
     if (this.#state === CLOSED) return
-    if (this.#isEnding || this.isIdle) {
+    if (this.#isEnding || this.isIdle || this.#state === DISCARDING) {
       this.socket.destroy()
       return
     }
@@ -313,7 +308,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
 
   #consume(bytes: Buffer): void {
     let pos = 0
-    while (pos < bytes.length) {
+    while (pos < bytes.length && !this.#isEnding) {
       if (this.#state === HEAD) {
         pos = this.#readHead(bytes, pos)
         if (pos < 0) return
@@ -389,7 +384,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     this.#state = this.#isRequestRead ? RESPONDING : BODY
     this.#deadlines.set(this, this.#isRequestRead ? 0 : this.#limits.bodyTimeoutMs)
     const sink = this.#handler.onRequest(this, head)
-    if (!this.#isResponded || !this.#isRequestRead) this.#sink = sink
+    if (!this.#isResponded) this.#sink = sink
   }
 
   #readBody(bytes: Buffer, pos: number): number {
@@ -440,7 +435,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   }
 
   #finishExchange(): void {
-    if (this.#state === CLOSED) return
+    if (this.#state === CLOSED || this.#isEnding) return
     this.#sink = null
     if (this.#isBodyPaused) {
       this.#isBodyPaused = false
@@ -451,14 +446,15 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
       this.#state = DISCARDING
       this.#deadlines.set(this, LINGER_MS)
       const held = this.#held
+      if (held === null) return
       this.#held = null
       this.readsAreShared = false
-      if (held !== null) this.#consume(held)
+      this.#consume(held)
       return
     }
     if (this.isLast) return this.#close()
     this.#state = HEAD
-    this.#deadlines.set(this, this.#limits.idleTimeoutMs)
+    this.#deadlines.set(this, this.#isBlocked ? this.#limits.sendTimeoutMs : this.#limits.idleTimeoutMs)
     if (this.#held === null) return
     // A pipelined request: in a fresh turn, so that a long pipeline does not grow the stack or starve other connections.
     setImmediate(() => {
@@ -472,6 +468,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   }
 
   #refuse(failure: WireFailure): void {
+    if (this.#isEnding) return
     this.isLast = true
     const sink = this.#sink
     if (this.#state === BODY && sink !== null) {
@@ -492,29 +489,41 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     this.#isEnding = true
     this.flushQueued()
     this.#held = null
-    this.socket.end()
+    // A client that reads slowly gets the time to read what is still here; lingering begins when it has gone out.
+    const isUnsent = this.#isBlocked || this.socket.writableLength > 0
+    this.#deadlines.set(this, isUnsent ? this.#limits.sendTimeoutMs : LINGER_MS)
+    if (isUnsent) this.socket.end(() => this.#state !== CLOSED && this.#deadlines.set(this, LINGER_MS))
+    else this.socket.end()
     this.socket.resume()
-    this.#deadlines.set(this, LINGER_MS)
   }
 
   #wrote(isFlowing: boolean): boolean {
-    if (!isFlowing) this.#deadlines.set(this, this.#limits.sendTimeoutMs)
+    if (!isFlowing) {
+      this.#isBlocked = true
+      this.#deadlines.set(this, this.#limits.sendTimeoutMs)
+    }
     return isFlowing
   }
 
   #onDrain(): void {
-    if (this.#isRequestRead || this.#isBodyPaused) this.#deadlines.set(this, 0)
+    this.#isBlocked = false
+    if (this.#state === CLOSED || this.#isEnding) return
+    // The response may be over for us before the client has taken it: then it is idle from now on.
+    if (this.isIdle) this.#deadlines.set(this, this.#limits.idleTimeoutMs)
+    else if (this.#state === RESPONDING || this.#isBodyPaused) this.#deadlines.set(this, 0)
+    else if (this.#state === BODY) this.#deadlines.set(this, this.#limits.bodyTimeoutMs)
     this.#sink?.onClientDrain()
   }
 
   #onEnd(): void {
-    if (this.#isEnding) return
+    if (this.#isEnding || this.#state === CLOSED) return
     // A client that is gone and one that only closed its sending side look the same; as nginx does, both cancel the exchange.
     if (this.#isResponded) this.#close()
     else this.socket.destroy()
   }
 
   #onClose(): void {
+    if (this.#state === CLOSED) return
     const sink = this.#sink
     this.#sink = null
     this.#state = CLOSED

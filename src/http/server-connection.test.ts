@@ -1,0 +1,531 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Deadlines } from '#core/deadlines.ts'
+import { Received, settle, socketPair, type SocketPair } from '../../test/support/socket-pair.ts'
+import type { WireFailure } from './failure.ts'
+import { Outbox } from './outbox.ts'
+import type { RequestHead } from './request-head.ts'
+import { ServerConnection, type RequestSink, type ServerHandler, type ServerLimits } from './server-connection.ts'
+
+const LIMITS: ServerLimits = {
+  requestLineBytes: 200,
+  headBytes: 1000,
+  fields: 20,
+  headTimeoutMs: 10_000,
+  bodyTimeoutMs: 20_000,
+  sendTimeoutMs: 30_000,
+  idleTimeoutMs: 40_000,
+  requestsPerConnection: 1000,
+}
+
+/** What a handler saw of one request; `respond` ends it. */
+class SeenRequest implements RequestSink {
+  body = ''
+  trailers = ''
+  isEnded = false
+  gone: WireFailure | null = null
+  drains = 0
+  onData: (() => void) | null = null
+  onEnd: (() => void) | null = null
+  readonly connection: ServerConnection
+  readonly head: RequestHead
+
+  constructor(connection: ServerConnection, head: RequestHead) {
+    this.connection = connection
+    this.head = head
+  }
+  get target(): string {
+    return this.head.rawPath
+  }
+  onRequestData(bytes: Buffer): void {
+    this.body += bytes.toString('latin1')
+    this.onData?.()
+  }
+  onRequestEnd(trailers: Iterable<readonly [string, string]> | null): void {
+    this.isEnded = true
+    for (const [name, value] of trailers ?? []) this.trailers += `${name}=${value};`
+    this.onEnd?.()
+  }
+  onClientGone(failure: WireFailure): void {
+    this.gone = failure
+  }
+  onClientDrain(): void {
+    this.drains++
+  }
+  respond(body = this.target): void {
+    this.connection.writeHead(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`, Buffer.from(body, 'latin1'))
+    this.connection.endResponse()
+  }
+}
+
+/** A connection with a recording handler and a clock of its own; `answer` is called for each head. */
+class Bench implements ServerHandler {
+  readonly requests: SeenRequest[] = []
+  readonly refused: WireFailure[] = []
+  closes = 0
+  readonly pair: SocketPair
+  readonly received: Received
+  readonly connection: ServerConnection
+  readonly deadlines: Deadlines
+  nowMs = 0
+  #answer: (request: SeenRequest) => void
+
+  constructor(pair: SocketPair, limits: Partial<ServerLimits>, answer: (request: SeenRequest) => void) {
+    this.pair = pair
+    this.#answer = answer
+    this.deadlines = new Deadlines(() => this.nowMs)
+    this.received = new Received(pair.client)
+    this.connection = new ServerConnection(pair.server, this, { ...LIMITS, ...limits }, this.deadlines, new Outbox(), {
+      isTls: false,
+      sni: null,
+      tls: null,
+      serverPort: 8000,
+      serial: 1,
+    })
+  }
+  onRequest(connection: ServerConnection, head: RequestHead): RequestSink {
+    const request = new SeenRequest(connection, head)
+    this.requests.push(request)
+    this.#answer(request)
+    return request
+  }
+  onBadRequest(connection: ServerConnection, failure: WireFailure): void {
+    this.refused.push(failure)
+    connection.writeHead(`HTTP/1.1 ${failure.status} Refused\r\nContent-Length: 0\r\n\r\n`, null)
+    connection.endResponse()
+  }
+  onClose(): void {
+    this.closes++
+  }
+  send(text: string): void {
+    this.pair.client.write(text, 'latin1')
+  }
+  /** Moves the clock and lets deadlines fire. */
+  pass(milliseconds: number): void {
+    this.nowMs += milliseconds
+    this.deadlines.advance()
+  }
+  [Symbol.dispose](): void {
+    this.deadlines.close()
+    this.pair[Symbol.dispose]()
+  }
+}
+
+const respond = (request: SeenRequest) => request.respond()
+const wait = () => undefined
+
+async function bench(
+  answer: (request: SeenRequest) => void = respond,
+  limits: Partial<ServerLimits> = {},
+): Promise<Bench> {
+  return new Bench(await socketPair(), limits, answer)
+}
+
+const GET = (target: string, more = '') => `GET ${target} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
+const POST = (target: string, length: number, more = '') =>
+  `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n${more}\r\n`
+
+test('pipelined requests are answered in order, one at a time', async () => {
+  using b = await bench(wait)
+  b.send(GET('/1') + POST('/2', 3) + 'abc' + GET('/3'))
+  for (const count of [1, 2, 3]) {
+    await b.received.until(() => b.requests.length === count && (count !== 2 || b.requests[1]!.isEnded))
+    await settle()
+    assert.equal(b.requests.length, count, 'the next request waits for the response before it')
+    b.requests[count - 1]!.respond()
+  }
+  await b.received.untilText('/3')
+  assert.deepEqual(b.received.text.match(/\/\d(?=HTTP|$)/g), ['/1', '/2', '/3'])
+  assert.equal(b.requests[1]!.body, 'abc')
+  assert.equal(b.connection.isIdle, true)
+})
+
+test('requests are read however their bytes are cut', async () => {
+  using b = await bench((request) => {
+    if (request.connection.isRequestRead) request.respond()
+    else request.onEnd = () => request.respond()
+  })
+  const text = '\r\n' + GET('/1', 'X-A: b\r\n') + POST('/2', 4) + 'wxyz\r\n' + GET('/3')
+  for (const character of text) {
+    b.send(character)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await b.received.untilText('/3')
+  assert.deepEqual(
+    b.requests.map(({ target, body }) => [target, body]),
+    [
+      ['/1', ''],
+      ['/2', 'wxyz'],
+      ['/3', ''],
+    ],
+  )
+  assert.deepEqual(b.refused, [])
+})
+
+test('part of a head that follows an answered body stays as it came, whatever other connections read meanwhile', async () => {
+  using b = await bench()
+  using other = await bench()
+  // The 404-like answer comes before the body is read; the rest of the same read is the beginning of the next request.
+  b.send(POST('/1', 5) + 'hello' + 'GET /mine HT')
+  await b.received.untilText('/1')
+  other.send(GET('/' + 'o'.repeat(150)))
+  await other.received.untilText('ooo')
+  b.send('TP/1.1\r\nHost: a\r\n\r\n')
+  await b.received.untilText('/mine')
+  assert.deepEqual(
+    b.requests.map(({ target }) => target),
+    ['/1', '/mine'],
+  )
+})
+
+test('a pipelined request that is held while another connection reads stays as it came', async () => {
+  using b = await bench(wait)
+  using other = await bench()
+  b.send(GET('/1') + GET('/2'))
+  await b.received.until(() => b.requests.length === 1)
+  other.send(GET('/' + 'o'.repeat(150)))
+  await other.received.untilText('ooo')
+  b.requests[0]!.respond()
+  await b.received.until(() => b.requests.length === 2)
+  assert.equal(b.requests[1]!.target, '/2')
+})
+
+test('pipelined bytes beyond a limit are left in the kernel until the response is out', async () => {
+  using b = await bench(wait)
+  b.send(GET('/1'))
+  await b.received.until(() => b.requests.length === 1)
+  const many = 40_000
+  b.send(GET('/x').repeat(many))
+  await settle(200)
+  assert.ok(b.pair.server.bytesRead < 1_000_000, `read ${b.pair.server.bytesRead} bytes ahead`)
+  assert.ok(b.pair.server.isPaused())
+})
+
+test('a body in chunks arrives with its trailers', async () => {
+  using b = await bench(wait)
+  b.send(
+    'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-T: v\r\n\r\n',
+  )
+  await b.received.until(() => b.requests[0]?.isEnded === true)
+  assert.equal(b.requests[0]!.body, 'abcde')
+  assert.equal(b.requests[0]!.trailers, 'X-T=v;')
+})
+
+test('a bad chunk ends the exchange with 400 and the connection with it', async () => {
+  using b = await bench(wait)
+  b.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX')
+  await b.received.until(() => b.requests[0]?.gone !== undefined && b.requests[0].gone !== null)
+  const { gone, connection } = b.requests[0]!
+  assert.deepEqual([gone!.code, gone!.status, gone!.source], ['BAD_CHUNK', 400, 'client'])
+  assert.equal(connection.isLast, true)
+})
+
+test('a bad chunk behind an answer that closes makes no second answer', async () => {
+  using b = await bench(wait)
+  b.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+  await b.received.until(() => b.requests.length === 1)
+  const request = b.requests[0]!
+  request.onData = () => {
+    request.onData = null
+    request.connection.isLast = true
+    request.respond('no')
+  }
+  b.send('3\r\nabc\r\n3\r\nabcX')
+  await b.received.untilEnd()
+  assert.equal(b.received.text.split('HTTP/1.1').length, 2)
+  assert.deepEqual(b.refused, [])
+})
+
+test('what was not read of a body that is answered early is dropped, and the connection goes on', async () => {
+  using b = await bench()
+  b.send(POST('/1', 10) + 'abcde')
+  await b.received.untilText('/1')
+  b.send('fghij' + GET('/2'))
+  await b.received.untilText('/2')
+  assert.equal(b.received.isEnded, false)
+})
+
+test('a rest of a body that costs more to read than a connection is not read', async () => {
+  using b = await bench()
+  b.send(POST('/1', 1_000_000) + 'abcde')
+  await b.received.untilEnd()
+  assert.match(b.received.text, /200 OK/)
+})
+
+test('a rest of a body in chunks is read up to a limit, and nothing behind it is served', async () => {
+  using b = await bench()
+  b.send('POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+  await b.received.untilText('/1')
+  b.send(`11170\r\n${'x'.repeat(0x11170)}\r\n0\r\n\r\n${GET('/2')}`)
+  await b.received.untilEnd()
+  assert.deepEqual(
+    b.requests.map(({ target }) => target),
+    ['/1'],
+  )
+})
+
+test('a client that never sends the rest of an answered body is cut', async () => {
+  using b = await bench()
+  b.send(POST('/1', 10))
+  await b.received.untilText('/1')
+  b.pass(3000)
+  await b.received.until(() => b.closes === 1)
+})
+
+for (const [name, text] of [
+  ['Connection: close', GET('/1', 'Connection: close\r\n')],
+  ['HTTP/1.0', 'GET /1 HTTP/1.0\r\n\r\n'],
+] as const) {
+  test(`${name} ends the connection after the response`, async () => {
+    using b = await bench()
+    b.send(text + GET('/2'))
+    await b.received.untilEnd()
+    assert.equal(b.requests.length, 1)
+    assert.match(b.received.text, /\/1$/)
+    b.pair.client.end()
+    await b.received.until(() => b.closes === 1)
+  })
+}
+
+test('HTTP/1.0 with keep-alive goes on', async () => {
+  using b = await bench()
+  b.send('GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')
+  await b.received.untilText('/1')
+  b.send('GET /2 HTTP/1.0\r\n\r\n')
+  await b.received.untilEnd()
+  assert.equal(b.requests.length, 2)
+})
+
+test('a connection ends after its number of requests', async () => {
+  using b = await bench(respond, { requestsPerConnection: 2 })
+  b.send(GET('/1') + GET('/2') + GET('/3'))
+  await b.received.untilEnd()
+  assert.equal(b.requests.length, 2)
+})
+
+test('100-continue is the handler’s to send; in HTTP/1.0 nobody waits for it', async () => {
+  using b = await bench((request) => {
+    if (request.head.expectsContinue) request.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
+  })
+  b.send(POST('/1', 3, 'Expect: 100-continue\r\n'))
+  await b.received.untilText('100 Continue')
+  b.send('abc')
+  await b.received.until(() => b.requests[0]!.isEnded)
+  b.requests[0]!.respond()
+  b.send('POST /2 HTTP/1.0\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n')
+  await b.received.until(() => b.requests.length === 2)
+  assert.equal(b.requests[1]!.head.expectsContinue, false)
+})
+
+test('a head that is not complete in time gets 408', async () => {
+  using b = await bench()
+  b.send('GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ')
+  await settle()
+  b.pass(9_000)
+  b.send('v')
+  await settle()
+  assert.deepEqual(b.refused, [])
+  b.pass(2_000)
+  await b.received.untilEnd()
+  assert.match(b.received.text, /^HTTP\/1.1 408/)
+})
+
+test('bytes that trickle in do not extend the time for a head on a kept connection', async () => {
+  using b = await bench()
+  b.send(GET('/1'))
+  await b.received.untilText('/1')
+  b.pass(30_000)
+  for (let i = 0; i < 5; i++) {
+    b.send('GETGET'[i]!)
+    await settle()
+    b.pass(2_500)
+  }
+  await b.received.untilEnd()
+  assert.match(b.received.text, /408/)
+})
+
+test('a body that stops gets 408 between two reads, not over all', async () => {
+  using b = await bench(wait)
+  b.send(POST('/', 10))
+  for (let i = 0; i < 3; i++) {
+    await settle()
+    b.pass(15_000)
+    assert.equal(b.requests[0]!.gone, null)
+    b.send('x')
+  }
+  await settle()
+  b.pass(21_000)
+  assert.deepEqual([b.requests[0]!.gone!.code, b.requests[0]!.gone!.status], ['CLIENT_TIMEOUT', 408])
+})
+
+test('time in which the gateway itself does not read the body does not count', async () => {
+  using b = await bench((request) => request.connection.pauseBody())
+  b.send(POST('/', 4) + 'ab')
+  await b.received.until(() => b.requests.length === 1)
+  await settle()
+  b.pass(100_000)
+  assert.equal(b.requests[0]!.gone, null)
+  assert.equal(b.requests[0]!.body, '')
+  b.connection.resumeBody()
+  assert.equal(b.requests[0]!.body, 'ab')
+  b.send('cd')
+  await b.received.until(() => b.requests[0]!.isEnded)
+  assert.equal(b.requests[0]!.body, 'abcd')
+})
+
+test('a paused body is not read from the kernel', async () => {
+  using b = await bench((request) => request.connection.pauseBody())
+  const length = 20_000_000
+  b.send(POST('/', length))
+  await b.received.until(() => b.requests.length === 1)
+  b.pair.client.write(Buffer.alloc(length, 'x'))
+  await settle(200)
+  assert.ok(b.pair.server.bytesRead < 500_000, `read ${b.pair.server.bytesRead} bytes`)
+  b.connection.resumeBody()
+  await b.received.until(() => b.requests[0]!.isEnded)
+  assert.equal(b.requests[0]!.body.length, length)
+})
+
+test('an idle connection is closed after its time, also when its last response was slow to be read', async () => {
+  using b = await bench((request) => request.respond('y'.repeat(16_000_000)))
+  b.pair.client.pause()
+  b.send(GET('/1'))
+  await b.received.until(() => b.requests.length === 1)
+  await settle()
+  b.pair.client.resume()
+  await b.received.until(() => b.received.text.length > 16_000_000)
+  await settle()
+  b.pass(30_000)
+  await settle()
+  assert.equal(b.closes, 0)
+  b.pass(11_000)
+  await b.received.until(() => b.closes === 1)
+})
+
+test('a client that does not read is cut after the time for sending', async () => {
+  using b = await bench((request) =>
+    request.connection.writeHead('HTTP/1.1 200 OK\r\n\r\n', Buffer.alloc(16_000_000, 'y')),
+  )
+  b.pair.client.pause()
+  b.send(GET('/1'))
+  await b.received.until(() => b.requests.length === 1)
+  await settle()
+  b.pass(31_000)
+  assert.equal(b.requests[0]!.gone?.code, 'CLIENT_TIMEOUT')
+})
+
+test('a closing connection gives a slow reader the time to read what is still under way', async () => {
+  using b = await bench((request) => request.respond('y'.repeat(16_000_000)))
+  b.pair.client.pause()
+  b.send(GET('/1', 'Connection: close\r\n'))
+  await b.received.until(() => b.requests.length === 1)
+  await settle()
+  b.pass(10_000)
+  b.pair.client.resume()
+  await b.received.untilEnd()
+  assert.equal(b.received.text.length, 16_000_000 + 'HTTP/1.1 200 OK\r\nContent-Length: 16000000\r\n\r\n'.length)
+  b.pass(3_000)
+  await b.received.until(() => b.closes === 1)
+})
+
+test('a closing connection reads on for a moment only', async () => {
+  using b = await bench()
+  b.send(GET('/1', 'Connection: close\r\n'))
+  await b.received.untilEnd()
+  assert.equal(b.closes, 0)
+  b.pass(3_000)
+  await b.received.until(() => b.closes === 1)
+  assert.equal(b.deadlines.size, 0)
+})
+
+test('a head sent in half and an end closes the connection without a request', async () => {
+  using b = await bench()
+  b.send('GET / HTTP/1.1\r\nHo')
+  b.pair.client.end()
+  await b.received.until(() => b.closes === 1)
+  assert.deepEqual([b.requests.length, b.refused.length, b.received.text], [0, 0, ''])
+})
+
+test('a client that goes away inside an exchange cancels it', async () => {
+  using b = await bench(wait)
+  b.send(GET('/1'))
+  await b.received.until(() => b.requests.length === 1)
+  b.pair.client.resetAndDestroy()
+  await b.received.until(() => b.closes === 1)
+  assert.deepEqual([b.requests[0]!.gone!.code, b.requests[0]!.gone!.status], ['CLIENT_ABORTED', 499])
+  assert.equal(b.deadlines.size, 0)
+})
+
+for (const [what, text, status] of [
+  ['a request line over its limit before it ends', 'GET /' + 'x'.repeat(300), 414],
+  ['a head over its limit before it ends', 'GET / HTTP/1.1\r\nX: ' + 'x'.repeat(1100), 400],
+  ['a head over its limit that came whole', GET('/', `X: ${'x'.repeat(1100)}\r\n`), 400],
+  ['a first byte that no method has, at once', '\x16\x03\x01', 400],
+  ['a bare LF, at once', 'GET / HTTP/1.1\nHost: a', 400],
+  ['a small letter, at once', 'get /', 400],
+] as const) {
+  test(`${what} gets ${status} and the end`, async () => {
+    using b = await bench()
+    b.send(text)
+    await b.received.untilEnd()
+    assert.match(b.received.text, new RegExp(`^HTTP/1.1 ${status} `))
+    assert.deepEqual([b.requests.length, b.refused.length], [0, 1])
+  })
+}
+
+test('a request behind a refused one is not read', async () => {
+  using b = await bench()
+  b.send('GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n' + GET('/2'))
+  await b.received.untilEnd()
+  b.send(GET('/3'))
+  await settle()
+  assert.deepEqual([b.requests.length, b.refused.length], [0, 1])
+})
+
+test('draining closes an idle connection now and a busy one after its response', async () => {
+  using idle = await bench()
+  using busy = await bench(wait)
+  busy.send(GET('/1'))
+  await busy.received.until(() => busy.requests.length === 1)
+  idle.connection.closeWhenDone()
+  busy.connection.closeWhenDone()
+  await idle.received.untilEnd()
+  await settle()
+  assert.equal(busy.received.isEnded, false)
+  busy.requests[0]!.respond()
+  await busy.received.untilEnd()
+  assert.match(busy.received.text, /\/1$/)
+})
+
+test('a detached socket belongs to the handler, with what came behind the request', async () => {
+  using b = await bench(wait)
+  b.send(GET('/1') + 'early')
+  await b.received.until(() => b.requests.length === 1)
+  await settle()
+  let isOthers = false
+  b.pair.server.on('close', () => (isOthers = true))
+  const rest = b.connection.detach()
+  assert.equal(rest?.toString(), 'early')
+  assert.equal(b.deadlines.size, 0)
+  const after = new Received(b.pair.server)
+  b.send('late')
+  await after.untilText('late')
+  b.pair.client.end()
+  await after.untilEnd()
+  assert.equal(b.closes, 1)
+  b.pair.server.destroy()
+  await after.until(() => isOthers)
+  assert.equal(b.closes, 1, 'is not told twice')
+})
+
+test('many responses of one turn go out in order', async () => {
+  using b = await bench()
+  b.send(POST('/1', 0) + POST('/2', 0))
+  await b.received.untilText('/2')
+  b.send(Array.from({ length: 30 }, (_, i) => GET(`/n${i}n`)).join(''))
+  await b.received.untilText('/n29n')
+  assert.deepEqual(
+    b.received.text.match(/\/n(\d+)n/g),
+    Array.from({ length: 30 }, (_, i) => `/n${i}n`),
+  )
+})
