@@ -25,6 +25,16 @@ const binding = findBinding()
 /** A request object serves again when its write was done at once, which is nearly always. */
 let spare: WriteRequest | null = null
 
+/** Whether a write since it was last asked may still need the bytes that it was given. */
+let isUnfinished = false
+
+/** Asks, and forgets. */
+export function takeUnfinished(): boolean {
+  const was = isUnfinished
+  isUnfinished = false
+  return was
+}
+
 /** Answers what `socket.write` does: false asks to wait for 'drain'. */
 export function writeMessage(socket: Socket, message: string | Buffer): boolean {
   const handle = (socket as unknown as { _handle: Handle | null })._handle
@@ -38,7 +48,9 @@ export function writeMessage(socket: Socket, message: string | Buffer): boolean 
     // A TLS handle takes one write at a time and ends the process on a second, which only the stream's queue prevents.
     'encrypted' in socket
   ) {
-    return typeof message === 'string' ? socket.write(message, 'latin1') : socket.write(message)
+    if (typeof message === 'string') return socket.write(message, 'latin1')
+    isUnfinished = true
+    return socket.write(message)
   }
   const request = spare ?? newRequest(binding)
   spare = null
@@ -54,7 +66,10 @@ export function writeMessage(socket: Socket, message: string | Buffer): boolean 
   }
   // The kernel's buffer is full: the rest goes when it has room, in the order of all writes to the handle.
   request.socket = socket
-  if (typeof message !== 'string') request.pending = message
+  if (typeof message !== 'string') {
+    request.pending = message
+    isUnfinished = true
+  }
   return false
 }
 

@@ -1,6 +1,6 @@
 /** The body of one request on its way: held until the upstream can take it, collected when a plugin or `request_buffering` asks. */
 import type { ServerConnection } from '#http/server-connection.ts'
-import { copyBytes } from '#http/write.ts'
+import { copyBytes } from '#http/copy-bytes.ts'
 import type { RequestBody } from '#pdk/exchange.ts'
 
 type ReadResult = Buffer | { readonly error: 'too_large' | 'aborted' }

@@ -7,9 +7,8 @@ import type { HeaderList } from '#http/header-list.ts'
 import { parseResponseHead, ResponseHead } from '#http/response-head.ts'
 import { readSocket, stopReading, type ByteReader } from '#http/socket-reader.ts'
 import type { Outbox, OutboxEntry } from '#http/outbox.ts'
-import { copyBytes, join, writeBoth } from '#http/write.ts'
+import { copyBytes } from '#http/copy-bytes.ts'
 import { writeMessage } from '#http/socket-writer.ts'
-import { writeChunk } from '#http/write-chunk.ts'
 
 /** What the exchange does with what comes back. Bytes are valid until the callback returns, unless they are kept by writing them. */
 export interface ResponseSink {
@@ -108,9 +107,9 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
     return this.#state !== CONNECTING && this.#state !== CLOSED
   }
 
-  /** The response ended cleanly and the request was sent whole: another may follow. */
+  /** The response ended cleanly, the request was sent whole, and the upstream has not closed: another may follow. */
   get isReusable(): boolean {
-    return this.#state === IDLE && this.#isReusable
+    return this.#state === IDLE && this.#isReusable && !this.socket.destroyed
   }
 
   /** Begins a request. Bytes that are written before the connection stands are held by the socket. */
@@ -132,9 +131,10 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
   /** Writes the request's head and what there is of its body. Call when connected. */
   writeHead(head: string, body: Buffer | null): boolean {
     this.hasSent = true
-    this.#deadlines.set(this, this.#timeouts.readMs)
-    const message = body === null ? head : join(head, body)
-    if (message === null) return this.#wrote(writeBoth(this.socket, head, body!))
+    // As nginx: the time to answer begins when the request is sent whole. Until then the client's time for its body counts.
+    this.#deadlines.set(this, this.#isRequestSent ? this.#timeouts.readMs : 0)
+    const message = body === null ? head : this.#outbox.message(head, body, this.#isTls)
+    if (message === null) return this.#wrote(this.#outbox.writeParts(this.socket, head, body!))
     this.#queued = message
     this.#outbox.add(this)
     return true
@@ -142,13 +142,13 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
 
   write(bytes: Buffer, areShared: boolean): boolean {
     if (this.#queued !== null) this.flushQueued()
-    return this.#wrote(this.socket.write(areShared ? copyBytes(bytes) : bytes))
+    return this.#wrote(this.#outbox.write(this.socket, bytes, areShared, this.#isTls))
   }
 
   /** Writes bytes as one chunk of the chunked coding. */
   writeChunk(bytes: Buffer): boolean {
     if (this.#queued !== null) this.flushQueued()
-    return this.#wrote(writeChunk(this.socket, bytes))
+    return this.#wrote(this.#outbox.writeChunk(this.socket, bytes, this.#isTls))
   }
 
   writeText(text: string): boolean {
@@ -275,10 +275,12 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
       const head = parseResponseHead(bytes, pos, end + 4, this.#method, MAX_FIELDS)
       if (!(head instanceof ResponseHead)) return this.#fail(head)
       pos = end + 4
-      if (head.status === 101) return this.#switchProtocols(head, pos < bytes.length ? bytes.subarray(pos) : null)
+      if (head.status === 101)
+        return this.#switchProtocols(head, pos < bytes.length ? this.#keep(bytes.subarray(pos)) : null)
       if (head.status < 200) {
         if (++this.#interim > MAX_INTERIM)
           return this.#fail(upstreamFailure('BAD_FRAMING', 502, false, 'too many 1xx responses'))
+        if (!this.#isRequestSent) this.#deadlines.set(this, 0)
         this.#sink?.onInterimResponse(head)
         if (pos === bytes.length) return
         continue
@@ -350,7 +352,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
 
   /** The response is read whole. Bytes after it, or a request that is still being sent, forbid to use the connection again. */
   #finish(isClean: boolean): void {
-    this.#isReusable = isClean && this.#head!.keepAlive && this.#isRequestSent
+    this.#isReusable = isClean && this.#head!.keepAlive && this.#isRequestSent && !this.#isWriteBlocked
     this.#state = IDLE
     this.#chunked = null
     this.#deadlines.set(this, 0)
@@ -365,12 +367,8 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
     this.#sink = null
     this.#state = CLOSED
     this.#deadlines.remove(this)
+    // Our listeners stay and do nothing from now on: taking all away would take those of Node and of the pool, too.
     stopReading(this.socket)
-    this.socket
-      .removeAllListeners('end')
-      .removeAllListeners('drain')
-      .removeAllListeners('close')
-      .removeAllListeners('error')
     sink?.onSwitchedProtocols(head, this.socket, rest)
   }
 
@@ -385,12 +383,14 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
   #onDrain(): void {
     if (this.#isWriteBlocked) {
       this.#isWriteBlocked = false
-      if (this.#state === AWAIT_HEAD) this.#deadlines.set(this, this.#timeouts.readMs)
+      if (this.#state === AWAIT_HEAD) this.#deadlines.set(this, this.#isRequestSent ? this.#timeouts.readMs : 0)
+      else if (this.#state === BODY) this.#deadlines.set(this, this.#isPaused ? 0 : this.#timeouts.readMs)
     }
     if (this.#state !== IDLE) this.#sink?.onUpstreamDrain()
   }
 
   #onEnd(): void {
+    if (this.#state === CLOSED) return
     if (this.#state === BODY && this.#head!.framing === 'close') {
       this.#end(false, null)
       this.socket.destroy()
@@ -401,6 +401,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
 
   #onClose(): void {
     const before = this.#state
+    if (before === CLOSED) return
     this.#state = CLOSED
     this.#deadlines.remove(this)
     const sink = this.#sink
