@@ -193,12 +193,12 @@ export const errors = {
   URI_TOO_LONG: {
     status: 414,
     message: 'The request line is longer than allowed.',
-    remedy: 'Shorten the target, or raise `client_max_request_line`.',
+    remedy: 'Shorten the target, or raise `large_client_header_buffers`.',
   },
   HEADER_TOO_LARGE: {
-    status: 431,
+    status: 400,
     message: 'The header fields are more, or longer, than allowed.',
-    remedy: 'Send less, or raise `client_max_header_size` or `client_max_headers`.',
+    remedy: 'Send less, or raise `large_client_header_buffers` or `client_max_headers`.',
   },
   BODY_TOO_LARGE: {
     status: 413,

@@ -20,6 +20,8 @@ export interface GatewayOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** The data folder. By default a new one, which `stop` removes; one that is given stays. */
   readonly prefix?: string
+  /** Ports to listen on; by default free ones. */
+  readonly ports?: GatewayPorts
   /** Options of Node itself, before the script. */
   readonly nodeOptions?: readonly string[]
   /** Put before the command, such as `['taskset', '-c', '0']`. */
@@ -90,17 +92,21 @@ export class Gateway {
   }
 }
 
-interface GatewayPorts {
+export interface GatewayPorts {
   readonly proxy: number
   readonly tls: number
   readonly admin: number
   readonly status: number
 }
 
+export async function freeGatewayPorts(): Promise<GatewayPorts> {
+  const [proxy = 0, tls = 0, admin = 0, status = 0] = await freePorts(4)
+  return { proxy, tls, admin, status }
+}
+
 /** Starts the gateway from its sources on ports of its own, on loopback; resolves when it is ready. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
-  const [proxy = 0, tls = 0, admin = 0, status = 0] = await freePorts(4)
-  const ports = { proxy, tls, admin, status }
+  const ports = options.ports ?? (await freeGatewayPorts())
   const prefix = options.prefix ?? mkdtempSync(path.join(tmpdir(), 'meridian-'))
   const [command = '', ...args] = [
     ...(options.wrapper ?? []),

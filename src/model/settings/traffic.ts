@@ -38,7 +38,7 @@ export const limitSettings = {
   ),
   large_client_header_buffers: setting(
     headerBuffers,
-    'Longest request line (the size, else 414) and longest header in all (number times size, else 431), in the form of nginx.',
+    'Longest request line (the size, else 414) and longest header in all (number times size, else 400), in the form of nginx.',
     { default: '4 8k', aliases: ['nginx_http_large_client_header_buffers', 'nginx_proxy_large_client_header_buffers'] },
   ),
   client_max_headers: setting(integer(10, 10_000), 'Most header fields of a request (else 400).', {

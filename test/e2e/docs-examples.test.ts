@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { openPluginLoader } from '#pdk/loader.ts'
+import { builtPlugins } from '#plugins/index.ts'
+import { blocksOf, runPage, type PageRun } from '../support/doc-page.ts'
+
+const ROOT = path.resolve(import.meta.dirname, '..', '..')
+const EXAMPLES = path.join(ROOT, 'docs', 'plugins', 'examples')
+const HOUR_MS = 3_600_000
+
+const PAGES = ['README.md', ...globSync('docs/plugins/*.md', { cwd: ROOT }).toSorted()].filter((page) =>
+  blocksOf(readFileSync(path.join(ROOT, page), 'utf8')).some(({ language }) => language === 'yaml'),
+)
+
+for (const page of PAGES) {
+  test(`the commands of ${page} answer what it shows`, async () => {
+    const { problems, commands } = await runWithinAnHour(page)
+    assert.ok(commands > 0, 'the page shows no command')
+    assert.deepEqual(problems, [])
+  })
+}
+
+/** Pages count requests in windows of an hour: one that began meanwhile makes another count, once. */
+async function runWithinAnHour(page: string): Promise<PageRun> {
+  const hour = () => Math.floor(Date.now() / HOUR_MS)
+  const before = hour()
+  const run = await runPage(page)
+  return run.problems.length === 0 || hour() === before ? run : runPage(page)
+}
+
+test('the list of plugins names each page, and each page is of a plugin that there is', () => {
+  const pages = globSync('*.md', { cwd: path.dirname(EXAMPLES) }).filter((page) => !/^(README|writing)\.md$/.test(page))
+  const list = readFileSync(path.join(path.dirname(EXAMPLES), 'README.md'), 'utf8')
+  const built = builtPlugins.map(({ schema }) => `${schema.name}.md`)
+  assert.deepEqual(
+    pages.filter((page) => !list.includes(`](${page})`) || !built.includes(page)),
+    [],
+  )
+})
+
+test('the page on writing plugins shows the example as it stands', () => {
+  const page = readFileSync(path.join(ROOT, 'docs', 'plugins', 'writing.md'), 'utf8')
+  const shown = blocksOf(page).filter(({ language }) => language === 'ts')
+  const files = ['sunset.ts', 'sunset.test.ts'].map((file) => readFileSync(path.join(EXAMPLES, file), 'utf8'))
+  assert.deepEqual(
+    shown.map(({ text }) => text),
+    files,
+  )
+})
+
+// Its own tests run here, too: they import the kit by the name that it has for operators.
+const loader = openPluginLoader()
+await import(path.join(EXAMPLES, 'sunset.test.ts'))
+loader.close()
