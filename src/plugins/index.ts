@@ -6,6 +6,7 @@ import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
+import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
@@ -21,6 +22,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   correlationId,
   cors,
   ipRestriction,
+  jwt,
   keyAuth,
   prometheus,
   rateLimiting,

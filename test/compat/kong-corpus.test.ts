@@ -49,6 +49,7 @@ const TOPICS = [
   'correlation-id',
   'cors',
   'ip-restriction',
+  'jwt',
   'key-auth',
   'prometheus',
   'rate-limiting',
