@@ -4,8 +4,8 @@ import { schema } from './schema.ts'
 
 const UNIT_BYTES = { megabytes: 1 << 20, kilobytes: 1 << 10, bytes: 1 } as const
 
-/** Up to this limit a body of unknown length is read before it is judged; the proxy holds as much of it anyway. */
-const READ_BYTES = 64 << 10
+/** Up to this limit a body of unknown length is read before it is judged: so much plugins can have whole under all settings. */
+const READ_BYTES = 1024
 
 const CONTENT_LENGTH = new FieldName('Content-Length')
 const EXPECT = new FieldName('Expect')
