@@ -56,12 +56,15 @@ export class ConnectionPool {
   take(key: string): UpstreamConnection | null {
     const list = this.#idle.get(key)
     if (list === undefined) return null
-    const connection = list.pop()
-    if (connection === undefined) return null
-    if (list.length === 0) this.#idle.delete(key)
-    this.figures.idle--
-    this.figures.reused++
-    return connection
+    for (let connection = list.pop(); connection !== undefined; connection = list.pop()) {
+      if (list.length === 0) this.#idle.delete(key)
+      this.figures.idle--
+      // One that ended in this turn of the event loop tells so only at the turn's end.
+      if (!connection.isReusable) continue
+      this.figures.reused++
+      return connection
+    }
+    return null
   }
 
   /** Opens a connection; its failure reaches the sink that is given to `begin`. */
