@@ -112,7 +112,14 @@ export class ChunkedReader {
     if (!parseFields(blockBytes, block, 0, 0, blockBytes.length, spans, facts, MAX_TRAILER_FIELDS))
       return this.#refuse(`trailers: ${facts.problem}`)
     // RFC 9110 6.5.1: fields for framing, routing or the connection have no business in trailers.
-    if (facts.contentLength >= 0 || facts.hasTransferEncoding || facts.hostCount > 0 || facts.connection !== 0)
+    if (
+      facts.contentLength >= 0 ||
+      facts.hasTransferEncoding ||
+      facts.hostCount > 0 ||
+      facts.connection !== 0 ||
+      facts.hasExpect ||
+      facts.hasUpgrade
+    )
       return this.#refuse('a framing field in the trailers')
     this.trailers = new HeaderList(block, spans, facts.low, facts.high)
     return this.#finish(pos + emptyLine + 4 - before)

@@ -21,7 +21,7 @@ export class RequestHead {
   /** HTTP/1.minor. */
   minor = 1
   headers: HeaderList
-  /** Host header as received; '' in HTTP/1.0 without one. */
+  /** Host header as received; in HTTP/1.0 without one the authority of an absolute target, else ''. */
   host = ''
   contentLength = -1
   isChunked = false
@@ -174,6 +174,7 @@ function readTarget(
     const host = head.headers.getKnown(headerId['host'])
     if (host !== null && host.toLowerCase() !== authority.toLowerCase())
       return clientFailure('BAD_HOST', 400, 'Host differs from the authority of the target')
+    head.host = authority
   }
   const pathEnd = questionMark < 0 ? end : questionMark
   // As nginx: an escape that is none, or of NUL, can't be matched against anything.
@@ -185,13 +186,13 @@ function readTarget(
 }
 
 function readFraming(head: RequestHead, facts: FieldFacts): WireFailure | null {
-  head.host = facts.host
   head.connection = facts.connection
   head.hasUpgrade = facts.hasUpgrade
   if (facts.hostCount !== 1) {
     if (facts.hostCount > 1) return clientFailure('BAD_HOST', 400, 'several Host fields')
     if (head.minor === 1) return clientFailure('BAD_HOST', 400, 'no Host field (RFC 9112 3.2)')
   } else if (!isHost(facts.host)) return clientFailure('BAD_HOST', 400, 'Host is empty or has a byte that no host has')
+  else head.host = facts.host
   if (facts.hasTransferEncoding) {
     if (facts.contentLength >= 0)
       return clientFailure('BAD_FRAMING', 400, 'both Content-Length and Transfer-Encoding (RFC 9112 6.1)')
