@@ -221,7 +221,9 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
 
   /** The response can't be completed: cut the connection so that the client does not take it for a whole one. */
   abort(): void {
-    this.socket.destroy()
+    // Where only the connection's end tells the body's (HTTP/1.0), an orderly one would look complete; TLS tells by its missing alert.
+    if (this.isTls || this.peerIp === '') this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   /** Stops reading the body until `resumeBody`. */
