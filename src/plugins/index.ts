@@ -5,6 +5,7 @@ import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
+import { hmacAuth } from './hmac-auth/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
@@ -21,6 +22,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   botDetection,
   correlationId,
   cors,
+  hmacAuth,
   ipRestriction,
   jwt,
   keyAuth,

@@ -48,6 +48,7 @@ const TOPICS = [
   'bot-detection',
   'correlation-id',
   'cors',
+  'hmac-auth',
   'ip-restriction',
   'jwt',
   'key-auth',
