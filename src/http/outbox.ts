@@ -16,7 +16,7 @@ export interface OutboxEntry {
   flushQueued(): void
 }
 
-const ARENA_BYTES = 1 << 20
+const ARENA_BYTES = 1 << 19
 /** Up to this size text is cheaper than bytes: one call into the engine instead of three. */
 const TEXT_BYTES = 2048
 /** Larger than a shared read with a head. */
@@ -96,7 +96,9 @@ export class Outbox {
   #join(head: string, bytes: Buffer, tail: string): Buffer | null {
     const size = head.length + bytes.length + tail.length
     if (size > JOIN_BYTES) return null
-    if (this.#arena === null || this.#used + size > this.#arena.length) this.#abandon()
+    if (this.#arena === null) this.#abandon()
+    // Full: what waits goes out now, and its memory serves again.
+    else if (this.#used + size > this.#arena.length) this.flush()
     const arena = this.#arena!
     const start = this.#used
     this.#used += size

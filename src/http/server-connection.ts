@@ -93,6 +93,8 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   readonly serverPort: number
   deadlineMs = 0
   deadlineTick = 0
+  /** A place for what the handler wants to remember about the connection. */
+  note: object | null = null
   /** Requests begun on this connection. */
   requests = 0
   /** Bytes of the current request, head and body. */

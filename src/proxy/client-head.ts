@@ -55,6 +55,9 @@ for (const type of CHARSET_TYPES) CHARSET_LENGTHS[type.length] = 1
 /** A length, 'chunked', 'close' (HTTP/1.0 client and no length) or 'none' (the head says nothing about a body). */
 export type ClientFraming = number | 'chunked' | 'close' | 'none'
 
+const { date: DATE, server: SERVER, upgrade: UPGRADE, via: VIA } = headerId
+const CONTENT_TYPE = headerId['content-type']
+
 export interface Clock {
   /** The current second as an HTTP date. */
   readonly date: string
@@ -71,7 +74,7 @@ export function cleanResponseFields(head: ResponseHead): void {
       }
     }
   }
-  const type = headers.getKnown(headerId['content-type'])
+  const type = headers.getKnown(CONTENT_TYPE)
   if (type !== null && CHARSET_LENGTHS[type.length] === 1 && CHARSET_TYPES.has(type))
     headers.set('Content-Type', type + '; charset=UTF-8')
 }
@@ -93,16 +96,34 @@ export function proxiedHead(
     statusLine(status, status === head.status ? head.reason : null) +
     headers.serialise(keepsTrailer ? SKIPPED : SKIPPED_WITH_TRAILER)
   text += framingText(framing)
-  if (!headers.hasKnown(headerId['date'])) text += 'Date: ' + clock.date + '\r\n'
-  if (tokens.server && !headers.hasKnown(headerId['server'])) text += 'Server: ' + settings.product + '\r\n'
+  if (!headers.hasKnown(DATE)) text += 'Date: ' + clock.date + '\r\n'
+  if (tokens.server && !headers.hasKnown(SERVER)) text += 'Server: ' + settings.product + '\r\n'
   text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
-  if (tokens.upstreamLatency) text += 'X-Kong-Upstream-Latency: ' + Math.round(exchange.upstreamLatencyMs) + '\r\n'
-  if (tokens.proxyLatency) text += 'X-Kong-Proxy-Latency: ' + Math.round(exchange.proxyLatencyMs) + '\r\n'
+  if (tokens.upstreamLatency) text += UPSTREAM_LATENCY.line(exchange.upstreamLatencyMs)
+  if (tokens.proxyLatency) text += PROXY_LATENCY.line(exchange.proxyLatencyMs)
   if (tokens.upstreamStatus) text += 'X-Kong-Upstream-Status: ' + exchange.upstreamStatus + '\r\n'
-  if (tokens.via) text += viaText(headers, head.minor, settings.product)
-  if (tokens.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
-  return text + '\r\n'
+  if (tokens.via)
+    text += headers.hasKnown(VIA) ? viaText(headers, head.minor, settings.product) : settings.viaLines[head.minor]!
+  return tokens.requestId ? text + 'X-Kong-Request-Id: ' + exchange.id + '\r\n\r\n' : text + '\r\n'
 }
+
+/** Lines with a number of milliseconds, made in advance for the usual ones. */
+class LatencyLines {
+  readonly #name: string
+  readonly #lines: string[]
+
+  constructor(name: string) {
+    this.#name = name
+    this.#lines = Array.from({ length: 1000 }, (_, ms) => Buffer.from(`${name}: ${ms}\r\n`).toString('latin1'))
+  }
+
+  line(ms: number): string {
+    const whole = Math.round(ms)
+    return this.#lines[whole] ?? this.#name + ': ' + whole + '\r\n'
+  }
+}
+const UPSTREAM_LATENCY = new LatencyLines('X-Kong-Upstream-Latency')
+const PROXY_LATENCY = new LatencyLines('X-Kong-Proxy-Latency')
 
 /** The head of a response that the gateway makes itself. */
 export function ownHead(
@@ -118,10 +139,10 @@ export function ownHead(
   let text =
     statusLine(status, null) + 'Date: ' + clock.date + '\r\n' + headers.serialise(SKIPPED) + framingText(framing)
   text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
-  const upgrade = headers.getKnown(headerId.upgrade)
+  const upgrade = headers.getKnown(UPGRADE)
   if (upgrade !== null) text += 'Connection: Upgrade\r\nUpgrade: ' + upgrade + '\r\n'
   if (tokens.responseLatency) text += 'X-Kong-Response-Latency: ' + Math.round(latencyMs) + '\r\n'
-  if (tokens.server && !headers.hasKnown(headerId['server'])) text += 'Server: ' + settings.product + '\r\n'
+  if (tokens.server && !headers.hasKnown(SERVER)) text += 'Server: ' + settings.product + '\r\n'
   if (tokens.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
   return text + '\r\n'
 }
@@ -132,8 +153,5 @@ function framingText(framing: ClientFraming): string {
 }
 
 function viaText(headers: HeaderList, minor: number, product: string): string {
-  const via = headers.getKnown(headerId['via'])
-  return (
-    (via === null ? 'Via: 1.' : 'Via: ' + headers.getAll('via').join(', ') + ', 1.') + minor + ' ' + product + '\r\n'
-  )
+  return 'Via: ' + headers.getAllKnown(VIA).join(', ') + ', 1.' + minor + ' ' + product + '\r\n'
 }

@@ -275,6 +275,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
       this.#framing = this.#wholeBody.length
     }
     const head = upstreamHead(
+      this.#connection,
       exchange,
       this.#method,
       this.#head,

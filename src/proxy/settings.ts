@@ -28,6 +28,8 @@ export interface ProxySettings {
   readonly problemDetails: boolean
   /** The product in Via and Server, `meridian/<version>`. */
   readonly product: string
+  /** The Via line of a response by the upstream's HTTP/1.minor. */
+  readonly viaLines: readonly string[]
 }
 
 export function proxySettings(settings: Settings, version: string): ProxySettings {
@@ -53,6 +55,7 @@ export function proxySettings(settings: Settings, version: string): ProxySetting
     allowDebugHeader: settings.allow_debug_header,
     problemDetails: settings.error_default_type === 'application/problem+json',
     product: `meridian/${version}`,
+    viaLines: [0, 1].map((minor) => `Via: 1.${minor} meridian/${version}\r\n`),
   }
 }
 

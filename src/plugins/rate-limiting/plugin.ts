@@ -1,4 +1,5 @@
 /** Limits how many requests somebody may make in a second, minute, ... or year, as Kong's rate-limiting does. */
+import { createHash } from 'node:crypto'
 import { definePlugin, FieldName, type Exchange, type Exit, type HeaderList, type LocalCounters } from '#pdk'
 import { identifierOf, type Identifier } from './identifier.ts'
 import { schema } from './schema.ts'
@@ -70,7 +71,7 @@ export const rateLimiting = definePlugin({
     return {
       counters,
       identify: identifierOf(config.limit_by ?? 'consumer', config.header_name, config.path),
-      keyPrefix: `${scope.route ?? ''}:${scope.service ?? ''}:`,
+      keyPrefix: keyPrefixOf(scope.route, scope.service),
       limits: PERIODS.flatMap((period) => {
         const limit = config[period]
         return limit === null ? [] : [createLimit(period, limit)]
@@ -100,6 +101,14 @@ export const rateLimiting = definePlugin({
     if (usage !== undefined) writeHeaders(response.headers, usage)
   },
 })
+
+/** Short, because it is hashed for every request; the same in every worker, and no two alike within a gateway's life (72 bits). */
+function keyPrefixOf(route: string | null, service: string | null): string {
+  return createHash('sha256')
+    .update(`${route ?? ''}:${service ?? ''}`)
+    .digest('base64url')
+    .slice(0, 12)
+}
 
 /**
  * A refused request counts nowhere, so what earlier windows counted is taken back. Meanwhile that may refuse others, but only such
