@@ -31,7 +31,7 @@ let internals: Internals | null | undefined
 /** Hands every read of the socket to `reader`. The socket must not have begun to read. */
 export function readSocket(socket: Socket, reader: ByteReader, isTls: boolean): void {
   const handle = (socket as unknown as { _handle: Handle | null })._handle
-  if (isTls || handle === null || typeof handle.useUserBuffer !== 'function') {
+  if (handle === null || typeof handle.useUserBuffer !== 'function') {
     socket.on('data', (bytes: Buffer) => reader.onBytes(bytes, false))
     return
   }
