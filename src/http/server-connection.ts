@@ -153,7 +153,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     socket.on('error', () => socket.destroy())
     socket.on('close', () => this.#onClose())
     deadlines.set(this, limits.headTimeoutMs)
-    readSocket(socket, this, facts.isTls)
+    readSocket(socket, this)
   }
 
   /** No exchange is under way and no byte of another has come. */

@@ -4,7 +4,7 @@
  * is copied, which costs less than fresh memory for each read would.
  *
  * `net.connect` offers this as its `onread` option; for accepted sockets Node has the same mechanism but no option, so its
- * parts are found by their names once. Where they are not found (another Node, a TLS socket), reading falls back to 'data' events.
+ * parts are found by their names once. Where they are not found (another Node), reading falls back to 'data' events.
  */
 import type { Socket } from 'node:net'
 
@@ -29,7 +29,7 @@ const shared = Buffer.allocUnsafeSlow(SHARED_BYTES)
 let internals: Internals | null | undefined
 
 /** Hands every read of the socket to `reader`. The socket must not have begun to read. */
-export function readSocket(socket: Socket, reader: ByteReader, isTls: boolean): void {
+export function readSocket(socket: Socket, reader: ByteReader): void {
   const handle = (socket as unknown as { _handle: Handle | null })._handle
   if (handle === null || typeof handle.useUserBuffer !== 'function') {
     socket.on('data', (bytes: Buffer) => reader.onBytes(bytes, false))

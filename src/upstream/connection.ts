@@ -225,7 +225,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
   #onConnect(): void {
     this.#state = AWAIT_HEAD
     this.#deadlines.set(this, this.#timeouts.readMs)
-    readSocket(this.socket, this, this.#isTls)
+    readSocket(this.socket, this)
     this.#sink?.onUpstreamConnected()
   }
 
