@@ -2,7 +2,8 @@
  * A gateway without sockets: routes by path, runs plugins through their phases, and answers as the corpus' echo upstream does.
  * Just enough to hold plugins alone against the recorded answers of a real Kong.
  */
-import type { AnyPlugin, Exchange, Exit } from '#pdk'
+import { saltedDigest } from '#core/salted-digest.ts'
+import type { AnyPlugin, BodyTransform, Exchange, Exit } from '#pdk'
 import { orderPlugins } from '#pdk/order.ts'
 import {
   completeConfig,
@@ -14,6 +15,7 @@ import {
   type FakeBody,
 } from '#pdk/testing'
 import { errorBody } from '#proxy/error-body.ts'
+import { transformAll, transformEnd } from '#proxy/response-transform.ts'
 
 export interface CorpusRequest {
   readonly method?: string
@@ -22,6 +24,10 @@ export interface CorpusRequest {
   readonly host?: string
   readonly body?: string
   readonly json?: unknown
+  /** So many letters. */
+  readonly bodySize?: number
+  /** A body that does not announce its length. */
+  readonly chunks?: readonly string[]
 }
 
 interface Named {
@@ -110,7 +116,8 @@ export class PluginGateway {
     )
     const hasType = headers.some(([name]) => name.toLowerCase() === 'content-type')
     if (request.json !== undefined && !hasType) headers.push(['Content-Type', 'application/json'])
-    const body = request.json === undefined ? (request.body ?? null) : JSON.stringify(request.json)
+    const body = bodyOf(request)
+    if (body !== null && request.chunks === undefined) headers.push(['Content-Length', String(Buffer.byteLength(body))])
     const exchange = fakeExchange({
       method: request.method ?? 'GET',
       path: request.target ?? '/',
@@ -124,15 +131,16 @@ export class PluginGateway {
     const exit =
       served === null ? exchange.fail(404, 'no Route matched with those values') : await access(exchange, instances)
     const upstream = exit === null ? this.#passOn(exchange, served!) : null
-    const text = exit === null ? echo(exchange, upstream!) : answerItself(exchange, exit)
+    const made = exit === null ? echo(exchange, upstream!) : answerItself(exchange, exit)
     for (const { plugin, state } of instances) plugin.responseHeaders?.(exchange, state)
+    const text = transformed(exchange, instances, made)
     for (const { plugin, state } of instances) plugin.log?.(exchange, state)
     const shown = exchange.request.method === 'HEAD' ? '' : text
     return {
       status: exchange.response.status,
       headers: exchange.response.headers.toObject(),
       text: shown,
-      ...(exit === null && shown !== '' ? { echo: true as const } : {}),
+      ...(exit === null && shown !== '' && text === made ? { echo: true as const } : {}),
       ...parsed(shown),
       upstream,
     }
@@ -232,11 +240,29 @@ function echo(exchange: Exchange, upstream: object): string {
   const order = JSON.parse(exchange.request.headers.get('x-echo') ?? '{}') as {
     status?: number
     headers?: Record<string, string>
+    body?: string
   }
-  exchange.response.status = order.status ?? 200
-  exchange.response.headers.append('Content-Type', 'application/json')
-  for (const [name, value] of Object.entries(order.headers ?? {})) exchange.response.headers.append(name, value)
-  return JSON.stringify(upstream)
+  const { response } = exchange
+  response.status = order.status ?? 200
+  response.headers.append('Server', 'echo')
+  response.headers.append('Content-Type', 'application/json')
+  for (const [name, value] of Object.entries(order.headers ?? {})) response.headers.set(name, value)
+  return order.body ?? JSON.stringify(upstream)
+}
+
+/** The body after every plugin that changes bodies. */
+function transformed(exchange: Exchange, instances: readonly Instance[], text: string): string {
+  const transforms = instances
+    .map(({ plugin, state }) => plugin.responseBody?.(exchange, state) ?? null)
+    .filter((transform): transform is BodyTransform => transform !== null)
+  const parts = [transformAll(transforms, Buffer.from(text)), transformEnd(transforms)]
+  return Buffer.concat(parts.filter((bytes) => bytes !== null)).toString()
+}
+
+function bodyOf({ body, json, bodySize, chunks }: CorpusRequest): string | null {
+  if (json !== undefined) return JSON.stringify(json)
+  if (chunks !== undefined) return chunks.join('')
+  return bodySize === undefined ? (body ?? null) : 'x'.repeat(bodySize)
 }
 
 function answerItself(exchange: Exchange, exit: Exit): string {
@@ -268,12 +294,27 @@ function parsed(text: string): { readonly json?: unknown } {
   }
 }
 
+/** Credentials as they are stored, with the defaults that matter. */
+const CREDENTIALS: Readonly<Record<string, (row: any, consumerId: string) => object>> = {
+  keyauth_credentials: () => ({}),
+  acls: () => ({}),
+  basicauth_credentials: ({ password }, consumerId) => ({ password: saltedDigest(password, consumerId) }),
+  jwt_secrets: ({ algorithm = 'HS256', secret = null, rsa_public_key = null }) => ({
+    algorithm,
+    secret,
+    rsa_public_key,
+  }),
+  hmacauth_credentials: () => ({}),
+}
+
 function entitiesOf(consumers: readonly ConsumerConfig[]): FakeEntities {
-  const rows: Record<string, object[]> = { consumers: [], keyauth_credentials: [], acls: [] }
+  const rows: Record<string, object[]> = { consumers: [] }
+  for (const kind of Object.keys(CREDENTIALS)) rows[kind] = []
   for (const { id, username = null, custom_id = null, ...nested } of consumers) {
     rows['consumers']!.push({ id, username, custom_id, tags: null })
-    for (const kind of ['keyauth_credentials', 'acls']) {
-      for (const row of (nested[kind] ?? []) as readonly object[]) rows[kind]!.push({ ...row, consumer: { id } })
+    for (const [kind, stored] of Object.entries(CREDENTIALS)) {
+      for (const row of (nested[kind] ?? []) as readonly object[])
+        rows[kind]!.push({ id: `${kind}-${rows[kind]!.length}`, ...row, ...stored(row, id), consumer: { id } })
     }
   }
   return new FakeEntities(rows)
