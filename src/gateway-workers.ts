@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
-import { DEFAULT_WORKSPACE, type Document } from '#model/document.ts'
+import type { Document } from '#model/document.ts'
 import type { Settings } from '#model/settings.ts'
 import type { PemSource } from '#model/settings/composites.ts'
 import type { Listener } from '#model/settings/listener.ts'
@@ -275,7 +275,7 @@ export class Workers {
     }
     const row = await (request.by === 'id'
       ? store.get(request.kind, request.id)
-      : store.lookup(request.kind, request.field, request.value, DEFAULT_WORKSPACE))
+      : store.lookup(request.kind, request.field, request.value, request.workspace))
     return row === undefined ? [] : [row.document]
   }
 }

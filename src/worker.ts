@@ -46,6 +46,7 @@ import { createRouter, type CompiledRouter } from '#router/router.ts'
 import type { CompiledRoute } from '#snapshot/snapshot.ts'
 import { SnapshotCompiler } from '#snapshot/compiler.ts'
 import { EntityCache, type LookupRequest } from '#snapshot/entity-cache.ts'
+import { workspaceOf } from '#snapshot/workspace-of.ts'
 import { openAccessLog, type AccessLog } from '#telemetry/access-log.ts'
 import { openLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
@@ -163,10 +164,10 @@ class WorkerThread {
           onHealthChange: (change) => this.#healthChanged(change),
         }),
       createDirectBalancer: (host, port_) => createDirectBalancer({ host, port: port_, resolver, ...chance }),
-      pluginTools: (document) => ({
+      pluginTools: (document, workspace) => ({
         ...scopeOf(document),
         counters,
-        entities: this.#cache,
+        entities: this.#cache.inWorkspace(workspace),
         log: this.#log.log,
         metrics: {
           requestFinished: (exchange, selection) => {
@@ -178,11 +179,11 @@ class WorkerThread {
       orderPlugins: (instances) => this.#order(instances),
       tlsTargets: (service, upstream, find) => tls.targetsOf(service, upstream, find),
       idHash,
-      figuresFor: (route: Route, service: Service | null) =>
+      figuresFor: (route: Route, service: Service | null, workspace: string) =>
         this.#metrics.requests.forRoute(
           service === null ? '' : (service.name ?? service.host),
           route.name ?? route.id,
-          'default',
+          workspace,
         ),
       pluginBroken: (document, error) =>
         this.#log.log.error(
@@ -362,7 +363,9 @@ class WorkerThread {
     const upstream = this.#compiler.document('upstreams', upstreamId)
     return upstream === undefined
       ? undefined
-      : (this.#compiler.upstreamBalancer(upstream['name'] as string) as UpstreamBalancer | undefined)
+      : (this.#compiler.upstreamBalancer(upstream['name'] as string, workspaceOf(upstream)) as
+          | UpstreamBalancer
+          | undefined)
   }
 
   #record(exchange: Exchange, compiled: CompiledRoute, selection: MetricsSelection | null): void {

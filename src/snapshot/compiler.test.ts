@@ -440,3 +440,45 @@ describe('with 50,000 routes, a change makes anew only what it touches', () => {
     assert.equal(compiler.document('consumers', 'c1'), undefined)
   })
 })
+
+test('workspaces keep their plugins and upstreams to themselves', () => {
+  const { apply } = bed({ figuresFor: (_route, _service, workspace) => workspace })
+  const there = (change: Change): Change => ({ ...change, workspace: 'w2' })
+  const snapshot = apply([
+    put('workspaces', { id: 'w2', name: 'team' } as never),
+    put('services', aService('s1', { host: 'pool' })),
+    put('routes', aRoute('r1')),
+    put('upstreams', anUpstream('u1', 'pool')),
+    there(put('services', aService('s2', { host: 'pool' }))),
+    there(put('routes', aRoute('r2', { service: { id: 's2' } }))),
+    there(put('plugins', aPlugin('p2'))),
+    put('plugins', aPlugin('p1')),
+  ])
+  const mine = compiledAt(snapshot, '/r1')
+  const theirs = compiledAt(snapshot, '/r2')
+  assert.deepEqual(
+    [mine, theirs].map(({ plan }) => plan.instances.map(({ id }) => id)),
+    [['p1'], ['p2']],
+  )
+  assert.deepEqual([mine.figures, theirs.figures], ['default', 'team'])
+  assert.deepEqual(theirs.workspace, { id: 'w2', name: 'team' })
+  assert.deepEqual(
+    snapshot.globalPlan.instances.map(({ id }) => id),
+    ['p1'],
+  )
+  assert.notEqual(mine.service?.balancer, theirs.service?.balancer)
+})
+
+test('a plugin for other protocols than those of HTTP does not run', () => {
+  const { apply } = bed()
+  const snapshot = apply([
+    put('services', aService('s1')),
+    put('routes', aRoute('r1')),
+    put('plugins', aPlugin('p1', { protocols: ['tcp'] })),
+    put('plugins', aPlugin('p2', { name: 'two', protocols: ['https'] })),
+  ])
+  assert.deepEqual(
+    compiledAt(snapshot, '/r1').plan.instances.map(({ id }) => id),
+    ['p2'],
+  )
+})

@@ -16,9 +16,10 @@ import type { Exchange } from '#pdk/exchange.ts'
 import type { Router } from '#router/contract.ts'
 import type { TlsTarget } from '#upstream/pool.ts'
 import { createPlan, type Plan, type PluginInstance } from './plan.ts'
-import { ScopeIndex } from './scopes.ts'
+import { ScopeIndex, type PlanScope } from './scopes.ts'
 import type { CompiledRoute, CompiledService, Snapshot } from './snapshot.ts'
 import type { SnapshotUpdate } from './update.ts'
+import { rememberWorkspace, workspaceOf } from './workspace-of.ts'
 
 /** A balancer that lives while its upstream does. */
 export interface LivingBalancer extends Balancer {
@@ -36,7 +37,8 @@ export interface CompilerParts {
   readonly isTraditional: boolean
   readonly createUpstreamBalancer: (upstream: Upstream, targets: readonly Target[]) => LivingBalancer
   readonly createDirectBalancer: (host: string, port: number) => Balancer
-  readonly pluginTools: (document: PluginDocument) => PluginTools
+  /** `workspace`: the id of the one that the instance is in. */
+  readonly pluginTools: (document: PluginDocument, workspace: string) => PluginTools
   readonly orderPlugins: (instances: readonly PluginInstance[]) => readonly PluginInstance[]
   readonly tlsTargets: (
     service: Service,
@@ -45,7 +47,7 @@ export interface CompilerParts {
   ) => (servername: string) => TlsTarget
   /** A number for an id, by which the main thread finds it again. */
   readonly idHash: (id: string) => number
-  readonly figuresFor: (route: Route, service: Service | null) => unknown
+  readonly figuresFor: (route: Route, service: Service | null, workspace: string) => unknown
   readonly pluginBroken: (document: PluginDocument, error: Error) => void
 }
 
@@ -64,9 +66,6 @@ const CONSUMER_PLANS = 1000
 /** Balancers of plain hosts kept before those that are out of use are looked for. */
 const DIRECT_BALANCERS = 10_000
 
-/** Routes of every workspace are served alike; their figures stand under the default one. */
-const DEFAULT = { id: DEFAULT_WORKSPACE, name: 'default' }
-
 interface UpstreamEntry {
   readonly upstream: Upstream
   readonly balancer: LivingBalancer
@@ -75,7 +74,7 @@ interface UpstreamEntry {
 export class SnapshotCompiler {
   #parts: CompilerParts
   #current: CompiledSnapshot
-  /** By name, which is what a service's host is compared with. */
+  /** By workspace and name, which is what a service's host is compared with. */
   #upstreams = new Map<string, UpstreamEntry>()
   #directs = new Map<string, Balancer>()
   #instances = new Map<string, PluginInstance>()
@@ -105,6 +104,7 @@ export class SnapshotCompiler {
     const before = this.#current
     const changes = update.isWhole ? [...removals(before.tables, update.changes), ...update.changes] : update.changes
     const byKind = Map.groupBy(changes, (change) => change.kind)
+    changes.forEach(rememberWorkspace)
     const tables = new Map(before.tables)
     for (const [kind, list] of byKind) {
       const table = tables.get(kind) ?? new BucketMap<Document>()
@@ -157,17 +157,19 @@ export class SnapshotCompiler {
   }
 
   #prepare(document: PluginDocument): PluginInstance | null {
-    if (!document.enabled) return null
+    if (!document.enabled || !document.protocols.some((protocol) => HTTP.has(protocol))) return null
     const plugin = this.#parts.plugins.get(document.name)
     if (plugin === undefined) return null
+    const workspace = workspaceOf(document)
     try {
-      const state = plugin.prepare(document.config as never, this.#parts.pluginTools(document)) as unknown
+      const state = plugin.prepare(document.config as never, this.#parts.pluginTools(document, workspace)) as unknown
       return {
         id: document.id,
         name: document.name,
         idHash: this.#parts.idHash(document.id),
         plugin,
         document,
+        workspace,
         state,
         broken: null,
       }
@@ -180,6 +182,7 @@ export class SnapshotCompiler {
         idHash: this.#parts.idHash(document.id),
         plugin,
         document,
+        workspace,
         state: null,
         broken,
       }
@@ -202,10 +205,10 @@ export class SnapshotCompiler {
     const entries = new Map<string, UpstreamEntry>()
     for (const id of touched) {
       const old = before.get('upstreams')?.get(id) as unknown as Upstream | undefined
-      const entry = old && this.#upstreams.get(old.name)
+      const entry = old && this.#upstreams.get(upstreamKey(workspaceOf(old), old.name))
       if (entry === undefined || entry.upstream.id !== id) continue
       entries.set(id, entry)
-      this.#upstreams.delete(entry.upstream.name)
+      this.#upstreams.delete(upstreamKey(workspaceOf(entry.upstream), entry.upstream.name))
     }
     for (const id of touched) {
       const upstream = after.get('upstreams')?.get(id) as unknown as Upstream | undefined
@@ -217,7 +220,7 @@ export class SnapshotCompiler {
       const list = targets.get(id) ?? []
       entry?.balancer.update(upstream, list)
       const balancer = entry?.balancer ?? this.#parts.createUpstreamBalancer(upstream, list)
-      this.#upstreams.set(upstream.name, { upstream, balancer })
+      this.#upstreams.set(upstreamKey(workspaceOf(upstream), upstream.name), { upstream, balancer })
     }
   }
 
@@ -251,7 +254,7 @@ export class SnapshotCompiler {
   }
 
   #balancerOf(service: Service): { balancer: Balancer; upstream: Upstream | null; living: LivingBalancer | null } {
-    const entry = this.#upstreams.get(service.host)
+    const entry = this.#upstreams.get(upstreamKey(workspaceOf(service), service.host))
     if (entry !== undefined) return { balancer: entry.balancer, upstream: entry.upstream, living: entry.balancer }
     const key = `${service.host}:${service.port}`
     let balancer = this.#directs.get(key)
@@ -282,8 +285,8 @@ export class SnapshotCompiler {
   }
 
   /** Live balancers by the upstream's name, for the health end-points. */
-  upstreamBalancer(name: string): LivingBalancer | undefined {
-    return this.#upstreams.get(name)?.balancer
+  upstreamBalancer(name: string, workspace = DEFAULT_WORKSPACE): LivingBalancer | undefined {
+    return this.#upstreams.get(upstreamKey(workspace, name))?.balancer
   }
 }
 
@@ -317,9 +320,7 @@ class CompiledSnapshot implements Snapshot {
     this.tables = tables
     this.scopes = scopes
     this.#balancerOf = balancerOf
-    this.globalPlan = createPlan(
-      parts.orderPlugins(scopes.resolve({ routeId: null, serviceId: null, consumerId: null, groupIds: [] })),
-    )
+    this.globalPlan = createPlan(parts.orderPlugins(scopes.resolve(NO_ROUTE)))
     this.rewrite = this.globalPlan.instances.flatMap((instance) =>
       instance.plugin.rewrite && instance.broken === null ? [{ instance, run: instance.plugin.rewrite }] : [],
     )
@@ -342,6 +343,7 @@ class CompiledSnapshot implements Snapshot {
     let plan = plans?.get(key)
     if (plan !== undefined) return plan
     plan = this.#plan({
+      workspace: compiled.workspace.id,
       routeId: compiled.route.id,
       serviceId: compiled.route.service?.id ?? null,
       consumerId: exchange.consumer?.id ?? null,
@@ -358,17 +360,29 @@ class CompiledSnapshot implements Snapshot {
     const service = route.service
       ? (this.tables.get('services')?.get(route.service.id) as unknown as Service | undefined)
       : undefined
+    const workspace = this.#workspace(route)
     return {
       route,
       service: service === undefined ? null : this.#compileService(service),
-      plan: this.#plan({ routeId: route.id, serviceId: service?.id ?? null, consumerId: null, groupIds: [] }),
+      plan: this.#plan({
+        workspace: workspace.id,
+        routeId: route.id,
+        serviceId: service?.id ?? null,
+        consumerId: null,
+        groupIds: [],
+      }),
       hasConsumerPlans: this.scopes.consumerScoped > 0,
-      workspace: DEFAULT,
+      workspace,
       hasGroupPlans: this.scopes.groupScoped > 0,
       idHash: this.#parts.idHash(route.id),
       pathHandling: this.#parts.isTraditional ? (route.path_handling ?? 'v0') : 'v0',
-      figures: this.#parts.figuresFor(route, service ?? null),
+      figures: this.#parts.figuresFor(route, service ?? null, workspace.name),
     }
+  }
+
+  #workspace(route: Route): { readonly id: string; readonly name: string } {
+    const id = workspaceOf(route)
+    return { id, name: (this.tables.get('workspaces')?.get(id)?.['name'] as string | undefined) ?? 'default' }
   }
 
   #compileService(service: Service): CompiledService {
@@ -394,6 +408,20 @@ class CompiledSnapshot implements Snapshot {
     return createPlan(this.#parts.orderPlugins(this.scopes.resolve(scope)))
   }
 }
+
+/** Where no route matches, what has no scope in the default workspace runs. */
+const NO_ROUTE: PlanScope = {
+  workspace: DEFAULT_WORKSPACE,
+  routeId: null,
+  serviceId: null,
+  consumerId: null,
+  groupIds: [],
+}
+
+/** Protocols of HTTP; as in Kong, a plugin that lists one of them runs for all of them. */
+const HTTP = new Set<string>(['http', 'https', 'grpc', 'grpcs'])
+
+const upstreamKey = (workspace: string, name: string) => `${workspace} ${name}`
 
 /** What a route was last compiled to. By the route's document, which is another object after each change of it. */
 const COMPILED = new WeakMap<

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EXPIRES_AT, type Change, type Document } from '#model/document.ts'
+import type { EntityReader } from '#pdk/pdk.ts'
 import { coreEntities } from '#model/entities/index.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
 import { EntityCache, type EntityCacheOptions, type LookupRequest } from './entity-cache.ts'
@@ -271,4 +272,25 @@ test('a dropped key is asked for again, and can be looked at without being asked
   assert.equal(cache.peek('consumers id c1'), undefined)
   await cache.get('consumers', 'c1')
   assert.equal(asked.length, 2)
+})
+
+test('values are looked up, known and forgotten within their workspace', async () => {
+  const rows: Record<string, Document[]> = { keyauth_credentials: [KEY] }
+  const asked: LookupRequest[] = []
+  const { cache } = cacheOver(rows, {
+    ask: async (request) => {
+      asked.push(request)
+      return request.by === 'unique' && request.workspace === 'w2' ? rows['keyauth_credentials']! : []
+    },
+  })
+  const there = cache.inWorkspace('w2')
+  const find = (reader: EntityReader) => reader.lookup('keyauth_credentials', 'key', 'secret-1')
+  assert.equal(await find(cache), null)
+  assert.deepEqual(await find(there), KEY)
+  assert.equal(find(cache), null)
+  assert.deepEqual(find(there), KEY)
+  assert.equal(asked.length, 2)
+  cache.invalidate([{ ...put('keyauth_credentials', KEY), workspace: 'w2' }])
+  assert.equal(find(cache), null)
+  assert.deepEqual(await find(there), KEY)
 })

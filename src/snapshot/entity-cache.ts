@@ -4,13 +4,20 @@
  * its answer may be older than the change.
  */
 import { LRUCache } from 'lru-cache'
-import { EXPIRES_AT, type Change, type Document } from '#model/document.ts'
+import { DEFAULT_WORKSPACE, EXPIRES_AT, type Change, type Document } from '#model/document.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import type { EntityReader } from '#pdk/pdk.ts'
 
 export type LookupRequest =
   | { readonly by: 'id'; readonly kind: string; readonly id: string }
-  | { readonly by: 'unique'; readonly kind: string; readonly field: string; readonly value: string }
+  | {
+      readonly by: 'unique'
+      readonly kind: string
+      readonly field: string
+      readonly value: string
+      /** Values are unique within one. */
+      readonly workspace: string
+    }
   | { readonly by: 'reference'; readonly kind: string; readonly field: string; readonly id: string }
 
 export interface EntityCacheOptions {
@@ -67,11 +74,25 @@ export class EntityCache implements EntityReader {
   }
 
   lookup(kind: string, field: string, value: string): Document | null | Promise<Document | null> {
+    return this.#lookupIn(DEFAULT_WORKSPACE, kind, field, value)
+  }
+
+  /** The same cache, with look-ups by value in this workspace. */
+  inWorkspace(workspace: string): EntityReader {
+    if (workspace === DEFAULT_WORKSPACE) return this
+    return {
+      get: (kind, id) => this.get(kind, id),
+      lookup: (kind, field, value) => this.#lookupIn(workspace, kind, field, value),
+      listBy: (kind, field, id) => this.listBy(kind, field, id),
+    }
+  }
+
+  #lookupIn(workspace: string, kind: string, field: string, value: string): Document | null | Promise<Document | null> {
     if (!this.#options.definitions.get(kind)?.on_demand) {
       for (const document of this.#options.heldAll(kind)) if (document[field] === value) return document
       return null
     }
-    return first(this.#look(`${kind} ${field} ${value}`, { by: 'unique', kind, field, value }))
+    return first(this.#look(uniqueKey(kind, field, value, workspace), { by: 'unique', kind, field, value, workspace }))
   }
 
   listBy(kind: string, field: string, id: string): readonly Document[] | Promise<readonly Document[]> {
@@ -85,10 +106,10 @@ export class EntityCache implements EntityReader {
 
   /** Takes out what the changes touch; called before the snapshot of their revision is served. */
   invalidate(changes: readonly Change[]): void {
-    for (const { kind, id, document } of changes) {
+    for (const { kind, id, workspace, document } of changes) {
       for (const key of this.#keysOf.get(`${kind} ${id}`) ?? []) this.#found.delete(key)
       this.#drop(`${kind} id ${id}`)
-      if (document !== null) this.#dropKeysOf(kind, document)
+      if (document !== null) this.#dropKeysOf(kind, document, workspace)
       // A deleted or changed row may be the answer that a look-up under way is bringing.
       for (const [key, pending] of this.#pending) if (key.startsWith(`${kind} `)) pending.isStale = true
     }
@@ -120,11 +141,11 @@ export class EntityCache implements EntityReader {
   }
 
   /** Every key under which a new version of the document can be found. */
-  #dropKeysOf(kind: string, document: Document): void {
+  #dropKeysOf(kind: string, document: Document, workspace: string): void {
     const fields = this.#options.definitions.get(kind)?.fields ?? {}
     for (const [name, field] of Object.entries(fields)) {
       const value = document[name]
-      if (field.unique && typeof value === 'string') this.#drop(`${kind} ${name} ${value}`)
+      if (field.unique && typeof value === 'string') this.#drop(uniqueKey(kind, name, value, workspace))
       if (field.type === 'foreign' && value !== null && value !== undefined)
         this.#drop(`${kind} by ${name} ${(value as { id: string }).id}`)
     }
@@ -200,6 +221,12 @@ export class EntityCache implements EntityReader {
 }
 
 const NOTHING: readonly Document[] = []
+
+/** The key that `/cache` knows, with the workspace where it is not the default one. */
+function uniqueKey(kind: string, field: string, value: string, workspace: string): string {
+  const place = workspace === '' || workspace === DEFAULT_WORKSPACE ? field : `${field}@${workspace}`
+  return `${kind} ${place} ${value}`
+}
 
 function first(found: readonly Document[] | Promise<readonly Document[]>): Document | null | Promise<Document | null> {
   return found instanceof Promise ? found.then((documents) => documents[0] ?? null) : (found[0] ?? null)

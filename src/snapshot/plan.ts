@@ -11,6 +11,8 @@ export interface PluginInstance {
   readonly idHash: number
   readonly plugin: AnyPlugin
   readonly document: PluginDocument
+  /** Id of the workspace that it is in. */
+  readonly workspace: string
   readonly state: unknown
   /** Why `prepare` failed: the instance then fails requests closed. */
   readonly broken: Error | null

@@ -25,9 +25,13 @@ const PRECEDENCE: readonly (readonly Part[])[] = [
 ]
 
 const IDS: Readonly<Record<Part, string>> = { route: 'r1', service: 's1', consumer: 'c1', consumer_group: 'g1' }
-const HERE: PlanScope = { routeId: 'r1', serviceId: 's1', consumerId: 'c1', groupIds: ['g0', 'g1'] }
+const HERE: PlanScope = { workspace: 'w1', routeId: 'r1', serviceId: 's1', consumerId: 'c1', groupIds: ['g0', 'g1'] }
 
-function instance(id: string, parts: readonly Part[], { name = 'cors', ids = IDS } = {}): PluginInstance {
+function instance(
+  id: string,
+  parts: readonly Part[],
+  { name = 'cors', ids = IDS, workspace = 'w1' } = {},
+): PluginInstance {
   const document = Object.fromEntries(parts.map((part) => [part, { id: ids[part] }]))
   return {
     id,
@@ -37,6 +41,7 @@ function instance(id: string, parts: readonly Part[], { name = 'cors', ids = IDS
     state: null,
     broken: null,
     idHash: 1,
+    workspace,
   }
 }
 
@@ -166,3 +171,10 @@ function rankOf(one: PluginInstance): number {
 function appliesHere(one: PluginInstance): boolean {
   return partsOf(one).every((part) => (one.document as unknown as Record<Part, { id: string }>)[part].id === IDS[part])
 }
+
+test('without a scope it applies in its own workspace only', () => {
+  const index = new ScopeIndex().with([], [instance('mine', []), instance('other', [], { workspace: 'w2' })])
+  assert.deepEqual(idsOf(index.resolve(HERE)), ['mine'])
+  assert.deepEqual(idsOf(index.resolve({ ...HERE, workspace: 'w2' })), ['other'])
+  assert.deepEqual(idsOf(index.resolve({ ...HERE, workspace: 'w3' })), [])
+})

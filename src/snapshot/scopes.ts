@@ -5,6 +5,8 @@ import type { PluginInstance } from './plan.ts'
 
 /** What a plan is made for. */
 export interface PlanScope {
+  /** Id of the workspace whose instances without scope apply. */
+  readonly workspace: string
   readonly routeId: string | null
   readonly serviceId: string | null
   readonly consumerId: string | null
@@ -13,11 +15,11 @@ export interface PlanScope {
 
 type Scoped = PluginDocument & { readonly consumer_group?: { readonly id: string } | null }
 
-const GLOBAL = 'global'
+const globalKey = (workspace: string) => `global ${workspace}`
 
 /** Plugin instances by where they are attached: immutable, `with` shares what it does not touch. */
 export class ScopeIndex {
-  /** Instances by the most specific of route, service, consumer, consumer group; else under GLOBAL. */
+  /** Instances by the most specific of route, service, consumer, consumer group; else by workspace. */
   readonly #byScope: BucketMap<readonly PluginInstance[]>
   /** Instances that name a consumer or a group: without any, a plan never depends on who asks. */
   readonly consumerScoped: number
@@ -35,7 +37,7 @@ export class ScopeIndex {
     const listOf = (key: string) => changes.get(key) ?? this.#byScope.get(key) ?? []
     let { consumerScoped, groupScoped } = this
     for (const instance of removed) {
-      const key = scopeKey(instance.document)
+      const key = scopeKey(instance)
       changes.set(
         key,
         listOf(key).filter((other) => other.id !== instance.id),
@@ -44,7 +46,7 @@ export class ScopeIndex {
       if (isGroupScoped(instance.document)) groupScoped--
     }
     for (const instance of added) {
-      const key = scopeKey(instance.document)
+      const key = scopeKey(instance)
       changes.set(key, [...listOf(key), instance])
       if (isConsumerScoped(instance.document)) consumerScoped++
       if (isGroupScoped(instance.document)) groupScoped++
@@ -72,18 +74,14 @@ export class ScopeIndex {
     consider(scope.serviceId)
     consider(scope.consumerId)
     for (const id of scope.groupIds) consider(id)
-    consider(GLOBAL)
+    consider(globalKey(scope.workspace))
     return [...best.values()].map(({ instance }) => instance)
-  }
-
-  /** Instances without any scope. */
-  get global(): readonly PluginInstance[] {
-    return this.#byScope.get(GLOBAL) ?? []
   }
 }
 
-function scopeKey(document: Scoped): string {
-  return document.route?.id ?? document.service?.id ?? document.consumer?.id ?? document.consumer_group?.id ?? GLOBAL
+function scopeKey({ document, workspace }: PluginInstance): string {
+  const { route, service, consumer, consumer_group: group } = document as Scoped
+  return route?.id ?? service?.id ?? consumer?.id ?? group?.id ?? globalKey(workspace)
 }
 
 function isConsumerScoped(document: Scoped): boolean {
