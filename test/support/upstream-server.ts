@@ -45,9 +45,12 @@ export async function startUpstream(answer: Answer = echo): Promise<Upstream> {
 }
 
 /** Calls `onConnection` with each connection and does nothing else; for answers no HTTP server would give. */
-export async function startRawUpstream(onConnection: (socket: Socket) => void): Promise<Upstream> {
+export async function startRawUpstream(
+  onConnection: (socket: Socket) => void,
+  options: { readonly allowHalfOpen?: boolean } = {},
+): Promise<Upstream> {
   return await listening(
-    createTcpServer((socket) => {
+    createTcpServer(options, (socket) => {
       // A gateway that gives up may reset the connection; what matters is what the test sees at the gateway.
       socket.on('error', () => socket.destroy())
       onConnection(socket)
