@@ -164,6 +164,8 @@ function removeNamedFields(exchange: Exchange): void {
         name !== 'close' &&
         name !== 'keep-alive' &&
         name !== 'upgrade' &&
+        // Those who send TE have to name it here (RFC 9110 10.1.4); what it says is read below and never passed on as it is.
+        name !== 'te' &&
         name !== 'host' &&
         name !== 'content-length' &&
         name !== 'transfer-encoding'
