@@ -1,7 +1,7 @@
 /**
  * Deadlines for many connections with one timer (a lazy hashed wheel). Moving a deadline later is one assignment: the holder
- * is looked at when its bucket comes round and put again. Moving it nearer puts it at once. Deadlines fire up to two ticks late,
- * never early.
+ * is looked at when its bucket comes round and put again. Moving it nearer puts it at once. Deadlines fire less than three ticks
+ * late, never early.
  */
 export interface DeadlineHolder {
   /** On the wheel's clock, ms; 0 means none. Written by `Deadlines.set`. */
@@ -75,6 +75,8 @@ export class Deadlines {
       if (bucket.size === 0) continue
       this.#buckets[index] = new Set()
       for (const holder of bucket) {
+        // One that fired before in this bucket may have taken it away, or moved it.
+        if (holder.deadlineTick === 0 || holder.deadlineTick % this.#buckets.length !== index) continue
         const { deadlineMs } = holder
         const isDue = deadlineMs !== 0 && deadlineMs <= now
         if (isDue) holder.deadlineMs = 0

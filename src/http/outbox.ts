@@ -74,7 +74,8 @@ export class Outbox {
   /** Writes bytes now as one chunk of the chunked coding; nothing of them is kept. */
   writeChunk(socket: Socket, bytes: Buffer, isTls: boolean): boolean {
     const head = chunkHead(bytes.length)
-    if (bytes.length <= (isTls ? TLS_JOIN_BYTES : TEXT_BYTES)) return writeMessage(socket, head + bytes.latin1Slice() + '\r\n')
+    if (bytes.length <= (isTls ? TLS_JOIN_BYTES : TEXT_BYTES))
+      return writeMessage(socket, head + bytes.latin1Slice() + '\r\n')
     const joined = isTls ? null : this.#join(head, bytes, '\r\n')
     if (joined !== null) return this.#writeNow(socket, joined)
     socket.cork()
@@ -98,7 +99,10 @@ export class Outbox {
     if (size > JOIN_BYTES) return null
     if (this.#arena === null) this.#abandon()
     // Full: what waits goes out now, and its memory serves again.
-    else if (this.#used + size > this.#arena.length) this.flush()
+    else if (this.#used + size > this.#arena.length) {
+      this.flush()
+      if (this.#used + size > this.#arena.length) this.#abandon()
+    }
     const arena = this.#arena!
     const start = this.#used
     this.#used += size

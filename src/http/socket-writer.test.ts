@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect as connectTcp } from 'node:net'
 import { test } from 'node:test'
-import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { generate } from 'selfsigned'
-import { Received, settle, socketPair } from '../../test/support/socket-pair.ts'
+import { Received, settle, socketPair, tlsSocketPair } from '../../test/support/socket-pair.ts'
 import { writeMessage } from './socket-writer.ts'
 
 /** More than the kernel's buffers of both ends take while nobody reads. */
@@ -93,16 +90,8 @@ test('a write to a socket whose peer is gone ends it without an exception', asyn
 })
 
 test('messages of one turn over TLS, where a handle takes one write at a time, arrive in order', async () => {
-  const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], { keyType: 'ec' })
-  const server = createTlsServer({ cert, key })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const accepted = once(server, 'secureConnection') as Promise<[TLSSocket]>
-  const client = connectTls({
-    socket: connectTcp((server.address() as { port: number }).port, '127.0.0.1'),
-    rejectUnauthorized: false,
-  })
-  const [socket] = await accepted
+  using pair = await tlsSocketPair()
+  const { server: socket, client } = pair
   const received = new Received(client)
   writeMessage(socket, 'one ')
   writeMessage(socket, 'two ')
@@ -110,7 +99,4 @@ test('messages of one turn over TLS, where a handle takes one write at a time, a
   writeMessage(socket, Buffer.from('four'))
   await received.untilText('four')
   assert.equal(received.text, 'one two three four')
-  client.destroy()
-  socket.destroy()
-  server.close()
 })

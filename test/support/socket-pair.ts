@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import { generate } from 'selfsigned'
 
 /** Both ends of one loopback connection. */
 export interface SocketPair {
@@ -16,6 +18,27 @@ export async function socketPair(): Promise<SocketPair> {
   await once(listener, 'listening')
   const client = connect({ port: (listener.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true })
   const [[server]] = await Promise.all([accepted, once(client, 'connect')])
+  listener.close()
+  return {
+    server,
+    client,
+    [Symbol.dispose]: () => {
+      server.destroy()
+      client.destroy()
+    },
+  }
+}
+
+/** The same over TLS, with a certificate of its own. */
+export async function tlsSocketPair(): Promise<SocketPair> {
+  const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], { keyType: 'ec' })
+  const listener = createTlsServer({ cert, key, allowHalfOpen: true })
+  const accepted = once(listener, 'secureConnection') as Promise<[Socket]>
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const { port } = listener.address() as AddressInfo
+  const client = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  const [[server]] = await Promise.all([accepted, once(client, 'secureConnect')])
   listener.close()
   return {
     server,
