@@ -1,6 +1,8 @@
 /** Replays the recorded answers of a real Kong against a started gateway. */
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isFreeRange } from './free-port.ts'
 
@@ -31,8 +33,8 @@ export interface ProxyCorpusOptions {
 }
 
 const TIMEOUT_MS = 300_000
-/** The results name every difference of every failing case. */
-const OUTPUT_LIMIT_BYTES = 256 << 20
+/** Characters of a runner's last words. */
+const STDERR_KEPT = 10_000
 /** The runner's own upstreams listen on the ports base + 1 to base + 12. */
 const UPSTREAM_PORTS = 12
 
@@ -65,26 +67,43 @@ export async function runAdminCorpus(
   ])
 }
 
-function run(script: string, args: readonly string[]): Promise<CaseResult[]> {
+/** The results go into a file: the runners exit without waiting for a pipe, which takes no more than 64 KiB at once. */
+async function run(script: string, args: readonly string[]): Promise<CaseResult[]> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'corpus-'))
+  try {
+    const results = await open(path.join(folder, 'results.json'), 'w+')
+    try {
+      const stderr = await finished(script, args, results.fd)
+      const text = await readFile(path.join(folder, 'results.json'), 'utf8')
+      return parseResults(path.basename(script), text, stderr)
+    } finally {
+      await results.close()
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Exit status 1 only says that a case failed, which the results tell better. Answers what the runner said on stderr. */
+function finished(script: string, args: readonly string[], stdout: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(
-      process.execPath,
-      [script, ...args, '--json'],
-      { timeout: TIMEOUT_MS, maxBuffer: OUTPUT_LIMIT_BYTES },
-      (failure, stdout, stderr) => {
-        // Exit status 1 only says that a case failed, which the results tell better.
-        try {
-          resolve((JSON.parse(stdout) as { results: CaseResult[] }).results)
-        } catch {
-          reject(
-            new Error(`${path.basename(script)} printed no results: ${stderr || stdout.slice(-2_000)}`, {
-              cause: failure,
-            }),
-          )
-        }
-      },
-    )
+    const child = spawn(process.execPath, [script, ...args, '--json'], {
+      stdio: ['ignore', stdout, 'pipe'],
+      timeout: TIMEOUT_MS,
+    })
+    let said = ''
+    child.stderr!.on('data', (bytes: Buffer) => (said = (said + bytes.toString()).slice(-STDERR_KEPT)))
+    child.once('error', reject)
+    child.once('close', () => resolve(said))
   })
+}
+
+function parseResults(script: string, text: string, stderr: string): CaseResult[] {
+  try {
+    return (JSON.parse(text) as { results: CaseResult[] }).results
+  } catch (cause) {
+    throw new Error(`${script} printed no results: ${stderr || text.slice(-2_000)}`, { cause })
+  }
 }
 
 async function upstreamPortBase(): Promise<number> {
