@@ -1,7 +1,6 @@
 /** The workers as the gateway uses them: what they are started with, their questions and answers, their loss. */
 import { randomBytes } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
-import { readFileSync } from 'node:fs'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
@@ -16,6 +15,7 @@ import type { WorkerSource } from '#telemetry/collect.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
 import type { WorkerReport } from '#telemetry/totals.ts'
 import type { SharedFigures } from './gateway-admin.ts'
+import { readNamedFile } from './named-file.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
 /** Rate-limit counters of a node at one time. */
@@ -286,7 +286,7 @@ function clientCertificateOf({
   client_ssl_cert_key,
 }: Settings): { cert: string; key: string } | null {
   return client_ssl && client_ssl_cert !== null && client_ssl_cert_key !== null
-    ? { cert: readPem(client_ssl_cert), key: readPem(client_ssl_cert_key) }
+    ? { cert: readPem('client_ssl_cert', client_ssl_cert), key: readPem('client_ssl_cert_key', client_ssl_cert_key) }
     : null
 }
 
@@ -294,10 +294,12 @@ function clientCertificateOf({
 function trustedAuthorities({ lua_ssl_trusted_certificate: sources }: Settings): string | null {
   if (sources.every((source) => source === 'system')) return null
   return sources
-    .map((source) => (source === 'system' ? rootCertificates.join('\n') : readFileSync(source.path, 'utf8')))
+    .map((source) =>
+      source === 'system' ? rootCertificates.join('\n') : readNamedFile('lua_ssl_trusted_certificate', source.path),
+    )
     .join('\n')
 }
 
-function readPem(source: PemSource): string {
-  return 'pem' in source ? source.pem : readFileSync(source.path, 'utf8')
+function readPem(key: string, source: PemSource): string {
+  return 'pem' in source ? source.pem : readNamedFile(key, source.path)
 }

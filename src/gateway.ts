@@ -3,7 +3,7 @@
  * `worker.ts` the only place that builds things and hands them to each other.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -39,6 +39,7 @@ import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import { adminPorts } from './gateway-admin.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
 import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
+import { readNamedFile } from './named-file.ts'
 import { unservedRoutes } from './unserved-routes.ts'
 
 /** The interface that clients of Kong find here. */
@@ -252,7 +253,7 @@ export class Gateway {
 
   #readAccessList({ admin_token_file: file }: Settings): AccessList {
     if (file === null) return NO_ACCESS_LIST
-    const parsed = parseAccessList(readFileSync(file, 'utf8'))
+    const parsed = parseAccessList(readNamedFile('admin_token_file', file))
     if (!parsed.ok)
       throw new GatewayError('SETTINGS_INVALID', `admin_token_file ${file}: ${parsed.errors[0]}`, {
         details: parsed.errors,
@@ -306,7 +307,9 @@ export class Gateway {
     const settings = this.#settings
     if (settings.admin_listen.length === 0) return
     const log = this.#openAccessLog(settings.admin_access_log, 'admin')
-    const clientCa = settings.admin_client_ca === null ? null : readFileSync(settings.admin_client_ca, 'utf8')
+    const current = () => this.#access
+    const clientCa =
+      settings.admin_client_ca === null ? null : readNamedFile('admin_client_ca', settings.admin_client_ca)
     const own = await loadCertificates('admin_ssl_cert', settings.admin_ssl_cert, settings.admin_ssl_cert_key)
     this.#admin = await openAdminServer({
       ...this.#adminPorts(),
@@ -314,10 +317,14 @@ export class Gateway {
       guard: { origins: settings.admin_gui_url, hosts: settings.admin_hosts },
       // Looked at for each request, because a reload may bring another list.
       access: {
-        byToken: (token, nowMs) => this.#access.byToken(token, nowMs),
-        bySubject: (name, nowMs) => this.#access.bySubject(name, nowMs),
-        hasTokens: this.#access.hasTokens,
-        hasSubjects: this.#access.hasSubjects,
+        byToken: (token, nowMs) => current().byToken(token, nowMs),
+        bySubject: (name, nowMs) => current().bySubject(name, nowMs),
+        get hasTokens() {
+          return current().hasTokens
+        },
+        get hasSubjects() {
+          return current().hasSubjects
+        },
       },
       limits: { bodyBytes: settings.admin_client_max_body_size },
       requestId: () => randomBytes(16).toString('hex'),

@@ -1,6 +1,7 @@
 /** The Admin API as a whole: its endpoints over what it is given, on its listeners. */
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { GatewayError } from '#core/errors.ts'
 import { createEndpoints } from './endpoints.ts'
 import { answerMessage } from './answer.ts'
 import { invalidUnique } from './fail.ts'
@@ -32,8 +33,10 @@ const CLOSE_GRACE_MS = 5000
 
 /** Opens every listener or none. Fails with the system's error of the one that can't be opened, or with what its settings lack. */
 export async function openAdminServer(options: AdminServerOptions): Promise<AdminServer> {
-  const refusal = options.listeners.map((listener) => refusalOf(listener, options.access)).find((text) => text !== null)
-  if (refusal !== undefined) throw new Error(refusal ?? '')
+  const refusal = options.listeners
+    .map((listener) => refusalOf(listener, options.access))
+    .find((text): text is string => text !== null)
+  if (refusal !== undefined) throw new GatewayError('SETTINGS_INVALID', refusal)
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const respond = createResponder({
     endpoints: createEndpoints(options),

@@ -7,7 +7,7 @@ export const storeSettings = {
   database: setting(
     choice(['sqlite', 'off'], {
       postgres:
-        "PostgreSQL is not available. To move over, export with 'kong config db_export kong.yml' on a Kong node, then either set database = off and declarative_config = kong.yml, or set database = sqlite and load the file with decK ('deck gateway sync') or POST /config",
+        "PostgreSQL is not available. To move over, export with 'kong config db_export kong.yml' on a Kong node, then either set database = off and declarative_config = kong.yml, or set database = sqlite and load the file with decK ('deck gateway sync')",
       cassandra: 'the Cassandra store is not available yet; sqlite keeps the configuration of one node',
       peer: 'following another node is not available yet; sqlite keeps the configuration of one node',
     }),
