@@ -19,18 +19,33 @@ export function whenFound<T>(exchange: Exchange, found: T | Promise<T>, next: (f
  * @param identifier what the upstream is told in X-Credential-Identifier
  * @param whenGone what happens when the consumer was deleted between the look-ups, with all its credentials
  */
-export function identifyOwner(
+export function identifyOwner<S extends { readonly entities: EntityReader }>(
   exchange: Exchange,
-  entities: EntityReader,
+  state: S,
   credential: Document,
   identifier: string | null,
-  whenGone: () => Outcome,
+  whenGone: (exchange: Exchange, state: S) => Outcome,
 ): Outcome {
   const { id } = credential['consumer'] as { readonly id: string }
-  return whenFound(exchange, entities.get('consumers', id), (consumer) => {
-    if (consumer === null) return whenGone()
-    identify(exchange, consumer as unknown as Consumer, credential, identifier)
-  })
+  const consumer = state.entities.get('consumers', id)
+  if (consumer instanceof Promise) {
+    const later = (found: Document | null) => withOwner(exchange, state, credential, identifier, whenGone, found)
+    return whenFound(exchange, consumer, later)
+  }
+  // What is cached is most of what is asked for: no function is made for it.
+  return withOwner(exchange, state, credential, identifier, whenGone, consumer)
+}
+
+function withOwner<S>(
+  exchange: Exchange,
+  state: S,
+  credential: Document,
+  identifier: string | null,
+  whenGone: (exchange: Exchange, state: S) => Outcome,
+  consumer: Document | null,
+): Outcome {
+  if (consumer === null) return whenGone(exchange, state)
+  identify(exchange, consumer as unknown as Consumer, credential, identifier)
 }
 
 /** The consumer named by `config.anonymous`, as whom requests pass that are nobody's. */

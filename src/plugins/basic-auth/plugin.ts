@@ -51,9 +51,7 @@ function withAuthorization(exchange: Exchange, state: State): Outcome {
 
 function withCredential(exchange: Exchange, state: State, given: UserPassword, credential: Document): Outcome {
   if (!isPassword(credential, given.password)) return refuse(exchange, state)
-  return identifyOwner(exchange, state.entities, credential, credential['username'] as string, () =>
-    refuse(exchange, state),
-  )
+  return identifyOwner(exchange, state, credential, credential['username'] as string, refuse)
 }
 
 /** What the header says; taken out of what the upstream gets, when that is wanted. */

@@ -96,7 +96,7 @@ function withCredential(
   if (secret === null || secret === '') return refuse(exchange, state, CANNOT_BE_VERIFIED)
   if (!isSigned(exchange, parameters, secret)) return refuse(exchange, state, DOES_NOT_MATCH)
   const owner = () =>
-    identifyOwner(exchange, state.entities, credential, credential['username'] as string, () =>
+    identifyOwner(exchange, state, credential, credential['username'] as string, () =>
       refuse(exchange, state, CANNOT_BE_VERIFIED),
     )
   return state.validatesBody ? withBody(exchange, state, owner) : owner()

@@ -80,7 +80,7 @@ function withToken(exchange: Exchange, state: State, text: string, token: Token)
       return refuse(exchange, state, { exp: 'exceeds maximum allowed expiration' })
     }
     exchange.shared.set('authenticated_jwt_token', text)
-    return identifyOwner(exchange, state.entities, credential, name, () =>
+    return identifyOwner(exchange, state, credential, name, () =>
       refuse(exchange, state, `Could not find consumer for '${keyClaim}=${name}'`),
     )
   })

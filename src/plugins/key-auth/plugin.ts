@@ -56,12 +56,19 @@ function withKey(exchange: Exchange, state: State, key: FoundKey | null): Outcom
 }
 
 function withText(exchange: Exchange, state: State, text: string): Outcome {
-  return whenFound(exchange, state.entities.lookup('keyauth_credentials', 'key', text), (credential) => {
-    if (credential === null || hasExpired(credential, exchange.now)) return refuse(exchange, state, 'Unauthorized')
-    return identifyOwner(exchange, state.entities, credential, credential.id, () =>
-      refuse(exchange, state, 'Unauthorized'),
-    )
-  })
+  const credential = state.entities.lookup('keyauth_credentials', 'key', text)
+  return credential instanceof Promise
+    ? whenFound(exchange, credential, (found) => withCredential(exchange, state, found))
+    : withCredential(exchange, state, credential)
+}
+
+function withCredential(exchange: Exchange, state: State, credential: Document | null): Outcome {
+  if (credential === null || hasExpired(credential, exchange.now)) return refuseKey(exchange, state)
+  return identifyOwner(exchange, state, credential, credential.id, refuseKey)
+}
+
+function refuseKey(exchange: Exchange, state: State): Outcome {
+  return refuse(exchange, state, 'Unauthorized')
 }
 
 function refuse(exchange: Exchange, state: State, message: string): Outcome {
