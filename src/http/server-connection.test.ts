@@ -428,9 +428,17 @@ test('a closing connection gives a slow reader the time to read what is still un
   await b.received.until(() => b.closes === 1)
 })
 
-test('a closing connection reads on for a moment only', async () => {
+test('a connection whose last request was read whole closes at once', async () => {
   using b = await bench()
   b.send(GET('/1', 'Connection: close\r\n'))
+  await b.received.untilEnd()
+  await b.received.until(() => b.closes === 1)
+  assert.equal(b.deadlines.size, 0)
+})
+
+test('a connection that refused what came reads on for a moment only', async () => {
+  using b = await bench()
+  b.send('GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\nmore')
   await b.received.untilEnd()
   assert.equal(b.closes, 0)
   b.pass(3_000)

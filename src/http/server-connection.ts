@@ -89,7 +89,6 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   readonly serial: number
   readonly peerIp: string
   readonly peerPort: number
-  readonly serverIp: string
   readonly serverPort: number
   deadlineMs = 0
   deadlineTick = 0
@@ -124,6 +123,8 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   #isBodyPaused = false
   #discarded = 0
   #isEnding = false
+  /** What came was no request: there may be more of it. */
+  #isRefused = false
   /** A write waits for the client to read. */
   #isBlocked = false
 
@@ -146,7 +147,6 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     this.serial = facts.serial
     this.peerIp = plainAddress(socket.remoteAddress ?? '')
     this.peerPort = socket.remotePort ?? 0
-    this.serverIp = plainAddress(socket.localAddress ?? '')
     this.serverPort = facts.serverPort
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
@@ -163,6 +163,11 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
 
   get isClosed(): boolean {
     return this.#state === CLOSED
+  }
+
+  /** The address on our side. */
+  get serverIp(): string {
+    return plainAddress(this.socket.localAddress ?? '')
   }
 
   /** The parts of a Host header; requests of one connection nearly always name the same. */
@@ -482,6 +487,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     }
     if (this.#state === DISCARDING) return this.#close()
     this.#state = RESPONDING
+    this.#isRefused = true
     this.#isRequestRead = true
     this.#isResponded = false
     this.#handler.onBadRequest(this, failure)
@@ -492,7 +498,13 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     if (this.#state === CLOSED || this.#isEnding) return
     this.#isEnding = true
     this.flushQueued()
+    const isUnread = this.#held !== null || this.#isRefused || !this.#isRequestRead
     this.#held = null
+    // Nothing unread can turn the close into a reset, and the kernel has all of the answer: no need to wait for the client's end.
+    if (!isUnread && !this.isTls && !this.#isBlocked && this.socket.writableLength === 0) {
+      this.socket.destroy()
+      return
+    }
     // A client that reads slowly gets the time to read what is still here; lingering begins when it has gone out.
     const isUnsent = this.#isBlocked || this.socket.writableLength > 0
     this.#deadlines.set(this, isUnsent ? this.#limits.sendTimeoutMs : LINGER_MS)

@@ -75,9 +75,7 @@ export class Acceptor {
       if (listener.socketPath !== null && !this.#options.servesUnixSockets) continue
       const server = listener.ssl
         ? this.#createTls(listener)
-        : createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) =>
-            this.#accept(socket, listener, null),
-          )
+        : createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket, listener, null))
       this.#servers.push(server)
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
@@ -119,7 +117,6 @@ export class Acceptor {
       ticketKeys,
       allowHalfOpen: true,
       noDelay: true,
-      keepAlive: true,
     }
     const server = createTlsServer(options, (socket) => this.#accept(socket, listener, socket))
     server.on('tlsClientError', () => {

@@ -78,7 +78,15 @@ export class ClientRequest {
   /** Address of the connecting peer. */
   peerIp = ''
   peerPort = 0
-  serverIp = ''
+  /** Who knows the address on our side; asking the system for it costs a call, which few requests need. */
+  serverSide: { readonly serverIp: string } | null = null
+  get serverIp(): string {
+    return (this.#serverIp ??= this.serverSide?.serverIp ?? '')
+  }
+  set serverIp(ip: string) {
+    this.#serverIp = ip
+  }
+  #serverIp: string | null = null
   serverPort = 0
   /** Address of the client after trusted_ips and real_ip_header. */
   clientIp = ''

@@ -22,7 +22,7 @@ export function readRequest(
   request.tls = connection.tls
   request.peerIp = connection.peerIp
   request.peerPort = connection.peerPort
-  request.serverIp = connection.serverIp
+  request.serverSide = connection
   request.serverPort = connection.serverPort
   request.listenerPort = worker.settings.portMaps.get(connection.serverPort) ?? connection.serverPort
   request.hostHeader = head.host

@@ -54,12 +54,13 @@ export function upstreamHead(
   const path = upstream.path
   if (
     !isUpgrade &&
+    request.httpVersion === '1.1' &&
     !request.isTrusted &&
     !headers.hasKnown(X_FORWARDED_FOR) &&
     !headers.hasKnown(VIA) &&
     !headers.hasKnown(TE)
   ) {
-    // What most requests get, in few pieces: the lines that follow from the connection and the host alone are made once.
+    // What most requests get, in few pieces: the lines that follow from the connection alone are made once.
     const lines = connectionLines(connection, exchange, settings)
     let text =
       method +
@@ -69,6 +70,8 @@ export function upstreamHead(
       ' HTTP/1.1\r\nHost: ' +
       hostHeader +
       lines.before +
+      forwardedHost(request.host) +
+      lines.between +
       request.rawPath
     if (upstream.strippedPrefix !== null) text += '\r\nX-Forwarded-Prefix: ' + upstream.strippedPrefix
     text += lines.after
@@ -114,36 +117,36 @@ function framingLine(framing: BodyFraming): string {
   return framing === 'chunked' ? '\r\nTransfer-Encoding: chunked\r\n' : '\r\nContent-Length: ' + framing + '\r\n'
 }
 
-/** The lines of a connection's requests that don't change while the host does not. */
+/** The lines of a connection's requests that are the same for each of them. */
 interface ConnectionLines {
-  readonly host: string
-  /** From Connection to the name X-Forwarded-Path. */
+  /** From Connection to the name X-Forwarded-Host. */
   readonly before: string
+  /** From X-Forwarded-Port to the name X-Forwarded-Path. */
+  readonly between: string
   /** From X-Real-IP on; ends with the name X-Kong-Request-Id when that is sent. */
   readonly after: string
 }
 
-function connectionLines(connection: ServerConnection, exchange: Exchange, settings: ProxySettings): ConnectionLines {
-  const { request } = exchange
+function connectionLines(
+  connection: ServerConnection,
+  { request }: Exchange,
+  settings: ProxySettings,
+): ConnectionLines {
   const known = connection.note as ConnectionLines | null
-  if (known !== null && known.host === request.host) return known
+  if (known !== null) return known
   const { requestIdUpstream, via } = settings.headers
-  const before =
-    '\r\nConnection: keep-alive\r\nX-Forwarded-For: ' +
-    request.peerIp +
-    '\r\nX-Forwarded-Proto: ' +
-    request.scheme +
-    '\r\nX-Forwarded-Host: ' +
-    forwardedHost(request.host) +
-    '\r\nX-Forwarded-Port: ' +
-    request.listenerPort +
-    '\r\nX-Forwarded-Path: '
-  const after =
-    '\r\nX-Real-IP: ' +
-    request.clientIp +
-    (via ? '\r\nVia: ' + request.httpVersion + ' ' + settings.product : '') +
-    (requestIdUpstream ? '\r\nX-Kong-Request-Id: ' : '')
-  const lines = { host: request.host, before: flat(before), after: flat(after) }
+  const viaLine = via ? '\r\nVia: ' + request.httpVersion + ' ' + settings.product : ''
+  const lines: ConnectionLines = {
+    before: flat(
+      '\r\nConnection: keep-alive\r\nX-Forwarded-For: ' +
+        request.peerIp +
+        '\r\nX-Forwarded-Proto: ' +
+        request.scheme +
+        '\r\nX-Forwarded-Host: ',
+    ),
+    between: flat('\r\nX-Forwarded-Port: ' + request.listenerPort + '\r\nX-Forwarded-Path: '),
+    after: flat('\r\nX-Real-IP: ' + request.clientIp + viaLine + (requestIdUpstream ? '\r\nX-Kong-Request-Id: ' : '')),
+  }
   connection.note = lines
   return lines
 }
