@@ -38,10 +38,8 @@ async function admin(gateway: Gateway, method: string, target: string, body?: ob
 }
 
 test('SIGTERM: not ready first while all is served, then connections end with their answers, and the process with 0', async () => {
-  let server: RawClient | null = null
-  await using upstream = await startRawUpstream((socket: Socket) => {
-    server = new RawClient(socket)
-  })
+  const opened: RawClient[] = []
+  await using upstream = await startRawUpstream((socket: Socket) => opened.push(new RawClient(socket)))
   const gateway = await startGateway({
     workers: 2,
     settings: { drain_delay: '1500ms', shutdown_timeout: '10s', upstream_keepalive_pool_size: '0' },
@@ -50,18 +48,17 @@ test('SIGTERM: not ready first while all is served, then connections end with th
   const idle = await openRawClient(gateway.proxyPort)
   const busy = await openRawClient(gateway.proxyPort)
   busy.request('GET /in-flight HTTP/1.1')
-  await waitUntil('the upstream is asked', () => server !== null)
-  const first = server! as RawClient
+  await waitUntil('the upstream is asked', () => opened.length === 1)
+  const first = opened[0]!
   await first.until('\r\n\r\n')
 
   gateway.child.signal('SIGTERM')
   await waitUntil('not ready', async () => (await ready(gateway)) === 503)
   // Load balancers turn away now; those who still come are served.
-  server = null
   using late = await openRawClient(gateway.proxyPort)
   late.request('GET /late HTTP/1.1')
-  await waitUntil('the upstream is asked again', () => server !== null)
-  const second = server! as RawClient
+  await waitUntil('the upstream is asked again', () => opened.length === 2)
+  const second = opened[1]!
   await second.until('\r\n\r\n')
   second.write('HTTP/1.1 200 OK', 'Content-Length: 4', '', 'late')
   assert.equal((await late.response()).body, 'late')
