@@ -31,7 +31,7 @@ function cut(text: string, at: readonly number[]): string[] {
 const everyByte = (text: string) => text.split('')
 
 const anyBytes = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'))
-const anyExtension = fc.constantFrom('', ';a', ';a=b', ';a="b c";d', ';\t', ';\xe9')
+const anyExtension = fc.constantFrom('', ';a', ';a=b', ';a="b c";d', ';a=";=\\"";b=c', ';a=""')
 const anyTrailers = fc.array(fc.tuple(fc.constantFrom('X-One', 'x-two', 'Digest'), fc.constantFrom('', 'v', 'a b')), {
   maxLength: 3,
 })
@@ -90,6 +90,14 @@ for (const [what, text] of [
   ['a bare CR in an extension', '3;a\rb\r\nabc\r\n'],
   ['a LF in a quoted extension', '3;a="\n"\r\nabc\r\n'],
   ['NUL in an extension', '3;\0\r\nabc\r\n'],
+  ['an empty extension', '3;\r\nabc\r\n'],
+  ['an extension without a name', '3;=b\r\nabc\r\n'],
+  ['an extension without its value', '3;a=\r\nabc\r\n'],
+  ['an extension with two values', '3;a=b=c\r\nabc\r\n'],
+  ['a space in an extension', '3; a\r\nabc\r\n'],
+  ['quotes that are not closed', '3;a="b\r\nabc\r\n"\r\n'],
+  ['quotes with something behind', '3;a="b"c\r\nabc\r\n'],
+  ['a quote inside a value', '3;a=b"c"\r\nabc\r\n'],
   ['a chunk longer than its size', '3\r\nabcd\r\n'],
   ['a chunk shorter than its size', '3\r\nab\r\n0\r\n'],
   ['a bare LF after a chunk', '3\r\nabc\n0\r\n\r\n'],

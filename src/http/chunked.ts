@@ -30,6 +30,7 @@ export class ChunkedReader {
   #remaining = 0
   #lineBytes = 0
   #digits = 0
+  #extension = 0
   #trailerText = ''
 
   /** Reads from `bytes` at `pos`; answers the position after what belongs to the body, or -1 when it is refused. */
@@ -45,17 +46,19 @@ export class ChunkedReader {
             this.#remaining = this.#remaining * 16 + digit
           } else if (this.#digits === 0) return this.#refuse('chunk size has no digit')
           else if (code === 13) this.#state = SIZE_LF
-          else if (code === 59) this.#state = EXTENSION
-          else return this.#refuse('bad byte in a chunk size')
+          else if (code === 59) {
+            this.#state = EXTENSION
+            this.#extension = EXT_NAME
+          } else return this.#refuse('bad byte in a chunk size')
           if (++this.#lineBytes > MAX_LINE_BYTES) return this.#refuse('chunk line too long')
           pos++
           break
         }
         case EXTENSION: {
-          // Extensions are dropped; quoted ones could hide a line end from a reader that honours quotes, so no CR or LF may occur.
           const code = bytes[pos++]!
-          if (code === 13) this.#state = SIZE_LF
-          else if ((code < 32 && code !== 9) || code === 127) return this.#refuse('bad byte in a chunk extension')
+          this.#extension = nextInExtension(this.#extension, code)
+          if (this.#extension === EXT_BAD) return this.#refuse('bad byte in a chunk extension')
+          if (this.#extension === EXT_END) this.#state = SIZE_LF
           if (++this.#lineBytes > MAX_LINE_BYTES) return this.#refuse('chunk line too long')
           break
         }
@@ -135,6 +138,42 @@ export class ChunkedReader {
     this.problem = problem
     return -1
   }
+}
+
+/** Where one is in `;name=value` or `;name="value"` (RFC 9112 7.1.1). Extensions are dropped, but read: whoever skips to the end of the
+ * line can be told another end than a reader of quotes (CVE-2025-55315). */
+const EXT_NAME = 0
+const EXT_IN_NAME = 1
+const EXT_VALUE = 2
+const EXT_IN_VALUE = 3
+const EXT_QUOTED = 4
+const EXT_ESCAPED = 5
+const EXT_QUOTED_END = 6
+const EXT_END = 7
+const EXT_BAD = 8
+
+const TOKEN = new Uint8Array(256)
+for (const c of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~")
+  TOKEN[c.charCodeAt(0)] = 1
+
+function nextInExtension(place: number, code: number): number {
+  switch (place) {
+    case EXT_NAME:
+      return TOKEN[code] === 1 ? EXT_IN_NAME : EXT_BAD
+    case EXT_VALUE:
+      return TOKEN[code] === 1 ? EXT_IN_VALUE : code === 34 ? EXT_QUOTED : EXT_BAD
+    case EXT_QUOTED:
+      if (code === 34) return EXT_QUOTED_END
+      if (code === 92) return EXT_ESCAPED
+      return (code < 32 && code !== 9) || code === 127 ? EXT_BAD : EXT_QUOTED
+    case EXT_ESCAPED:
+      return (code < 32 && code !== 9) || code === 127 ? EXT_BAD : EXT_QUOTED
+  }
+  // Behind a name, a value or a quoted value.
+  if (code === 13) return EXT_END
+  if (code === 59) return EXT_NAME
+  if (place === EXT_IN_NAME && code === 61) return EXT_VALUE
+  return place !== EXT_QUOTED_END && TOKEN[code] === 1 ? place : EXT_BAD
 }
 
 function hexDigit(code: number): number {
