@@ -47,6 +47,9 @@ function checkListeners(
         problems.push(`${placeOf(key)}: ${listener.address} can not be used beside ${other.listener.address}${place}`)
       }
       all.push({ key, listener })
+      // Passing over the line that such a load balancer sends would make every request a bad one.
+      if (key === 'proxy_listen' && listener.proxyProtocol)
+        problems.push(`${placeOf(key)}: proxy_protocol is not served yet (at '${listener.address}')`)
       if (listener.http2)
         warnings.push(`${placeOf(key)}: HTTP/2 is not served yet, clients of ${listener.address} get HTTP/1.1`)
     }
@@ -57,6 +60,8 @@ function checkListeners(
         problems.push(`${placeOf(key)}: proxy_protocol is for proxy_listen only (at '${listener.address}')`)
     }
   }
+  if (settings.real_ip_header.toLowerCase() === 'proxy_protocol')
+    problems.push(`${placeOf('real_ip_header')}: expected the name of a header, proxy_protocol is not served yet`)
   const open = settings.admin_listen.find((listener) => !isLoopback(listener))
   if (open !== undefined && settings.admin_token_file === null) {
     warnings.push(

@@ -11,7 +11,7 @@ export type AccessLogFormatName = (typeof accessLogFormats)[number]
 export const listenerSettings = {
   proxy_listen: setting(
     listeners,
-    'Addresses on which requests are proxied. Flags: `ssl`, `reuseport`, `backlog=N`, `proxy_protocol`, `ipv6only=on|off`; `off` closes the proxy.',
+    'Addresses on which requests are proxied. Flags: `ssl`, `reuseport`, `backlog=N`, `ipv6only=on|off`; `off` closes the proxy. `proxy_protocol` is not served yet and refused.',
     { default: '0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 ssl reuseport backlog=16384' },
   ),
   admin_listen: setting(

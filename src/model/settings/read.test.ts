@@ -331,3 +331,11 @@ test(
     }
   },
 )
+
+test('the PROXY protocol is refused where it is asked for, because it is not served yet', () => {
+  const text = 'proxy_listen = 127.0.0.1:9000, 127.0.0.1:9001 proxy_protocol\nreal_ip_header = proxy_protocol\n'
+  assert.deepEqual(problemsOf(fromFile(text)), [
+    "meridian.conf:1: proxy_listen: proxy_protocol is not served yet (at '127.0.0.1:9001')",
+    'meridian.conf:2: real_ip_header: expected the name of a header, proxy_protocol is not served yet',
+  ])
+})

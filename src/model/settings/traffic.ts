@@ -98,14 +98,10 @@ export const forwardingSettings = {
     'Peers whose `X-Forwarded-*` and `real_ip_header` are believed. `0.0.0.0/0,::/0` believes everyone.',
     { default: '' },
   ),
-  real_ip_header: setting(
-    headerName,
-    "Header with the client's address, believed from `trusted_ips`; `proxy_protocol` takes it from the PROXY protocol.",
-    {
-      default: 'X-Real-IP',
-      aliases: ['nginx_proxy_real_ip_header', 'nginx_http_real_ip_header'],
-    },
-  ),
+  real_ip_header: setting(headerName, "Header with the client's address, believed from `trusted_ips`.", {
+    default: 'X-Real-IP',
+    aliases: ['nginx_proxy_real_ip_header', 'nginx_http_real_ip_header'],
+  }),
   real_ip_recursive: setting(
     flag,
     'Whether trusted addresses at the end of `real_ip_header` are skipped until one is not trusted.',
@@ -225,7 +221,11 @@ export const dnsSettings = {
     'Record types that are asked for, in this order; `LAST` is the type that answered last. `CNAME` is followed by the name server and needs no question.',
     { default: 'LAST,SRV,A,CNAME' },
   ),
-  dns_timeout: setting(duration(50, 60_000), 'How long one question to one name server may take.', { default: '2s' }),
+  dns_timeout: setting(
+    duration(50, 60_000),
+    'How long one question to one name server may take; when unset, `timeout` of /etc/resolv.conf counts, else 2s.',
+    { default: null },
+  ),
   dns_valid_ttl: setting(
     duration(0, TEN_YEARS_MS),
     'How long answers hold, whatever their TTL; when unset, the TTL counts.',
