@@ -73,7 +73,7 @@ class Bench {
     this.#server = server
     this.deadlines = new Deadlines(() => this.nowMs)
     this.pool = new ConnectionPool(
-      { size: 2, idleTimeoutMs: 30_000, maxRequests: 100, ...settings },
+      { size: 2, idleTimeoutMs: 30_000, maxRequests: 100, maxHeadBytes: 65_536, ...settings },
       this.deadlines,
       new Outbox(),
     )
@@ -170,6 +170,20 @@ for (const [what, text, body] of [
     assert.deepEqual({ ...b.pool.figures }, { created: 1, reused: 2, idle: 1, open: 1 })
   })
 }
+
+test('a response head of exactly the allowed size is passed on, one byte more fails the exchange', async () => {
+  const head = (size: number) => {
+    const rest = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n'
+    return rest.replace('X: ', 'X: ' + 'x'.repeat(size - rest.length))
+  }
+  using b = await bench({ maxHeadBytes: 100_000 })
+  const { seen: fits } = await exchange(b, [head(100_000)])
+  await until(() => fits.isOver)
+  assert.deepEqual([fits.failure, fits.head?.status], [null, 200])
+  const { seen: tooLong } = await exchange(b, [head(100_001)])
+  await until(() => tooLong.isOver)
+  assert.equal(tooLong.failure?.code, 'HEADER_TOO_LARGE')
+})
 
 test('the answer to HEAD has no body, whatever its length says', async () => {
   using b = await bench()

@@ -39,7 +39,6 @@ const AWAIT_HEAD = 2
 const BODY = 3
 const CLOSED = 4
 
-const MAX_HEAD_BYTES = 65536
 const MAX_FIELDS = 500
 /** 1xx responses before the final one; an upstream that sends more is broken or hostile. */
 const MAX_INTERIM = 8
@@ -79,6 +78,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
   #isPaused = false
   #isReusable = false
   #error: Error | null = null
+  readonly #maxHeadBytes: number
 
   constructor(
     socket: Socket,
@@ -87,6 +87,8 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
     deadlines: Deadlines,
     outbox: Outbox,
     onIdleGone: (connection: UpstreamConnection) => void,
+    /** Longest head of a response; a longer one fails the exchange. */
+    maxHeadBytes = 65536,
   ) {
     this.socket = socket
     this.poolKey = poolKey
@@ -94,6 +96,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
     this.#deadlines = deadlines
     this.#outbox = outbox
     this.#onIdleGone = onIdleGone
+    this.#maxHeadBytes = maxHeadBytes
     socket.on(isTls ? 'secureConnect' : 'connect', () => this.#onConnect())
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
@@ -262,8 +265,10 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
     while (this.#state === AWAIT_HEAD) {
       const end = bytes.indexOf(END_OF_HEAD, pos + Math.max(0, this.#headScanned - 3))
       const size = (end < 0 ? bytes.length : end + 4) - pos
-      if (size > MAX_HEAD_BYTES)
-        return this.#fail(upstreamFailure('HEADER_TOO_LARGE', 502, false, 'response head over 64 KiB'))
+      if (size > this.#maxHeadBytes) {
+        const detail = `response head over ${this.#maxHeadBytes} bytes`
+        return this.#fail(upstreamFailure('HEADER_TOO_LARGE', 502, false, detail))
+      }
       if (end < 0) {
         if (size >= 5 && bytes.toString('latin1', pos, pos + 5) !== 'HTTP/')
           return this.#fail(upstreamFailure('BAD_STATUS_LINE', 502, false, 'the answer is not HTTP/1.x'))

@@ -17,6 +17,8 @@ export interface PoolSettings {
   readonly idleTimeoutMs: number
   /** Requests after which a connection is closed. */
   readonly maxRequests: number
+  /** Longest head of a response. */
+  readonly maxHeadBytes: number
 }
 
 /** How a target is reached over TLS; part of what may share a connection. */
@@ -74,8 +76,14 @@ export class ConnectionPool {
     const socket =
       tls === null ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true }) : openTls(ip, port, tls)
     socket.once('close', () => this.figures.open--)
-    return new UpstreamConnection(socket, key, tls !== null, this.#deadlines, this.#outbox, (connection) =>
-      this.#forget(connection),
+    return new UpstreamConnection(
+      socket,
+      key,
+      tls !== null,
+      this.#deadlines,
+      this.#outbox,
+      (connection) => this.#forget(connection),
+      this.#settings.maxHeadBytes,
     )
   }
 

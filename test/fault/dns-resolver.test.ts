@@ -82,6 +82,18 @@ test('a TTL of zero costs at most one question per second', async (context) => {
   assert.equal(asked().length, 2)
 })
 
+// Without the setting the second question would wait for 30 s.
+test('dns_timeout replaces the time of resolv.conf for a question', { timeout: 20_000 }, async (context) => {
+  let questions = 0
+  const { resolve } = await startBed(
+    context,
+    ({ name }) => (++questions === 1 ? null : { answers: [a(name, '10.0.0.1')] }),
+    { settings: { dns_timeout: 0.1, dns_order: ['A'] }, resolvConf: 'options timeout:30 attempts:2' },
+  )
+  assert.deepEqual(ips(await resolve('web.test')), ['10.0.0.1'])
+  assert.equal(questions, 2)
+})
+
 test('dns_valid_ttl replaces the TTL of records', async (context) => {
   const { resolve, clock } = await startBed(context, onlyA('10.0.0.1', 5), { settings: { dns_valid_ttl: 100 } })
   assert.equal((await resolve('web.test')).expiresAtMs, clock.now + 100_000)

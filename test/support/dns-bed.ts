@@ -43,6 +43,7 @@ export async function startBed(context: TestContext, handler: DnsHandler, option
       dns_resolver: [server.address],
       dns_hostsfile: hostsPath,
       dns_order: ['LAST', 'SRV', 'A', 'AAAA', 'CNAME'],
+      dns_timeout: null,
       dns_valid_ttl: null,
       dns_stale_ttl: 3600,
       dns_not_found_ttl: 30,

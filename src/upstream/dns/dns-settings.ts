@@ -7,6 +7,8 @@ export interface DnsSettings {
   readonly dns_hostsfile: string
   /** LAST (the type that worked last for the name), SRV, A, AAAA, CNAME. */
   readonly dns_order: readonly string[]
+  /** For one question to one name server; null: `timeout` of resolv.conf, else 2. */
+  readonly dns_timeout: number | null
   /** Instead of the TTL of records; null leaves it. */
   readonly dns_valid_ttl: number | null
   readonly dns_stale_ttl: number

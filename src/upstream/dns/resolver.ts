@@ -307,7 +307,13 @@ class CachingResolver implements DnsResolver {
 
   #plan(): QueryPlan {
     const { nameServers, timeoutMs, attempts, rotate } = this.#resolvConf.value
-    return { nameServers: this.#fixedNameServers ?? nameServers, timeoutMs, attempts, rotate }
+    const { dns_timeout: timeout } = this.#settings
+    return {
+      nameServers: this.#fixedNameServers ?? nameServers,
+      timeoutMs: timeout === null ? timeoutMs : timeout * 1000,
+      attempts,
+      rotate,
+    }
   }
 
   #watch<T>(path: string, parse: (text: string) => T): WatchedFile<T> {
