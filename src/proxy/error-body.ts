@@ -7,17 +7,18 @@ export interface ErrorBody {
 
 type Form = 'json' | 'html' | 'xml' | 'plain' | 'problem' | 'grpc'
 
-const FORMS: Readonly<Record<string, Form>> = {
-  'application/json': 'json',
-  'application/problem+json': 'problem',
-  'application/xml': 'xml',
-  'application/grpc': 'grpc',
-  'text/html': 'html',
-  'text/plain': 'plain',
-  'application/*': 'json',
-  'text/*': 'html',
-  '*/*': 'json',
-}
+/** A Map, because what is looked up comes from the client: an object also answers to `constructor`. */
+const FORMS: ReadonlyMap<string, Form> = new Map([
+  ['application/json', 'json'],
+  ['application/problem+json', 'problem'],
+  ['application/xml', 'xml'],
+  ['application/grpc', 'grpc'],
+  ['text/html', 'html'],
+  ['text/plain', 'plain'],
+  ['application/*', 'json'],
+  ['text/*', 'html'],
+  ['*/*', 'json'],
+])
 
 const TYPES: Readonly<Record<Form, string>> = {
   json: 'application/json; charset=utf-8',
@@ -87,13 +88,13 @@ function render(form: Form, status: number, message: string, requestId: string):
 
 function chooseForm(accept: string | null): Form | null {
   if (accept === null) return null
-  const direct = FORMS[accept]
+  const direct = FORMS.get(accept)
   if (direct !== undefined) return direct
   let best: Form | null = null
   let bestQuality = 0
   for (const range of accept.split(',')) {
     const [type = '', ...parameters] = range.split(';')
-    const form = FORMS[type.trim()]
+    const form = FORMS.get(type.trim())
     if (form === undefined) continue
     const quality = qualityOf(parameters)
     if (quality > bestQuality) {
