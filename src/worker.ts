@@ -8,30 +8,21 @@ import { createLocalCounters } from '#cluster/local-counters.ts'
 import { Deadlines } from '#core/deadlines.ts'
 import { enableLinearRegexFallback } from '#core/pcre.ts'
 import { createRequestIds } from '#core/request-id.ts'
-import type { WireFailure } from '#http/failure.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import { Outbox } from '#http/outbox.ts'
 import type { ServerConnection, ServerHandler, ServerLimits } from '#http/server-connection.ts'
 import { Acceptor } from '#listen/acceptor.ts'
 import { CertificateTable, type CertificatePair } from '#listen/certificates.ts'
-import {
-  idHash,
-  PULSE_ACCEPTED,
-  PULSE_ACTIVE,
-  PULSE_BEAT,
-  PULSE_BUSY,
-  PULSE_HEAP,
-  PULSE_REQUESTS,
-} from '#core/pulse.ts'
+import { idHash } from '#core/pulse.ts'
 import type { Document } from '#model/document.ts'
 import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
 import type { LogLevel } from '#model/settings/node.ts'
 import { tlsParameters } from '#model/settings/tls-parameters.ts'
-import type { ConsumerGroup, Exchange } from '#pdk/exchange.ts'
+import type { ConsumerGroup } from '#pdk/exchange.ts'
 import { orderPlugins } from '#pdk/order.ts'
-import type { AnyPlugin, MetricsSelection, PluginTools } from '#pdk/pdk.ts'
+import type { AnyPlugin, PluginTools } from '#pdk/pdk.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
 import { coreEntities } from '#model/entities/index.ts'
 import type { PluginInstance } from '#snapshot/plan.ts'
@@ -39,28 +30,26 @@ import { refuseBadRequest } from '#proxy/bad-request.ts'
 import { createClientTrust } from '#proxy/client-trust.ts'
 import { proxySettings } from '#proxy/settings.ts'
 import { ProxyRun } from '#proxy/run.ts'
-import type { ProxyEvents, WorkerContext } from '#proxy/worker-context.ts'
+import type { WorkerContext } from '#proxy/worker-context.ts'
 import { describedRequest } from '#proxy/described-request.ts'
 import { explain } from '#router/explain.ts'
 import { createRouter, type CompiledRouter } from '#router/router.ts'
-import type { CompiledRoute } from '#snapshot/snapshot.ts'
 import { SnapshotCompiler } from '#snapshot/compiler.ts'
-import { EntityCache, type LookupRequest } from '#snapshot/entity-cache.ts'
+import { EntityCache } from '#snapshot/entity-cache.ts'
 import { workspaceOf } from '#snapshot/workspace-of.ts'
 import { openAccessLog, type AccessLog } from '#telemetry/access-log.ts'
 import { openLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import { LoopDelay } from '#telemetry/loop-delay.ts'
-import type { RouteRecorder } from '#telemetry/request-metrics.ts'
 import { WorkerMetrics } from '#telemetry/worker-metrics.ts'
-import { createResolver, type DnsResolver } from '#upstream/dns/resolver.ts'
+import { createResolver } from '#upstream/dns/resolver.ts'
 import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
 import { loadPluginSet } from './plugin-set.ts'
+import { createWorkerEvents } from './worker-events.ts'
+import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
+import { StoreLookups } from './worker-lookups.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
-
-/** Answers to look-ups are waited for this long; then the store counts as unreachable. */
-const LOOKUP_DEADLINE_MS = 5000
 
 class WorkerThread {
   readonly #port: NonNullable<typeof parentPort>
@@ -75,11 +64,7 @@ class WorkerThread {
   readonly #context: WorkerContext
   readonly #certificates: CertificateTable
   readonly #acceptor: Acceptor
-  readonly #pending = new Map<
-    number,
-    { resolve: (documents: readonly Document[]) => void; reject: (error: Error) => void; timer: NodeJS.Timeout }
-  >()
-  #lookups = 0
+  readonly #lookups: StoreLookups
   #applyMs = 0
   #isListening = false
 
@@ -131,13 +116,14 @@ class WorkerThread {
       trusted: start.trusted,
       clientCertificate: start.clientCertificate,
     })
+    this.#lookups = new StoreLookups((id, request) => this.#say({ type: 'find', id, request }))
     this.#cache = new EntityCache({
       definitions: new Map(definitions.map((definition) => [definition.kind, definition])),
       maxBytes: settings.mem_cache_size,
       maxMisses: 50_000,
       maxPending: 10_000,
       nowMs: Date.now,
-      ask: (request) => this.#ask(request),
+      ask: (request) => this.#lookups.ask(request),
       held: (kind, id) => this.#compiler.document(kind, id),
       heldAll: (kind) => this.#compiler.documents(kind),
     })
@@ -149,8 +135,7 @@ class WorkerThread {
       customFormat: settings.access_log_format,
       onError: (error) => this.#log.log.error({ err: error }, 'the access log cannot be written'),
     })
-    const accessLog = this.#accessLog
-    let selected: { exchange: Exchange; selection: MetricsSelection } | null = null
+    const { events, sink } = createWorkerEvents(this.#metrics, this.#log.log, this.#accessLog)
     this.#compiler = new SnapshotCompiler({
       plugins: new Map(plugins.map((plugin) => [plugin.schema.name, plugin])),
       emptyRouter: createRouter({ flavor: settings.router_flavor }),
@@ -171,11 +156,7 @@ class WorkerThread {
         counters,
         entities: this.#cache.inWorkspace(workspace),
         log: this.#log.log,
-        metrics: {
-          requestFinished: (exchange, selection) => {
-            selected = { exchange, selection }
-          },
-        },
+        metrics: sink,
         nodeId: start.nodeId,
       }),
       orderPlugins: (instances) => this.#order(instances),
@@ -193,43 +174,6 @@ class WorkerThread {
           'a plugin configuration cannot be used, its requests are refused',
         ),
     })
-    const events: ProxyEvents = {
-      exchangeEnded: (exchange, compiled) => {
-        this.#metrics.requestCount++
-        if (compiled !== null)
-          this.#record(
-            exchange,
-            compiled,
-            selected !== null && selected.exchange === exchange ? selected.selection : null,
-          )
-        selected = null
-        if (accessLog !== null) accessLog.write(exchange)
-      },
-      requestRefused: (failure: WireFailure) =>
-        this.#metrics.figures.counter('meridian_rejected_requests_total', { reason: failure.code }).value++,
-      pluginFailed: (exchange, instance, phase, error) => {
-        this.#metrics.figures.counter('meridian_plugin_errors_total', { plugin: instance.name, phase }).value++
-        this.#log.log.error(
-          {
-            plugin: instance.name,
-            phase,
-            route: exchange.route?.id,
-            service: exchange.service?.id,
-            request_id: exchange.id,
-            err: error,
-          },
-          'a plugin failed',
-        )
-      },
-      exchangeFailed: (failure) =>
-        this.#metrics.figures.counter('meridian_failed_exchanges_total', { code: failure.code, source: failure.source })
-          .value++,
-      pluginTime: (instance, phase, milliseconds, weight) => {
-        this.#metrics.figures.counter('meridian_plugin_seconds_total', { plugin: instance.name, phase }).value +=
-          (milliseconds * weight) / 1000
-        this.#metrics.figures.counter('meridian_plugin_runs_total', { plugin: instance.name, phase }).value += weight
-      },
-    }
     this.#context = {
       settings: proxySettings(settings, start.version),
       trust: createClientTrust({
@@ -286,16 +230,15 @@ class WorkerThread {
       busy: context.inFlight,
       reading: 0,
     }))
-    this.#registerFigures(resolver)
-    const pulse = new Int32Array(start.pulse)
-    const beat = () => {
-      Atomics.store(pulse, PULSE_ACCEPTED, this.#acceptor.accepted)
-      Atomics.store(pulse, PULSE_ACTIVE, this.#acceptor.connections.size)
-      Atomics.store(pulse, PULSE_BUSY, context.inFlight)
-      Atomics.store(pulse, PULSE_REQUESTS, this.#metrics.requestCount)
-      Atomics.store(pulse, PULSE_HEAP, Math.round(process.memoryUsage().heapUsed / 1024 ** 2))
-      Atomics.add(pulse, PULSE_BEAT, 1)
-    }
+    registerWorkerFigures(this.#metrics.figures, {
+      context,
+      cache: this.#cache,
+      resolver,
+      log: this.#log,
+      accessLog: this.#accessLog,
+      applyMs: () => this.#applyMs,
+    })
+    const beat = () => beatPulse(context.pulse, this.#acceptor, context, this.#metrics)
     setInterval(beat, 200)
     // Names whose answers expired are asked for anew also where no request comes by.
     setInterval(() => this.#compiler.refreshBalancers(), 1000)
@@ -312,26 +255,6 @@ class WorkerThread {
       })
     const memberships = this.#cache.listBy('consumer_group_consumers', 'consumer', consumerId)
     return memberships instanceof Promise ? memberships.then(named) : named(memberships)
-  }
-
-  #registerFigures(resolver: DnsResolver): void {
-    const { figures } = this.#metrics
-    const context = this.#context
-    const { pool } = context
-    figures.gauge('meridian_config_revision', {}, () => context.snapshot.revision)
-    figures.gauge('meridian_config_apply_seconds', {}, () => this.#applyMs / 1000)
-    figures.gauge('meridian_exchanges_in_flight', {}, () => context.inFlight)
-    figures.gauge('meridian_upstream_connections', { state: 'idle' }, () => pool.figures.idle)
-    figures.gauge('meridian_upstream_connections', { state: 'busy' }, () => pool.figures.open - pool.figures.idle)
-    figures.gauge('meridian_upstream_connections_created_total', {}, () => pool.figures.created)
-    figures.gauge('meridian_upstream_connections_reused_total', {}, () => pool.figures.reused)
-    figures.gauge('meridian_cache_hits_total', { cache: 'entities' }, () => this.#cache.figures.hits)
-    figures.gauge('meridian_cache_misses_total', { cache: 'entities' }, () => this.#cache.figures.misses)
-    figures.gauge('meridian_cache_bytes', { cache: 'entities' }, () => this.#cache.bytes)
-    for (const outcome of ['hits', 'stale', 'misses', 'failures'] as const)
-      figures.gauge('meridian_dns_queries_total', { outcome }, () => resolver.stats()[outcome])
-    figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.#log.dropped)
-    figures.gauge('meridian_log_lines_dropped_total', { log: 'access' }, () => this.#accessLog?.dropped ?? 0)
   }
 
   /** By priority and `ordering`; a cycle is logged, and priorities alone decide. */
@@ -370,23 +293,6 @@ class WorkerThread {
           | undefined)
   }
 
-  #record(exchange: Exchange, compiled: CompiledRoute, selection: MetricsSelection | null): void {
-    const { request, response } = exchange
-    const consumer = selection?.perConsumer === true ? (exchange.consumer?.username ?? '') : ''
-    const upstreamMs = exchange.upstreamLatencyMs
-    const kongMs = upstreamMs < 0 ? exchange.totalLatencyMs : Math.max(0, exchange.proxyLatencyMs)
-    ;(compiled.figures as RouteRecorder).record(
-      response.status,
-      response.source !== 'service',
-      kongMs,
-      upstreamMs,
-      exchange.totalLatencyMs,
-      request.bytesReceived,
-      response.bytesSent,
-      consumer,
-    )
-  }
-
   #onMessage(message: ToWorker): void {
     switch (message.type) {
       case 'update': {
@@ -402,15 +308,8 @@ class WorkerThread {
         if (!this.#isListening) void this.#listen()
         return
       }
-      case 'found': {
-        const pending = this.#pending.get(message.id)
-        if (pending === undefined) return
-        this.#pending.delete(message.id)
-        clearTimeout(pending.timer)
-        if (message.documents === null) pending.reject(storeUnavailable('the store cannot be asked'))
-        else pending.resolve(message.documents)
-        return
-      }
+      case 'found':
+        return this.#lookups.found(message.id, message.documents)
       case 'health': {
         const report = this.#upstreamBalancer(message.upstreamId)?.report()
         return this.#say({ type: 'answer', id: message.id, value: report ?? null })
@@ -493,18 +392,6 @@ class WorkerThread {
     this.#certificates.update(pairs, new Map(names))
   }
 
-  #ask(request: LookupRequest): Promise<readonly Document[]> {
-    return new Promise((resolve, reject) => {
-      const id = ++this.#lookups
-      const timer = setTimeout(() => {
-        this.#pending.delete(id)
-        reject(storeUnavailable('the store did not answer in time'))
-      }, LOOKUP_DEADLINE_MS)
-      this.#pending.set(id, { resolve, reject, timer })
-      this.#say({ type: 'find', id, request })
-    })
-  }
-
   #say(message: FromWorker): void {
     this.#port.postMessage(message)
   }
@@ -545,10 +432,6 @@ function createClock(): { date: string } {
     clock.date = new Date().toUTCString()
   }, 500).unref()
   return clock
-}
-
-function storeUnavailable(message: string): Error {
-  return Object.assign(new Error(message), { code: 'STORE_UNAVAILABLE' })
 }
 
 if (parentPort !== null) {

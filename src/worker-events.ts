@@ -1,0 +1,80 @@
+/** What becomes of the events of exchanges in a worker: figures, lines in the logs. */
+import type { WireFailure } from '#http/failure.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import type { MetricsSelection, MetricsSink } from '#pdk/pdk.ts'
+import type { ProxyEvents } from '#proxy/worker-context.ts'
+import type { CompiledRoute } from '#snapshot/snapshot.ts'
+import type { AccessLog } from '#telemetry/access-log.ts'
+import type { openLog } from '#telemetry/logger.ts'
+import type { RouteRecorder } from '#telemetry/request-metrics.ts'
+import type { WorkerMetrics } from '#telemetry/worker-metrics.ts'
+
+export interface WorkerEvents {
+  readonly events: ProxyEvents
+  /** For plugins that say what of an exchange is to be counted. */
+  readonly sink: MetricsSink
+}
+
+export function createWorkerEvents(
+  metrics: WorkerMetrics,
+  log: ReturnType<typeof openLog>['log'],
+  accessLog: AccessLog | null,
+): WorkerEvents {
+  const { figures } = metrics
+  let selected: { exchange: Exchange; selection: MetricsSelection } | null = null
+  const sink: MetricsSink = {
+    requestFinished: (exchange, selection) => {
+      selected = { exchange, selection }
+    },
+  }
+  const events: ProxyEvents = {
+    exchangeEnded: (exchange, compiled) => {
+      metrics.requestCount++
+      if (compiled !== null)
+        record(exchange, compiled, selected !== null && selected.exchange === exchange ? selected.selection : null)
+      selected = null
+      if (accessLog !== null) accessLog.write(exchange)
+    },
+    requestRefused: (failure: WireFailure) =>
+      figures.counter('meridian_rejected_requests_total', { reason: failure.code }).value++,
+    pluginFailed: (exchange, instance, phase, error) => {
+      figures.counter('meridian_plugin_errors_total', { plugin: instance.name, phase }).value++
+      log.error(
+        {
+          plugin: instance.name,
+          phase,
+          route: exchange.route?.id,
+          service: exchange.service?.id,
+          request_id: exchange.id,
+          err: error,
+        },
+        'a plugin failed',
+      )
+    },
+    exchangeFailed: (failure) =>
+      figures.counter('meridian_failed_exchanges_total', { code: failure.code, source: failure.source }).value++,
+    pluginTime: (instance, phase, milliseconds, weight) => {
+      figures.counter('meridian_plugin_seconds_total', { plugin: instance.name, phase }).value +=
+        (milliseconds * weight) / 1000
+      figures.counter('meridian_plugin_runs_total', { plugin: instance.name, phase }).value += weight
+    },
+  }
+  return { events, sink }
+}
+
+function record(exchange: Exchange, compiled: CompiledRoute, selection: MetricsSelection | null): void {
+  const { request, response } = exchange
+  const consumer = selection?.perConsumer === true ? (exchange.consumer?.username ?? '') : ''
+  const upstreamMs = exchange.upstreamLatencyMs
+  const kongMs = upstreamMs < 0 ? exchange.totalLatencyMs : Math.max(0, exchange.proxyLatencyMs)
+  ;(compiled.figures as RouteRecorder).record(
+    response.status,
+    response.source !== 'service',
+    kongMs,
+    upstreamMs,
+    exchange.totalLatencyMs,
+    request.bytesReceived,
+    response.bytesSent,
+    consumer,
+  )
+}
