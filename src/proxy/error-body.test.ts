@@ -23,9 +23,14 @@ for (const [accept, expected] of [
   test(`a client that accepts ${accept} gets ${expected}`, () => assert.equal(typeFor(accept), expected))
 }
 
-for (const accept of [null, '', 'image/png', 'text/plain;q=0', ',;,', ';;q=1']) {
-  test(`a client that accepts ${JSON.stringify(accept)} gets the fallback`, () =>
-    assert.equal(typeFor(accept, 'text/plain'), 'text/plain'))
+test('a client that says nothing of what it accepts gets the fallback, or JSON when that is unknown', () => {
+  assert.equal(typeFor(null, 'text/plain'), 'text/plain')
+  assert.equal(typeFor(null, 'image/png'), 'application/json')
+})
+
+for (const accept of ['', 'image/png', 'text/plain;q=0', ',;,', ';;q=1']) {
+  test(`a client that accepts nothing known gets JSON: ${JSON.stringify(accept)}`, () =>
+    assert.equal(typeFor(accept, 'text/plain'), 'application/json'))
 }
 
 for (const accept of ['constructor', '__proto__', 'toString', 'hasOwnProperty;q=1', 'text/plain, constructor;q=2']) {
