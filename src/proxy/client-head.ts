@@ -4,6 +4,7 @@ import { skipTable, type HeaderList } from '#http/header-list.ts'
 import { headerId } from '#http/known-headers.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { Exchange } from '#pdk/exchange.ts'
+import { debugFields } from './debug-header.ts'
 import { statusLine } from './reasons.ts'
 import type { ProxySettings } from './settings.ts'
 
@@ -102,6 +103,7 @@ export function proxiedHead(
   if (tokens.upstreamLatency) text += UPSTREAM_LATENCY.line(exchange.upstreamLatencyMs)
   if (tokens.proxyLatency) text += PROXY_LATENCY.line(exchange.proxyLatencyMs)
   if (tokens.upstreamStatus) text += 'X-Kong-Upstream-Status: ' + exchange.upstreamStatus + '\r\n'
+  if (settings.allowDebugHeader) text += debugFields(exchange)
   if (tokens.via)
     text += headers.hasKnown(VIA) ? viaText(headers, head.minor, settings.product) : settings.viaLines[head.minor]!
   return tokens.requestId ? text + 'X-Kong-Request-Id: ' + exchange.id + '\r\n\r\n' : text + '\r\n'
@@ -143,6 +145,7 @@ export function ownHead(
   if (upgrade !== null) text += 'Connection: Upgrade\r\nUpgrade: ' + upgrade + '\r\n'
   if (tokens.responseLatency) text += 'X-Kong-Response-Latency: ' + Math.round(latencyMs) + '\r\n'
   if (tokens.server && !headers.hasKnown(SERVER)) text += 'Server: ' + settings.product + '\r\n'
+  if (settings.allowDebugHeader) text += debugFields(exchange)
   if (tokens.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
   return text + '\r\n'
 }
