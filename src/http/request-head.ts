@@ -115,6 +115,21 @@ export function parseRequestHead(
   )
 }
 
+/** What can be said about a head that is not complete: so that garbage is answered at once and not after the time-out. */
+export function problemOfPart(bytes: Buffer, pos: number, size: number, limits: HeadLimits): WireFailure | null {
+  const line = bytes.indexOf(10, pos)
+  const lineSize = line < 0 ? size : line - pos + 1
+  if (lineSize > limits.requestLineBytes) return clientFailure('URI_TOO_LONG', 414, 'request line over its limit')
+  if (size > limits.headBytes) return clientFailure('HEADER_TOO_LARGE', 400, 'head over its limit')
+  const first = bytes[pos]!
+  if ((first < 65 || first > 90) && first !== 13 && first !== 45 && first !== 95)
+    return clientFailure('BAD_METHOD', 400, 'the first byte is none of a method')
+  for (let at = line; at >= 0; at = bytes.indexOf(10, at + 1)) {
+    if (at === pos || bytes[at - 1] !== 13) return clientFailure('BAD_HEADER', 400, 'a line ends with a bare LF')
+  }
+  return null
+}
+
 /** The minor version of `HTTP/1.x` with CRLF at `pos`, or the failure. */
 function readVersion(bytes: Buffer, pos: number): number | WireFailure {
   // 'HTTP'

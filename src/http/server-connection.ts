@@ -5,54 +5,18 @@
 import type { Socket } from 'node:net'
 import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
 import { ChunkedReader, type ChunkedSink } from './chunked.ts'
+import { plainAddress, type ConnectionFacts, type ServerLimits, type TlsFacts } from './connection-facts.ts'
 import { clientFailure, type WireFailure } from './failure.ts'
 import type { HeaderList } from './header-list.ts'
 import { splitHost, type HostParts } from './host-header.ts'
-import { parseRequestHead, RequestHead, type HeadLimits } from './request-head.ts'
+import { parseRequestHead, problemOfPart, RequestHead } from './request-head.ts'
+import type { RequestSink } from './request-sink.ts'
 import { writeMessage } from './socket-writer.ts'
 import { readSocket, stopReading, type ByteReader } from './socket-reader.ts'
 import type { Outbox, OutboxEntry } from './outbox.ts'
 import { copyBytes } from './copy-bytes.ts'
 
-export interface ServerLimits extends HeadLimits {
-  /** Time for a whole head, from its first byte. */
-  readonly headTimeoutMs: number
-  /** Time between two reads of a body. */
-  readonly bodyTimeoutMs: number
-  /** Time between two successful writes to a client that does not read. */
-  readonly sendTimeoutMs: number
-  /** Time that an idle connection is kept. */
-  readonly idleTimeoutMs: number
-  /** Requests after which a connection is closed (bounds what one connection can pin). */
-  readonly requestsPerConnection: number
-}
-
-/** What is known about a connection when it is accepted. */
-export interface ConnectionFacts {
-  readonly isTls: boolean
-  readonly sni: string | null
-  readonly tls: TlsFacts | null
-  readonly serverPort: number
-  readonly serial: number
-}
-
-export interface TlsFacts {
-  readonly version: string
-  readonly cipher: string
-  /** As nginx says it: NONE, SUCCESS, or FAILED with the reason. */
-  readonly clientVerify: string
-}
-
-/** What the handler does with the body of one request and with its end. */
-export interface RequestSink {
-  /** Valid until the callback returns; answers nothing, pauses by `connection.pauseBody()`. */
-  onRequestData(bytes: Buffer): void
-  onRequestEnd(trailers: HeaderList | null): void
-  /** The connection ended, or its deadline passed, before the exchange did. */
-  onClientGone(failure: WireFailure): void
-  /** The client reads again after `write` said stop. */
-  onClientDrain(): void
-}
+export type { RequestSink, ServerLimits }
 
 export interface ServerHandler {
   /** A request's head is complete. The body follows on the sink that this returns. */
@@ -354,7 +318,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   }
 
   #holdHead(bytes: Buffer, pos: number, size: number, isWhole: boolean): number {
-    const problem = this.#problemOfPart(bytes, pos, size)
+    const problem = problemOfPart(bytes, pos, size, this.#limits)
     if (problem !== null || isWhole) {
       this.#refuse(problem ?? clientFailure('HEADER_TOO_LARGE', 400, 'head over its limit'))
       return -1
@@ -362,22 +326,6 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     this.#headScanned = size
     this.#held = this.#keep(pos === 0 ? bytes : bytes.subarray(pos))
     return -1
-  }
-
-  /** What can be said about a head that is not complete: so that garbage is answered at once and not after the time-out. */
-  #problemOfPart(bytes: Buffer, pos: number, size: number): WireFailure | null {
-    const line = bytes.indexOf(10, pos)
-    const lineSize = line < 0 ? size : line - pos + 1
-    if (lineSize > this.#limits.requestLineBytes)
-      return clientFailure('URI_TOO_LONG', 414, 'request line over its limit')
-    if (size > this.#limits.headBytes) return clientFailure('HEADER_TOO_LARGE', 400, 'head over its limit')
-    const first = bytes[pos]!
-    if ((first < 65 || first > 90) && first !== 13 && first !== 45 && first !== 95)
-      return clientFailure('BAD_METHOD', 400, 'the first byte is none of a method')
-    for (let at = line; at >= 0; at = bytes.indexOf(10, at + 1)) {
-      if (at === pos || bytes[at - 1] !== 13) return clientFailure('BAD_HEADER', 400, 'a line ends with a bare LF')
-    }
-    return null
   }
 
   #begin(head: RequestHead, size: number): void {
@@ -548,9 +496,4 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     sink?.onClientGone(clientFailure('CLIENT_ABORTED', 499, 'the client closed the connection'))
     this.#handler.onClose(this)
   }
-}
-
-/** IPv4 addresses that a dual-stack socket shows as ::ffff:a.b.c.d, in their plain form. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address
 }

