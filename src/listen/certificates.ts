@@ -25,9 +25,11 @@ export class CertificateTable {
     const before = this.#pairs
     this.#pairs = new Map(pairs.map((pair) => [pair.id, pair]))
     this.#byName = new Map(names)
-    for (const [id, old] of before) {
+    for (const id of this.#contexts.keys()) {
+      const old = before.get(id)
       const pair = this.#pairs.get(id)
       if (
+        old === undefined ||
         pair === undefined ||
         pair.cert !== old.cert ||
         pair.key !== old.key ||
