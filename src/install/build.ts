@@ -68,25 +68,25 @@ async function bundle(out: string): Promise<Metafile> {
   return metafile
 }
 
-/** `new URL('../worker.ts', import.meta.url)` names an entry point's file; in dist/ they all lie side by side. */
+/** `new URL('../worker.ts', import.meta.url)` names an entry point's file, or package.json; in dist/ they all lie side by side. */
 const siblings: Plugin = {
   name: 'siblings',
   setup({ onLoad }) {
     onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path: file }) => {
       const contents = (await readFile(file, 'utf8')).replaceAll(
-        /new URL\('(\.[^']+\.ts)', import\.meta\.url\)/g,
-        (_, target: string) =>
-          `new URL('./${entryPointAt(path.resolve(path.dirname(file), target))}.js', import.meta.url)`,
+        /new URL\('(\.[^']+)', import\.meta\.url\)/g,
+        (_, target: string) => `new URL('./${siblingOf(path.resolve(path.dirname(file), target))}', import.meta.url)`,
       )
       return { contents, loader: 'ts' }
     })
   },
 }
 
-function entryPointAt(file: string): string {
+function siblingOf(file: string): string {
+  if (file === path.join(ROOT, 'package.json')) return 'package.json'
   const found = Object.entries(ENTRY_POINTS).find(([, source]) => path.join(ROOT, source) === file)
   if (!found) throw new Error(`${file} is reached by its URL, so it has to be one of the entry points of the build`)
-  return found[0]
+  return `${found[0]}.js`
 }
 
 /**
