@@ -155,8 +155,9 @@ function parseConnection(text: string, start: number, end: number): number {
   if (isFolded(text, start, end, 'keep-alive')) return CONNECTION_KEEP_ALIVE
   if (isFolded(text, start, end, 'close')) return CONNECTION_CLOSE
   let flags = 0
-  for (const part of text.substring(start, end).split(',')) {
-    const token = part.trim().toLowerCase()
+  // Only SP and HTAB are space here (RFC 9110 5.6.3); `trim` would take away a byte A0, too, and read what others do not.
+  for (const part of text.substring(start, end).split(/[ \t]*,[ \t]*/)) {
+    const token = part.toLowerCase()
     if (token === 'close') flags |= CONNECTION_CLOSE
     else if (token === 'keep-alive') flags |= CONNECTION_KEEP_ALIVE
     else if (token === 'upgrade') flags |= CONNECTION_UPGRADE
