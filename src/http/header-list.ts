@@ -241,13 +241,13 @@ export class HeaderList {
 
   #name(at: number): string {
     const start = this.spans[at + 1]!
-    return start < 0 ? this.own![(at / STRIDE) * 2]! : this.source.substring(start, this.spans[at + 2]!)
+    return start < 0 ? this.own![(at / STRIDE) * 2]! : this.source.substring(start, this.spans[at + 2])
   }
 
   #value(at: number): string {
     return this.spans[at + 1]! < 0
       ? this.own![(at / STRIDE) * 2 + 1]!
-      : this.source.substring(this.spans[at + 3]!, this.spans[at + 4]!)
+      : this.source.substring(this.spans[at + 3]!, this.spans[at + 4])
   }
 
   #write(at: number, name: string, value: string): void {

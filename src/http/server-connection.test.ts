@@ -1,132 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Deadlines } from '#core/deadlines.ts'
-import { Received, settle, socketPair, type SocketPair } from '../../test/support/socket-pair.ts'
-import type { WireFailure } from './failure.ts'
-import { Outbox } from './outbox.ts'
-import type { RequestHead } from './request-head.ts'
-import { ServerConnection, type RequestSink, type ServerHandler, type ServerLimits } from './server-connection.ts'
-
-const LIMITS: ServerLimits = {
-  requestLineBytes: 200,
-  headBytes: 1000,
-  fields: 20,
-  headTimeoutMs: 10_000,
-  bodyTimeoutMs: 20_000,
-  sendTimeoutMs: 30_000,
-  idleTimeoutMs: 40_000,
-  requestsPerConnection: 1000,
-}
-
-/** What a handler saw of one request; `respond` ends it. */
-class SeenRequest implements RequestSink {
-  body = ''
-  trailers = ''
-  isEnded = false
-  gone: WireFailure | null = null
-  drains = 0
-  onData: (() => void) | null = null
-  onEnd: (() => void) | null = null
-  readonly connection: ServerConnection
-  readonly head: RequestHead
-
-  constructor(connection: ServerConnection, head: RequestHead) {
-    this.connection = connection
-    this.head = head
-  }
-  get target(): string {
-    return this.head.rawPath
-  }
-  onRequestData(bytes: Buffer): void {
-    this.body += bytes.toString('latin1')
-    this.onData?.()
-  }
-  onRequestEnd(trailers: Iterable<readonly [string, string]> | null): void {
-    this.isEnded = true
-    for (const [name, value] of trailers ?? []) this.trailers += `${name}=${value};`
-    this.onEnd?.()
-  }
-  onClientGone(failure: WireFailure): void {
-    this.gone = failure
-  }
-  onClientDrain(): void {
-    this.drains++
-  }
-  respond(body = this.target): void {
-    this.connection.writeHead(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`, Buffer.from(body, 'latin1'))
-    this.connection.endResponse()
-  }
-}
-
-/** A connection with a recording handler and a clock of its own; `answer` is called for each head. */
-class Bench implements ServerHandler {
-  readonly requests: SeenRequest[] = []
-  readonly refused: WireFailure[] = []
-  closes = 0
-  readonly pair: SocketPair
-  readonly received: Received
-  readonly connection: ServerConnection
-  readonly deadlines: Deadlines
-  nowMs = 0
-  #answer: (request: SeenRequest) => void
-
-  constructor(pair: SocketPair, limits: Partial<ServerLimits>, answer: (request: SeenRequest) => void) {
-    this.pair = pair
-    this.#answer = answer
-    this.deadlines = new Deadlines(() => this.nowMs)
-    this.received = new Received(pair.client)
-    this.connection = new ServerConnection(pair.server, this, { ...LIMITS, ...limits }, this.deadlines, new Outbox(), {
-      isTls: false,
-      sni: null,
-      tls: null,
-      serverPort: 8000,
-      serial: 1,
-    })
-  }
-  onRequest(connection: ServerConnection, head: RequestHead): RequestSink {
-    const request = new SeenRequest(connection, head)
-    this.requests.push(request)
-    this.#answer(request)
-    return request
-  }
-  onBadRequest(connection: ServerConnection, failure: WireFailure): void {
-    this.refused.push(failure)
-    connection.writeHead(`HTTP/1.1 ${failure.status} Refused\r\nContent-Length: 0\r\n\r\n`, null)
-    connection.endResponse()
-  }
-  onClose(): void {
-    this.closes++
-  }
-  send(text: string): void {
-    this.pair.client.write(text, 'latin1')
-  }
-  /** Moves the clock and lets deadlines fire. */
-  pass(milliseconds: number): void {
-    this.nowMs += milliseconds
-    this.deadlines.advance()
-  }
-  [Symbol.dispose](): void {
-    this.deadlines.close()
-    this.pair[Symbol.dispose]()
-  }
-}
-
-const respond = (request: SeenRequest) => request.respond()
-const wait = () => undefined
-
-async function bench(
-  answer: (request: SeenRequest) => void = respond,
-  limits: Partial<ServerLimits> = {},
-): Promise<Bench> {
-  return new Bench(await socketPair(), limits, answer)
-}
-
-const GET = (target: string, more = '') => `GET ${target} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
-const POST = (target: string, length: number, more = '') =>
-  `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n${more}\r\n`
+import { connectionBench, GET, POST, respond, wait } from '../../test/support/connection-bench.ts'
+import { Received, settle } from '../../test/support/socket-pair.ts'
 
 test('pipelined requests are answered in order, one at a time', async () => {
-  using b = await bench(wait)
+  using b = await connectionBench(wait)
   b.send(GET('/1') + POST('/2', 3) + 'abc' + GET('/3'))
   for (const count of [1, 2, 3]) {
     await b.received.until(() => b.requests.length === count && (count !== 2 || b.requests[1]!.isEnded))
@@ -141,7 +19,7 @@ test('pipelined requests are answered in order, one at a time', async () => {
 })
 
 test('requests are read however their bytes are cut', async () => {
-  using b = await bench((request) => {
+  using b = await connectionBench((request) => {
     if (request.connection.isRequestRead) request.respond()
     else request.onEnd = () => request.respond()
   })
@@ -163,8 +41,8 @@ test('requests are read however their bytes are cut', async () => {
 })
 
 test('part of a head that follows an answered body stays as it came, whatever other connections read meanwhile', async () => {
-  using b = await bench()
-  using other = await bench()
+  using b = await connectionBench()
+  using other = await connectionBench()
   // The 404-like answer comes before the body is read; the rest of the same read is the beginning of the next request.
   b.send(POST('/1', 5) + 'helloGET /mine HT')
   await b.received.untilText('/1')
@@ -179,8 +57,8 @@ test('part of a head that follows an answered body stays as it came, whatever ot
 })
 
 test('a pipelined request that is held while another connection reads stays as it came', async () => {
-  using b = await bench(wait)
-  using other = await bench()
+  using b = await connectionBench(wait)
+  using other = await connectionBench()
   b.send(GET('/1') + GET('/2'))
   await b.received.until(() => b.requests.length === 1)
   other.send(GET('/' + 'o'.repeat(150)))
@@ -191,7 +69,7 @@ test('a pipelined request that is held while another connection reads stays as i
 })
 
 test('pipelined bytes beyond a limit are left in the kernel until the response is out', async () => {
-  using b = await bench(wait)
+  using b = await connectionBench(wait)
   b.send(GET('/1'))
   await b.received.until(() => b.requests.length === 1)
   const many = 40_000
@@ -202,7 +80,7 @@ test('pipelined bytes beyond a limit are left in the kernel until the response i
 })
 
 test('a body in chunks arrives with its trailers', async () => {
-  using b = await bench(wait)
+  using b = await connectionBench(wait)
   b.send(
     'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-T: v\r\n\r\n',
   )
@@ -212,7 +90,7 @@ test('a body in chunks arrives with its trailers', async () => {
 })
 
 test('a bad chunk ends the exchange with 400 and the connection with it', async () => {
-  using b = await bench(wait)
+  using b = await connectionBench(wait)
   b.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX')
   await b.received.until(() => b.requests[0]?.gone !== undefined && b.requests[0].gone !== null)
   const { gone, connection } = b.requests[0]!
@@ -221,7 +99,7 @@ test('a bad chunk ends the exchange with 400 and the connection with it', async 
 })
 
 test('a bad chunk behind an answer that closes makes no second answer', async () => {
-  using b = await bench(wait)
+  using b = await connectionBench(wait)
   b.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
   await b.received.until(() => b.requests.length === 1)
   const request = b.requests[0]!
@@ -237,7 +115,7 @@ test('a bad chunk behind an answer that closes makes no second answer', async ()
 })
 
 test('what was not read of a body that is answered early is dropped, and the connection goes on', async () => {
-  using b = await bench()
+  using b = await connectionBench()
   b.send(POST('/1', 10) + 'abcde')
   await b.received.untilText('/1')
   b.send('fghij' + GET('/2'))
@@ -246,14 +124,14 @@ test('what was not read of a body that is answered early is dropped, and the con
 })
 
 test('a rest of a body that costs more to read than a connection is not read', async () => {
-  using b = await bench()
+  using b = await connectionBench()
   b.send(POST('/1', 1_000_000) + 'abcde')
   await b.received.untilEnd()
   assert.match(b.received.text, /200 OK/)
 })
 
 test('a rest of a body in chunks is read up to a limit, and nothing behind it is served', async () => {
-  using b = await bench()
+  using b = await connectionBench()
   b.send('POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
   await b.received.untilText('/1')
   b.send(`11170\r\n${'x'.repeat(0x11170)}\r\n0\r\n\r\n${GET('/2')}`)
@@ -265,7 +143,7 @@ test('a rest of a body in chunks is read up to a limit, and nothing behind it is
 })
 
 test('a client that never sends the rest of an answered body is cut', async () => {
-  using b = await bench()
+  using b = await connectionBench()
   b.send(POST('/1', 10))
   await b.received.untilText('/1')
   b.pass(3000)
@@ -277,7 +155,7 @@ for (const [name, text] of [
   ['HTTP/1.0', 'GET /1 HTTP/1.0\r\n\r\n'],
 ] as const) {
   test(`${name} ends the connection after the response`, async () => {
-    using b = await bench()
+    using b = await connectionBench()
     b.send(text + GET('/2'))
     await b.received.untilEnd()
     assert.equal(b.requests.length, 1)
@@ -288,7 +166,7 @@ for (const [name, text] of [
 }
 
 test('HTTP/1.0 with keep-alive goes on', async () => {
-  using b = await bench()
+  using b = await connectionBench()
   b.send('GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n')
   await b.received.untilText('/1')
   b.send('GET /2 HTTP/1.0\r\n\r\n')
@@ -297,14 +175,14 @@ test('HTTP/1.0 with keep-alive goes on', async () => {
 })
 
 test('a connection ends after its number of requests', async () => {
-  using b = await bench(respond, { requestsPerConnection: 2 })
+  using b = await connectionBench(respond, { requestsPerConnection: 2 })
   b.send(GET('/1') + GET('/2') + GET('/3'))
   await b.received.untilEnd()
   assert.equal(b.requests.length, 2)
 })
 
 test('100-continue is the handler’s to send; in HTTP/1.0 nobody waits for it', async () => {
-  using b = await bench((request) => {
+  using b = await connectionBench((request) => {
     if (request.head.expectsContinue) request.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
   })
   b.send(POST('/1', 3, 'Expect: 100-continue\r\n'))
@@ -317,137 +195,8 @@ test('100-continue is the handler’s to send; in HTTP/1.0 nobody waits for it',
   assert.equal(b.requests[1]!.head.expectsContinue, false)
 })
 
-test('a head that is not complete in time gets 408', async () => {
-  using b = await bench()
-  b.send('GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ')
-  await settle()
-  b.pass(9_000)
-  b.send('v')
-  await settle()
-  assert.deepEqual(b.refused, [])
-  b.pass(2_000)
-  await b.received.untilEnd()
-  assert.match(b.received.text, /^HTTP\/1.1 408/)
-})
-
-test('bytes that trickle in do not extend the time for a head on a kept connection', async () => {
-  using b = await bench()
-  b.send(GET('/1'))
-  await b.received.untilText('/1')
-  b.pass(30_000)
-  for (let i = 0; i < 5; i++) {
-    b.send('GETGET'[i]!)
-    await settle()
-    b.pass(2_500)
-  }
-  await b.received.untilEnd()
-  assert.match(b.received.text, /408/)
-})
-
-test('a body that stops gets 408 between two reads, not over all', async () => {
-  using b = await bench(wait)
-  b.send(POST('/', 10))
-  for (let i = 0; i < 3; i++) {
-    await settle()
-    b.pass(15_000)
-    assert.equal(b.requests[0]!.gone, null)
-    b.send('x')
-  }
-  await settle()
-  b.pass(21_000)
-  assert.deepEqual([b.requests[0]!.gone!.code, b.requests[0]!.gone!.status], ['CLIENT_TIMEOUT', 408])
-})
-
-test('time in which the gateway itself does not read the body does not count', async () => {
-  using b = await bench((request) => request.connection.pauseBody())
-  b.send(POST('/', 4) + 'ab')
-  await b.received.until(() => b.requests.length === 1)
-  await settle()
-  b.pass(100_000)
-  assert.equal(b.requests[0]!.gone, null)
-  assert.equal(b.requests[0]!.body, '')
-  b.connection.resumeBody()
-  assert.equal(b.requests[0]!.body, 'ab')
-  b.send('cd')
-  await b.received.until(() => b.requests[0]!.isEnded)
-  assert.equal(b.requests[0]!.body, 'abcd')
-})
-
-test('a paused body is not read from the kernel', async () => {
-  using b = await bench((request) => request.connection.pauseBody())
-  const length = 20_000_000
-  b.send(POST('/', length))
-  await b.received.until(() => b.requests.length === 1)
-  b.pair.client.write(Buffer.alloc(length, 'x'))
-  await settle(200)
-  assert.ok(b.pair.server.bytesRead < 500_000, `read ${b.pair.server.bytesRead} bytes`)
-  b.connection.resumeBody()
-  await b.received.until(() => b.requests[0]!.isEnded)
-  assert.equal(b.requests[0]!.body.length, length)
-})
-
-test('an idle connection is closed after its time, also when its last response was slow to be read', async () => {
-  using b = await bench((request) => request.respond('y'.repeat(16_000_000)))
-  b.pair.client.pause()
-  b.send(GET('/1'))
-  await b.received.until(() => b.requests.length === 1)
-  await settle()
-  b.pair.client.resume()
-  await b.received.until(() => b.received.text.length > 16_000_000)
-  await settle()
-  b.pass(30_000)
-  await settle()
-  assert.equal(b.closes, 0)
-  b.pass(11_000)
-  await b.received.until(() => b.closes === 1)
-})
-
-test('a client that does not read is cut after the time for sending', async () => {
-  using b = await bench((request) =>
-    request.connection.writeHead('HTTP/1.1 200 OK\r\n\r\n', Buffer.alloc(16_000_000, 'y')),
-  )
-  b.pair.client.pause()
-  b.send(GET('/1'))
-  await b.received.until(() => b.requests.length === 1)
-  await settle()
-  b.pass(31_000)
-  assert.equal(b.requests[0]!.gone?.code, 'CLIENT_TIMEOUT')
-})
-
-test('a closing connection gives a slow reader the time to read what is still under way', async () => {
-  using b = await bench((request) => request.respond('y'.repeat(16_000_000)))
-  b.pair.client.pause()
-  b.send(GET('/1', 'Connection: close\r\n'))
-  await b.received.until(() => b.requests.length === 1)
-  await settle()
-  b.pass(10_000)
-  b.pair.client.resume()
-  await b.received.untilEnd()
-  assert.equal(b.received.text.length, 16_000_000 + 'HTTP/1.1 200 OK\r\nContent-Length: 16000000\r\n\r\n'.length)
-  b.pass(3_000)
-  await b.received.until(() => b.closes === 1)
-})
-
-test('a connection whose last request was read whole closes at once', async () => {
-  using b = await bench()
-  b.send(GET('/1', 'Connection: close\r\n'))
-  await b.received.untilEnd()
-  await b.received.until(() => b.closes === 1)
-  assert.equal(b.deadlines.size, 0)
-})
-
-test('a connection that refused what came reads on for a moment only', async () => {
-  using b = await bench()
-  b.send('GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\nmore')
-  await b.received.untilEnd()
-  assert.equal(b.closes, 0)
-  b.pass(3_000)
-  await b.received.until(() => b.closes === 1)
-  assert.equal(b.deadlines.size, 0)
-})
-
 test('a head sent in half and an end closes the connection without a request', async () => {
-  using b = await bench()
+  using b = await connectionBench()
   b.send('GET / HTTP/1.1\r\nHo')
   b.pair.client.end()
   await b.received.until(() => b.closes === 1)
@@ -455,7 +204,7 @@ test('a head sent in half and an end closes the connection without a request', a
 })
 
 test('a client that goes away inside an exchange cancels it', async () => {
-  using b = await bench(wait)
+  using b = await connectionBench(wait)
   b.send(GET('/1'))
   await b.received.until(() => b.requests.length === 1)
   b.pair.client.resetAndDestroy()
@@ -473,7 +222,7 @@ for (const [what, text, status] of [
   ['a small letter, at once', 'get /', 400],
 ] as const) {
   test(`${what} gets ${status} and the end`, async () => {
-    using b = await bench()
+    using b = await connectionBench()
     b.send(text)
     await b.received.untilEnd()
     assert.match(b.received.text, new RegExp(`^HTTP/1.1 ${status} `))
@@ -482,7 +231,7 @@ for (const [what, text, status] of [
 }
 
 test('a request behind a refused one is not read', async () => {
-  using b = await bench()
+  using b = await connectionBench()
   b.send('GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n' + GET('/2'))
   await b.received.untilEnd()
   b.send(GET('/3'))
@@ -491,8 +240,8 @@ test('a request behind a refused one is not read', async () => {
 })
 
 test('draining closes an idle connection now and a busy one after its response', async () => {
-  using idle = await bench()
-  using busy = await bench(wait)
+  using idle = await connectionBench()
+  using busy = await connectionBench(wait)
   busy.send(GET('/1'))
   await busy.received.until(() => busy.requests.length === 1)
   idle.connection.closeWhenDone()
@@ -506,7 +255,7 @@ test('draining closes an idle connection now and a busy one after its response',
 })
 
 test('a detached socket belongs to the handler, with what came behind the request', async () => {
-  using b = await bench(wait)
+  using b = await connectionBench(wait)
   b.send(GET('/1') + 'early')
   await b.received.until(() => b.requests.length === 1)
   await settle()
@@ -527,7 +276,7 @@ test('a detached socket belongs to the handler, with what came behind the reques
 })
 
 test('many responses of one turn go out in order', async () => {
-  using b = await bench()
+  using b = await connectionBench()
   b.send(POST('/1', 0) + POST('/2', 0))
   await b.received.untilText('/2')
   b.send(Array.from({ length: 30 }, (_, i) => GET(`/n${i}n`)).join(''))
