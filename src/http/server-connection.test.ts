@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { connectionBench, GET, POST, respond, wait } from '../../test/support/connection-bench.ts'
-import { Received, settle } from '../../test/support/socket-pair.ts'
+import { Received, settle, tlsSocketPair } from '../../test/support/socket-pair.ts'
 
 test('pipelined requests are answered in order, one at a time', async () => {
   using b = await connectionBench(wait)
@@ -285,4 +285,30 @@ test('many responses of one turn go out in order', async () => {
     b.received.text.match(/\/n(\d+)n/g),
     Array.from({ length: 30 }, (_, i) => `/n${i}n`),
   )
+})
+
+test('a response over TLS in many writes of one turn arrives in order, and the connection goes on', async () => {
+  const chunk = (letter: string, size: number) => `${size.toString(16)}\r\n${letter.repeat(size)}\r\n`
+  using b = await connectionBench(
+    ({ connection }) => {
+      connection.writeHead('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', null)
+      for (const [letter, size] of [
+        ['a', 3],
+        ['b', 20_000],
+        ['c', 5000],
+        ['d', 300_000],
+      ] as const)
+        connection.writeChunk(Buffer.alloc(size, letter))
+      connection.writeText('0\r\n\r\n')
+      connection.endResponse()
+    },
+    {},
+    tlsSocketPair,
+  )
+  for (const count of [1, 2]) {
+    b.send(GET(`/${count}`))
+    await b.received.untilText('\r\n0\r\n\r\n', count)
+  }
+  const body = chunk('a', 3) + chunk('b', 20_000) + chunk('c', 5000) + chunk('d', 300_000) + '0\r\n\r\n'
+  assert.ok(b.received.text === `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body}`.repeat(2))
 })

@@ -77,7 +77,7 @@ export class ConnectionBench implements ServerHandler {
     this.deadlines = new Deadlines(() => this.nowMs)
     this.received = new Received(pair.client)
     this.connection = new ServerConnection(pair.server, this, { ...LIMITS, ...limits }, this.deadlines, new Outbox(), {
-      isTls: false,
+      isTls: 'encrypted' in pair.server,
       sni: null,
       tls: null,
       serverPort: 8000,
@@ -118,8 +118,9 @@ export const wait = () => undefined
 export async function connectionBench(
   answer: (request: SeenRequest) => void = respond,
   limits: Partial<ServerLimits> = {},
+  makePair: () => Promise<SocketPair> = socketPair,
 ): Promise<ConnectionBench> {
-  return new ConnectionBench(await socketPair(), limits, answer)
+  return new ConnectionBench(await makePair(), limits, answer)
 }
 
 export const GET = (target: string, more = '') => `GET ${target} HTTP/1.1\r\nHost: a\r\n${more}\r\n`
