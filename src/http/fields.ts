@@ -126,6 +126,9 @@ function noteFramingField(id: number, text: string, start: number, end: number, 
     case TRANSFER_ENCODING:
       if (facts.hasTransferEncoding) return refuse(facts, 'several Transfer-Encoding fields')
       facts.hasTransferEncoding = true
+      // Allowed as space, but parsers are known (llhttp among them) that then read another coding.
+      for (let i = end; text.charCodeAt(i) !== 13; i++)
+        if (text.charCodeAt(i) === 9) return refuse(facts, 'a tab behind Transfer-Encoding')
       if (isFolded(text, start, end, 'chunked')) facts.isChunked = true
       else facts.hasOtherCoding = true
       return true

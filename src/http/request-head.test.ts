@@ -56,6 +56,7 @@ const REFUSED: readonly (readonly [what: string, text: string, status: number, c
   ['gzip, chunked', fields('Transfer-Encoding: gzip, chunked'), 501, 'NOT_IMPLEMENTED'],
   ['an empty Transfer-Encoding', fields('Transfer-Encoding:'), 501, 'NOT_IMPLEMENTED'],
   ['a vertical tab before chunked', fields('Transfer-Encoding: \x0bchunked'), 400, 'BAD_HEADER'],
+  ['a tab behind chunked', fields('Transfer-Encoding: chunked \t '), 400, 'BAD_HEADER'],
   ['an odd space before chunked', fields('Transfer-Encoding: \xa0chunked'), 501, 'NOT_IMPLEMENTED'],
   ['chunked in HTTP/1.0', `POST / HTTP/1.0\r\nHost: a\r\n${CHUNKED}\r\n\r\n`, 400, 'BAD_FRAMING'],
   ['an unknown coding and a length', fields('Transfer-Encoding: x', 'Content-Length: 3'), 400, 'BAD_FRAMING'],
