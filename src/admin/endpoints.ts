@@ -1,6 +1,7 @@
 /** The whole table of endpoints: what follows from the definitions, with Kong's own exceptions and our additions on top. */
 import { openapi } from '#model/openapi.ts'
 import { answerJson } from './answer.ts'
+import { caCertificateEndpoints } from './ca-certificates.ts'
 import { certificateEndpoints, DISABLED_CERTIFICATE_PATHS } from './certificates.ts'
 import { clusterEndpoints } from './cluster.ts'
 import { configEndpoints } from './config.ts'
@@ -32,6 +33,7 @@ export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
     ...schemaEndpoints(ports),
     ...configEndpoints(ports),
     ...tagEndpoints(ports),
+    ...caCertificateEndpoints(ports),
     ...certificateEndpoints(ports),
     ...consumerEndpoints(ports, listConsumers),
     ...consumerGroupEndpoints(ports),

@@ -4,6 +4,7 @@ import type { StateReader } from '#store/contract.ts'
 import { type Answer, answerJson, NO_CONTENT, NOT_FOUND } from './answer.ts'
 import type { AdminRequest, Handler } from './endpoint.ts'
 import { type Input, inputOf } from './entity-input.ts'
+import { entityAnswer } from './entity-answer.ts'
 import type { EntityKey } from './entity-key.ts'
 import { deletion, type EntityPlan, planInsert, type PlanContext, planUpdate, planUpsert } from './entity-plans.ts'
 import { invalidOptions, notFound } from './fail.ts'
@@ -59,7 +60,7 @@ export function answering(
   return {
     ok: true,
     operations: plan.operations,
-    answer: answerJson(status, presentFor(ports, request, kind, plan.document)),
+    answer: entityAnswer(ports, request, kind, status, plan.document),
   }
 }
 
@@ -101,7 +102,7 @@ function get(ports: EntityPorts, scope: Scope, request: AdminRequest): Promise<A
     const located = await locate(ports.model, state, scope, request)
     if (!located.ok) return located.answer
     const row = belonging(scope, located)
-    return row === undefined ? NOT_FOUND : answerJson(200, presentFor(ports, request, scope.kind, row.document))
+    return row === undefined ? NOT_FOUND : entityAnswer(ports, request, scope.kind, 200, row.document)
   })
 }
 

@@ -5,7 +5,8 @@ import type { Operation, StateReader } from '#store/contract.ts'
 import type { Answer } from './answer.ts'
 import { type Input, resolveReferences } from './entity-input.ts'
 import type { EntityKey } from './entity-key.ts'
-import { refusedByModel } from './fail.ts'
+import { refusedByModel, schemaViolation } from './fail.ts'
+import { givesProtocols, mismatchOf } from './plugin-protocols.ts'
 
 export type EntityPlan =
   | { readonly ok: true; readonly operations: readonly Operation[]; readonly document: Document }
@@ -22,7 +23,13 @@ export interface PlanContext {
 export async function planInsert(context: PlanContext, kind: string, input: Input): Promise<EntityPlan> {
   const resolved = await resolve(context, kind, input)
   if (!resolved.ok) return resolved
-  return planned(context, kind, context.model.insert(kind, resolved.input, context.check), true)
+  return await planned(
+    context,
+    kind,
+    context.model.insert(kind, resolved.input, context.check),
+    resolved.input,
+    'insert',
+  )
 }
 
 /** PUT: replaces the entity with what is given, or makes it under the id or name of the path. */
@@ -36,11 +43,12 @@ export async function planUpsert(
   const named = { ...input, [key.field]: key.value, ...(current === undefined ? {} : { id: current.document.id }) }
   const resolved = await resolve(context, kind, named)
   if (!resolved.ok) return resolved
-  return planned(
+  return await planned(
     context,
     kind,
     context.model.upsert(kind, current?.document ?? null, resolved.input, context.check),
-    current === undefined,
+    resolved.input,
+    current === undefined ? 'insert' : 'replace',
   )
 }
 
@@ -49,7 +57,13 @@ export async function planUpdate(context: PlanContext, kind: string, current: Ro
   const { id: _id, ...changes } = input
   const resolved = await resolve(context, kind, changes)
   if (!resolved.ok) return resolved
-  return planned(context, kind, context.model.update(kind, current.document, resolved.input, context.check), false)
+  return await planned(
+    context,
+    kind,
+    context.model.update(kind, current.document, resolved.input, context.check),
+    resolved.input,
+    'change',
+  )
 }
 
 export function deletion({ kind, workspace, document }: Row): Operation {
@@ -65,8 +79,18 @@ async function resolve({ model, state, workspace }: PlanContext, kind: string, i
   return await resolveReferences(model, state, model.entities.get(kind)!, input, workspace)
 }
 
-function planned({ model, workspace }: PlanContext, kind: string, checked: Checked, isNew: boolean): EntityPlan {
+async function planned(
+  { model, state, workspace }: PlanContext,
+  kind: string,
+  checked: Checked,
+  input: Input,
+  way: 'insert' | 'replace' | 'change',
+): Promise<EntityPlan> {
   if (!checked.ok) return { ok: false, answer: refusedByModel(checked) }
+  if (model.entities.get(kind)!.subschemas === 'plugins' && givesProtocols(input, way === 'change')) {
+    const fields = await mismatchOf(state, checked.document)
+    if (fields !== null) return { ok: false, answer: schemaViolation(fields) }
+  }
   const put = { op: 'put', kind, workspace: workspaceFor(model, kind, workspace), document: checked.document } as const
-  return { ok: true, operations: [isNew ? { ...put, insert: true } : put], document: checked.document }
+  return { ok: true, operations: [way === 'insert' ? { ...put, insert: true } : put], document: checked.document }
 }

@@ -40,6 +40,13 @@ export function invalidUnique(field: string, message: string): Answer {
   return answerOf(refusal.invalidUnique(field, message))
 }
 
+/** `kind` with `id` lists a CA certificate that was to go; the words are Kong's. */
+export function stillListed(certificateId: string, kind: string, id: string): Answer {
+  return answerOf(
+    refusal.referencedByOthers(`ca certificate ${certificateId} is still referenced by ${kind} (id = ${id})`),
+  )
+}
+
 export function invalidSize(message: string): Answer {
   return answerOf(refusal.invalidSize(message))
 }

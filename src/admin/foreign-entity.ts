@@ -1,12 +1,13 @@
 /** `/routes/{routes}/service`: the entity that another one points to. */
 import type { Row } from '#model/document.ts'
 import type { StateReader } from '#store/contract.ts'
-import { type Answer, answerJson, METHOD_NOT_ALLOWED, NOT_FOUND } from './answer.ts'
+import { type Answer, METHOD_NOT_ALLOWED, NOT_FOUND } from './answer.ts'
 import type { AdminRequest, Handler } from './endpoint.ts'
+import { entityAnswer } from './entity-answer.ts'
 import { answering, inputFor, planContext, readAnswer } from './entity-handlers.ts'
 import { planUpdate, planUpsert } from './entity-plans.ts'
 import { locate, referenceId } from './locate.ts'
-import { type EntityPorts, presentFor } from './ports.ts'
+import type { EntityPorts } from './ports.ts'
 import { commit, type Planned } from './write.ts'
 
 export interface ForeignScope {
@@ -64,7 +65,7 @@ async function locateTarget(
 function get(ports: EntityPorts, scope: ForeignScope, request: AdminRequest): Promise<Answer> {
   return readAnswer(ports, async (state) => {
     const located = await locateTarget(ports, state, scope, request)
-    return located.ok ? answerJson(200, presentFor(ports, request, scope.target, located.row.document)) : located.answer
+    return located.ok ? entityAnswer(ports, request, scope.target, 200, located.row.document) : located.answer
   })
 }
 

@@ -7,6 +7,7 @@ import { invalidDeclarativeConfig, type Refusal } from '../refusal.ts'
 import { readHead, type Head } from './format.ts'
 import { identify, inReferenceOrder, type Identity } from './identity.ts'
 import { collectNodes, type Node } from './nodes.ts'
+import { protocolMismatches } from './plugin-protocols.ts'
 import { asFieldErrors, messagesOf, problemAt, putError, type Problem } from './problems.ts'
 import { parsedSource, parseSource, type Locate } from './source.ts'
 import { findClashes } from './unique.ts'
@@ -77,15 +78,16 @@ function loadRoot(root: Readonly<Values>, loading: Loading): Loaded {
   const problems = [...messagesOf(tree, [])]
   const documents = new Map<Node, Document>()
   const entities: { node: Node; errors: FieldErrors }[] = []
+  const refuse = (node: Node, errors: FieldErrors): void => {
+    entities.push({ node, errors })
+    problems.push(...messagesOf(errors, node.path))
+    putError(tree, node.path, errors)
+  }
   for (const node of nodes) {
     if (workspaces.isDefault(node)) continue
     const checked = checkNode(node, identities.of.get(node)!, head, loading)
     if (checked.ok) documents.set(node, checked.document)
-    else {
-      entities.push({ node, errors: checked.fields })
-      problems.push(...messagesOf(checked.fields, node.path))
-      putError(tree, node.path, checked.fields)
-    }
+    else refuse(node, checked.fields)
   }
   problems.push(...identities.problems)
   const duplicates = identities.duplicates
@@ -96,6 +98,8 @@ function loadRoot(root: Readonly<Values>, loading: Loading): Loaded {
       problems.push({ path: node.path, message })
     }
   }
+  // A route that was refused is missing here: its plugins would be blamed for it.
+  if (problems.length === 0) for (const { node, errors } of protocolMismatches(documents)) refuse(node, errors)
   if (problems.length > 0) {
     // Kong looks for the next kind of mistake only when there is none of the one before; people are told all of them.
     const fields = [tree, duplicates, identities.dangling].find((errors) => Object.keys(errors).length > 0)!

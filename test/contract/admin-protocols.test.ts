@@ -1,0 +1,56 @@
+/** What the Admin API says of protocols: those that are not served, and plugins that never run where they are put. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openTestAdmin } from '../support/admin.ts'
+
+const WARNING = 'x-meridian-warning'
+
+test('routes and services whose protocols are not served are stored, and each answer with one says so', async () => {
+  await using admin = await openTestAdmin()
+  const warning = async (method: string, path: string, body?: unknown) => {
+    const answer = await admin.call(method, path, body)
+    assert.ok(answer.status < 300, answer.text)
+    return answer.headers.get(WARNING)
+  }
+  const text = 'stored, but not served by this version: '
+  assert.equal(await warning('POST', '/services', { name: 's', host: 'h', protocol: 'grpc' }), `${text}grpc`)
+  const route = { protocols: ['grpc', 'grpcs'], hosts: ['a'], strip_path: false }
+  assert.equal(await warning('PUT', '/services/s/routes/r', route), `${text}grpc, grpcs`)
+  assert.equal(await warning('GET', '/routes/r'), `${text}grpc, grpcs`)
+  assert.equal(await warning('GET', '/routes/r/service'), `${text}grpc`)
+  assert.equal(await warning('PATCH', '/services/s', { protocol: 'http' }), null)
+  assert.equal(await warning('PATCH', '/routes/r', { protocols: ['https'] }), null)
+  assert.equal(await warning('POST', '/plugins', { name: 'key-auth', route: { name: 'r' } }), null)
+})
+
+test('a plugin is refused when protocols are given and none is its route’s, or one of its service’s routes’', async () => {
+  await using admin = await openTestAdmin()
+  await admin.call('PUT', '/services/s', { host: 'h', protocol: 'tcp' })
+  await admin.call('PUT', '/services/s/routes/tcp', { protocols: ['tcp'], destinations: [{ port: 1 }] })
+  await admin.call('PUT', '/services/lonely', { host: 'h' })
+  await admin.call('PUT', '/routes/http', { paths: ['/'] })
+  const plugin = { name: 'correlation-id', protocols: ['http'] }
+  const refusal = async (method: string, path: string, body: unknown) => {
+    const { status, json } = await admin.call(method, path, body)
+    return status < 300 ? null : [status, json.code, json.fields]
+  }
+  const ofRoute = [400, 2, { protocols: "must match the associated route's protocols" }]
+  const ofService = [
+    400,
+    2,
+    { protocols: "must match the protocols of at least one route pointing to this Plugin's service" },
+  ]
+  assert.deepEqual(await refusal('POST', '/routes/tcp/plugins', plugin), ofRoute)
+  assert.deepEqual(await refusal('POST', '/plugins', { ...plugin, route: { name: 'tcp' } }), ofRoute)
+  assert.deepEqual(await refusal('POST', '/services/s/plugins', plugin), ofService)
+  assert.equal(await refusal('POST', '/services/lonely/plugins', plugin), null)
+  assert.equal(await refusal('POST', '/routes/tcp/plugins', { name: 'correlation-id' }), null)
+
+  const id = (await admin.call('POST', '/routes/http/plugins', plugin)).json.id
+  assert.equal(await refusal('PATCH', `/plugins/${id}`, { enabled: false }), null)
+  assert.deepEqual(await refusal('PATCH', `/plugins/${id}`, { route: { name: 'tcp' } }), ofRoute)
+  assert.deepEqual(await refusal('PUT', `/plugins/${id}`, { ...plugin, service: { name: 's' } }), ofService)
+  const moved = { route: null, service: { name: 's' }, protocols: ['tcp', 'http'] }
+  assert.equal((await admin.call('PATCH', `/plugins/${id}`, moved)).status, 400, 'not a protocol of this plugin')
+  assert.equal((await admin.call('GET', `/plugins/${id}`)).json.route.id.length, 36)
+})
