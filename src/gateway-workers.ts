@@ -22,6 +22,11 @@ import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 const LOCAL_COUNTERS = 200_000
 /** How long a worker may take to answer a question. */
 export const ASK_DEADLINE_MS = 1000
+/**
+ * A worker takes over a configuration in one go, at some 10 us a change on a core of its own; on a machine with more to do than
+ * cores it is to be waited for, because its replacement would have to take over the same.
+ */
+const CHANGE_PATIENCE_MS = 0.2
 const CHECK_MS = 250
 /** An entity's rows that a look-up by reference brings at most (an ACL of more groups is none that works). */
 const LIST_LIMIT = 1000
@@ -116,7 +121,7 @@ export class Workers {
   }
 
   tell(index: number, message: ToWorker): void {
-    this.#pool.tell(index, message)
+    this.#pool.tell(index, message, message.type === 'update' ? message.update.changes.length * CHANGE_PATIENCE_MS : 0)
   }
 
   tellAll(message: ToWorker): void {

@@ -25,6 +25,7 @@ parentPort.on('message', (message) => {
     Atomics.store(pulse, ${PULSE_PLUGIN}, 22)
     for (;;);
   }
+  if (message === 'work') for (const began = performance.now(); performance.now() - began < 1500; );
   if (message === 'throw') throw new Error('thrown')
   if (message === 'exit') process.exit(0)
   if (message === 'fill') { const kept = []; for (;;) kept.push(Array.from({ length: 1000 }, (_, i) => ({ i }))) }
@@ -134,6 +135,15 @@ for (const [how, reason] of [
     if (how === 'throw') assert.equal(losses[0]!.loss.error?.message, 'thrown')
   })
 }
+
+test('a worker that was given work which takes long is waited for', async () => {
+  await using made = bed(1)
+  const { pool, until, losses, said } = made
+  await until('begun', () => said.length === 1)
+  pool.tell(0, 'work', 20_000)
+  await until('the answer', () => said.some(({ message }) => message === 'work'))
+  assert.deepEqual(losses, [])
+})
 
 test('a worker that ends because it is meant to is not lost and not replaced', async () => {
   await using made = bed(1)

@@ -37,6 +37,8 @@ interface Slot {
   pulse: Int32Array<SharedArrayBuffer>
   lastBeat: number
   lastBeatAtMs: number
+  /** Silence counts from here on at the earliest: work was given that takes long. */
+  patientUntilMs: number
   restartMs: number
   startedAtMs: number
   isLost: boolean
@@ -63,6 +65,7 @@ export class WorkerPool<Start extends object, Message> {
         pulse: new Int32Array(new SharedArrayBuffer(PULSE_INTS * 4)),
         lastBeat: 0,
         lastBeatAtMs: 0,
+        patientUntilMs: 0,
         restartMs: FIRST_RESTART_MS,
         startedAtMs: 0,
         isLost: false,
@@ -72,8 +75,12 @@ export class WorkerPool<Start extends object, Message> {
     this.#timer = setInterval(() => this.#check(), this.#options.checkEveryMs)
   }
 
-  tell(index: number, message: Message): void {
-    this.#slots[index]?.worker?.postMessage(message)
+  /** `patienceMs`: how long the message may keep a worker busy beyond what else would count as silence. */
+  tell(index: number, message: Message, patienceMs = 0): void {
+    const slot = this.#slots[index]
+    if (slot === undefined || slot.worker === null) return
+    if (patienceMs > 0) slot.patientUntilMs = Math.max(slot.patientUntilMs, performance.now()) + patienceMs
+    slot.worker.postMessage(message)
   }
 
   tellAll(message: Message): void {
@@ -84,7 +91,7 @@ export class WorkerPool<Start extends object, Message> {
   async close(): Promise<void> {
     this.#isClosing = true
     if (this.#timer !== null) clearInterval(this.#timer)
-    await Promise.all(this.#slots.map(({ worker }) => worker?.terminate()))
+    await Promise.all(this.#slots.map(async ({ worker }) => worker?.terminate()))
   }
 
   /** From now on workers may end by themselves. */
@@ -110,6 +117,7 @@ export class WorkerPool<Start extends object, Message> {
     slot.lastBeat = Atomics.load(slot.pulse, PULSE_BEAT)
     // The first beat may take as long as loading the modules does.
     slot.lastBeatAtMs = performance.now() + 10_000
+    slot.patientUntilMs = 0
     worker.on('message', (message: unknown) => {
       if (slot.worker === worker) this.#options.onMessage(index, message)
     })
@@ -133,7 +141,8 @@ export class WorkerPool<Start extends object, Message> {
       if (beat !== slot.lastBeat) {
         slot.lastBeat = beat
         slot.lastBeatAtMs = now
-      } else if (now - slot.lastBeatAtMs > this.#options.silenceMs) this.#lost(index, slot.worker, 'silent', null)
+      } else if (now - Math.max(slot.lastBeatAtMs, slot.patientUntilMs) > this.#options.silenceMs)
+        this.#lost(index, slot.worker, 'silent', null)
     }
   }
 
