@@ -10,7 +10,7 @@ import { nameServer, network, portMaps } from './networks.ts'
 import { duration, flag, integer, list, parseDuration, parseSize } from './scalars.ts'
 import { tlsParameters } from './tls-parameters.ts'
 
-const HERE = { workingFolder: '/work', prefix: '/prefix', cores: 2 }
+const HERE = { workingFolder: '/srv', prefix: '/prefix', cores: 2 }
 
 function valueOf<T>(parsed: Parsed<T>): T {
   if (!parsed.ok) assert.fail(`expected ${parsed.expected}`)
@@ -186,7 +186,7 @@ test('a log goes to a file below the prefix, to a stream, or nowhere', () => {
 
 test('certificates come as path, PEM or base64 of PEM', () => {
   const pem = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
-  assert.deepEqual(parse(pemSource, 'a.pem'), { path: '/work/a.pem' })
+  assert.deepEqual(parse(pemSource, 'a.pem'), { path: '/srv/a.pem' })
   assert.deepEqual(parse(pemSource, pem), { pem })
   assert.deepEqual(parse(pemSource, Buffer.from(pem).toString('base64')), { pem })
 })

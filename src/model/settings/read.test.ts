@@ -9,7 +9,7 @@ import { presentSettings } from './present.ts'
 import { readSettings, type ReadSettings, type SettingsInput } from './read.ts'
 import { sampleFile } from './reference.ts'
 
-const NOTHING: SettingsInput = { file: null, environment: {}, overrides: {}, workingFolder: '/work', cores: 4 }
+const NOTHING: SettingsInput = { file: null, environment: {}, overrides: {}, workingFolder: '/srv', cores: 4 }
 const FILE = 'meridian.conf'
 
 function read(input: Partial<SettingsInput>): ReadSettings {
@@ -36,7 +36,7 @@ test('without anything given the defaults hold', () => {
     ],
   )
   assert.partialDeepStrictEqual(settings, {
-    prefix: '/work/.meridian',
+    prefix: '/srv/.meridian',
     database: 'sqlite',
     workers: 4,
     log_level: 'notice',
@@ -210,7 +210,7 @@ test('a declarative file without database = off is refused, not ignored', () => 
   ])
   assert.equal(
     read(fromFile('declarative_config = kong.yml\ndatabase = off')).settings.declarative_config,
-    '/work/kong.yml',
+    '/srv/kong.yml',
   )
 })
 
@@ -242,7 +242,7 @@ test('relative paths start at the working folder, those of logs at the prefix', 
       'prefix = /var/lib/meridian\nssl_cert = tls/a.pem\nssl_cert_key = /etc/a.key\nproxy_access_log = a.log json',
     ),
   )
-  assert.deepEqual(settings.ssl_cert, [{ path: '/work/tls/a.pem' }])
+  assert.deepEqual(settings.ssl_cert, [{ path: '/srv/tls/a.pem' }])
   assert.deepEqual(settings.ssl_cert_key, [{ path: '/etc/a.key' }])
   assert.deepEqual(settings.proxy_access_log, { to: 'file', path: '/var/lib/meridian/a.log', format: 'json' })
 })
