@@ -14,7 +14,7 @@ import { effort, isFullEffort } from '../support/effort.ts'
 import { MemorySocket } from '../support/memory-socket.ts'
 import { createRandom, cutUp, mutate } from '../support/wire-mutation.ts'
 
-const CASES = effort(50_000, 1_500_000)
+const CASES = effort(50_000, 800_000)
 const BATCH = 250
 /** Fixed in the usual run; to repeat a long one, put its seed here. */
 const SEED = isFullEffort() ? Date.now() % 2 ** 32 : 20_261_121
