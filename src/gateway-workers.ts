@@ -1,6 +1,7 @@
 /** The workers as the gateway uses them: what they are started with, their questions and answers, their loss. */
 import { randomBytes } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
+import type { TargetStates } from '#balancer/target-states.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
@@ -22,6 +23,8 @@ import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 const LOCAL_COUNTERS = 200_000
 /** How long a worker may take to answer a question. */
 export const ASK_DEADLINE_MS = 1000
+/** Addresses of targets on a page of metrics, each with four series. */
+const TARGET_ROWS_MAX = 2500
 /**
  * A worker takes over a configuration in one go, at some 10 us a change on a core of its own; on a machine with more to do than
  * cores it is to be waited for, because its replacement would have to take over the same.
@@ -150,6 +153,12 @@ export class Workers {
       })
       this.#pool.tell(index, question(id))
     })
+  }
+
+  /** The state of every target as the first worker sees it: workers tell each other what they find. Null without an answer in time. */
+  async targetStates(): Promise<TargetStates | null> {
+    const answer = await this.#ask(0, (id) => ({ type: 'target-states', id, limit: TARGET_ROWS_MAX }))
+    return (answer as TargetStates | undefined) ?? null
   }
 
   sources(): WorkerSource[] {

@@ -40,6 +40,7 @@ import { adminPorts } from './gateway-admin.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
 import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
 import { readNamedFile } from './named-file.ts'
+import { wantsTargetStates } from './target-health.ts'
 import { unservedRoutes } from './unserved-routes.ts'
 
 /** The interface that clients of Kong find here. */
@@ -174,6 +175,7 @@ export class Gateway {
       main: this.#figures,
       workers: () => workers.sources(),
       deadlineMs: ASK_DEADLINE_MS,
+      targetStates: async () => (wantsTargetStates(publisher) ? await workers.targetStates() : null),
     })
     await this.#openAdmin()
     await this.#openStatus()

@@ -41,6 +41,8 @@ export type ToWorker =
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'explain'; readonly id: number; readonly request: DescribedRequest }
   | { readonly type: 'health'; readonly id: number; readonly upstreamId: string }
+  /** The state of every target, in at most `limit` rows. */
+  | { readonly type: 'target-states'; readonly id: number; readonly limit: number }
   | ({ readonly type: 'set-health' } & HealthSetting)
   /** An entry of the cache of looked-up entities; and taking one out, or all. */
   | { readonly type: 'cached'; readonly id: number; readonly key: string }

@@ -2,7 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { parentPort, threadId, workerData } from 'node:worker_threads'
 import { createDirectBalancer } from '#balancer/direct.ts'
+import type { UpstreamHealthReport } from '#balancer/health-report.ts'
 import { createHealthTable } from '#balancer/health-table.ts'
+import { targetStates } from '#balancer/target-states.ts'
 import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { Deadlines } from '#core/deadlines.ts'
@@ -293,6 +295,13 @@ class WorkerThread {
           | undefined)
   }
 
+  *#healthReports(): Generator<readonly [string, UpstreamHealthReport]> {
+    for (const { id, name } of this.#compiler.documents('upstreams')) {
+      const report = this.#upstreamBalancer(id)?.report()
+      if (report !== undefined) yield [name as string, report]
+    }
+  }
+
   #onMessage(message: ToWorker): void {
     switch (message.type) {
       case 'update': {
@@ -314,6 +323,8 @@ class WorkerThread {
         const report = this.#upstreamBalancer(message.upstreamId)?.report()
         return this.#say({ type: 'answer', id: message.id, value: report ?? null })
       }
+      case 'target-states':
+        return this.#say({ type: 'answer', id: message.id, value: targetStates(this.#healthReports(), message.limit) })
       case 'set-health':
         this.#upstreamBalancer(message.upstreamId)?.setHealth(message.target, message.address, message.isHealthy)
         return

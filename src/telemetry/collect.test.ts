@@ -242,3 +242,31 @@ test('the delay of the event loop is how late the timer came', () => {
   assert.equal(delay.currentMs, 200)
   assert.deepEqual(delay.quantiles(), { p50: 0, p99: 0.2, max: 0.2 })
 })
+
+test('each address of a target has a series for each state, and what was left out is said', async () => {
+  const rows = [
+    ['u', 'a:80', '10.0.0.1:80', 'unhealthy'],
+    ['u', 'b:80', '', 'dns_error'],
+  ] as const
+  const collector = new MetricsCollector({
+    nodeId: 'n',
+    version: '3.9.3',
+    main: new Figures(),
+    workers: () => [],
+    deadlineMs: 1000,
+    targetStates: async () => ({ rows, left: 3 }),
+  })
+  const samples = parsePage(await pageOf(collector))
+  const states = samples.filter(({ name }) => name === 'kong_upstream_target_health')
+  assert.equal(states.length, 8)
+  assert.deepEqual(
+    states
+      .filter(({ value }) => value === 1)
+      .map(({ labels }) => [labels['target'], labels['address'], labels['state']]),
+    rows.map(([, target, address, state]) => [target, address, state]),
+  )
+  assert.partialDeepStrictEqual(
+    samples.filter(({ name }) => name === 'meridian_unlisted_target_addresses'),
+    [{ value: 3 }],
+  )
+})

@@ -24,6 +24,14 @@ export interface CollectorOptions {
   /** The workers that live now. */
   readonly workers: () => readonly WorkerSource[]
   readonly deadlineMs: number
+  /** The state of every address of every target, when somebody asked for such figures; null when nobody did or there is no answer. */
+  readonly targetStates?: () => Promise<TargetStatesReport | null>
+}
+
+export interface TargetStatesReport {
+  readonly rows: readonly (readonly [upstream: string, target: string, address: string, state: string])[]
+  /** Addresses beyond what one page may hold. */
+  readonly left: number
 }
 
 export class MetricsCollector {
@@ -62,13 +70,14 @@ export class MetricsCollector {
   }
 
   async #collect(): Promise<Totals> {
-    const { workers, main, nodeId, version } = this.#options
+    const { workers, main, nodeId, version, targetStates = async () => null } = this.#options
     const totals = new Totals()
     totals.set('kong_node_info', [nodeId, version], 1)
     totals.addTotals(this.#retired)
     totals.addFigures(main.report(), 'main')
     const sources = workers()
-    const reports = await Promise.all(sources.map((source) => this.#ask(source)))
+    const [states, ...reports] = await Promise.all([targetStates(), ...sources.map((source) => this.#ask(source))])
+    if (states !== null) addTargetStates(totals, states)
     for (const [at, { id }] of sources.entries()) {
       const report = reports[at] ?? null
       if (report !== null) this.#last.set(id, report)
@@ -104,6 +113,16 @@ export class MetricsCollector {
     }
     return await this.#registry.metrics()
   }
+}
+
+const TARGET_STATES = ['healthchecks_off', 'healthy', 'unhealthy', 'dns_error'] as const
+
+/** As Kong's prometheus plugin: a series for each state that there is, 1 for the one that holds. */
+function addTargetStates(totals: Totals, { rows, left }: TargetStatesReport): void {
+  for (const [upstream, target, address, held] of rows)
+    for (const state of TARGET_STATES)
+      totals.set('kong_upstream_target_health', [upstream, target, address, state, 'http'], Number(state === held))
+  totals.set('meridian_unlisted_target_addresses', [], left)
 }
 
 /** Figures that follow from sums, and would be wrong as a sum of what workers say. */

@@ -36,8 +36,13 @@ export const families = {
   },
   kong_upstream_target_health: {
     type: 'gauge',
-    help: 'Health of targets: 1 for the state that holds.',
+    help: 'Health of targets by state (healthchecks_off, healthy, unhealthy, dns_error): 1 for the one that holds, else 0.',
     labels: ['upstream', 'target', 'address', 'state', 'subsystem'],
+  },
+  meridian_unlisted_target_addresses: {
+    type: 'gauge',
+    help: 'Addresses of targets that found no place in kong_upstream_target_health.',
+    labels: [],
   },
   kong_memory_workers_lua_vms_bytes: {
     type: 'gauge',
