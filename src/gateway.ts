@@ -27,6 +27,7 @@ import type { ReadSettings } from '#model/settings/read.ts'
 import { refusalsOf, type AnyPlugin } from '#pdk/pdk.ts'
 import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
 import { Publisher } from '#snapshot/publisher.ts'
+import { References } from '#snapshot/references.ts'
 import { createFollower, type Follower } from '#store/follower.ts'
 import { keepHouse } from '#store/housekeeping.ts'
 import { Secrets } from '#store/secrets.ts'
@@ -153,6 +154,11 @@ export class Gateway {
       store: opened.store,
       definitions: this.#model.entities,
       workers: settings.workers,
+      references: new References({
+        fieldsOf: (kind, document) => this.#model.fieldsOf(kind, document),
+        environment: process.env,
+        log: this.log.log,
+      }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
     }))
     const position = await publisher.load()

@@ -6,6 +6,7 @@ import type { Change, Row } from '#model/document.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import type { ConfigStore, LogEntry } from '#store/contract.ts'
 import type { Position } from '#store/follower.ts'
+import type { References } from './references.ts'
 import type { SnapshotUpdate } from './update.ts'
 
 export interface PublisherOptions {
@@ -13,6 +14,8 @@ export interface PublisherOptions {
   readonly definitions: ReadonlyMap<string, EntityDefinition>
   readonly workers: number
   readonly tell: (worker: number, update: SnapshotUpdate) => void
+  /** Puts secrets in place of references, for workers only. */
+  readonly references?: References
   /** Told after each published revision. */
   readonly onPublished?: (position: Position, changes: readonly Change[]) => void
 }
@@ -55,6 +58,7 @@ export class Publisher {
     const held = new Map<string, Change>()
     for await (const row of rows) held.set(`${row.kind} ${row.document.id}`, changeOf(row))
     this.#held = held
+    this.#takeVaults()
     this.#position = { revision: head.revision, hash: head.hash }
     for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#tellWhole(index)
     this.#options.onPublished?.(this.#position, [...held.values()])
@@ -89,7 +93,14 @@ export class Publisher {
         else this.#held.set(key, change)
       }
       this.#position = { revision: entry.revision, hash: entry.hash }
-      const update: SnapshotUpdate = { revision: entry.revision, hash: entry.hash, isWhole: false, changes, lookedUp }
+      const told = this.#resolved(changes)
+      const update: SnapshotUpdate = {
+        revision: entry.revision,
+        hash: entry.hash,
+        isWhole: false,
+        changes: told,
+        lookedUp,
+      }
       for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#options.tell(index, update)
       this.#options.onPublished?.(this.#position, changes)
     }
@@ -131,8 +142,37 @@ export class Publisher {
 
   #tellWhole(index: number): void {
     const { revision, hash } = this.#position
-    this.#options.tell(index, { revision, hash, isWhole: true, changes: [...this.#held.values()], lookedUp: [] })
+    const { references } = this.#options
+    const held = [...this.#held.values()]
+    const changes = references === undefined ? held : held.map((change) => references.resolve(change))
+    this.#options.tell(index, { revision, hash, isWhole: true, changes, lookedUp: [] })
   }
+
+  /** The changes as workers get them; when vaults are among them, with everything whose references may lead elsewhere now. */
+  #resolved(changes: readonly Change[]): readonly Change[] {
+    const { references } = this.#options
+    if (references === undefined) return changes
+    const hasVaults = changes.some(({ kind }) => kind === VAULTS)
+    if (hasVaults) this.#takeVaults()
+    const told = changes.map((change) => references.resolve(change))
+    if (!hasVaults) return told
+    const changed = new Set(changes.map(keyOf))
+    const concerned = [...this.#held.values()].flatMap((change) => {
+      const resolved = references.resolve(change)
+      return resolved === change || changed.has(keyOf(change)) ? [] : [resolved]
+    })
+    return [...told, ...concerned]
+  }
+
+  #takeVaults(): void {
+    this.#options.references?.setVaults(this.held(VAULTS).map(({ document }) => document!))
+  }
+}
+
+const VAULTS = 'vaults'
+
+function keyOf({ kind, id }: Change): string {
+  return `${kind} ${id}`
 }
 
 function changeOf(row: Row): Change {
