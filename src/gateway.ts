@@ -157,6 +157,7 @@ export class Gateway {
       references: new References({
         fieldsOf: (kind, document) => this.#model.fieldsOf(kind, document),
         environment: process.env,
+        withheld: settings.keyring_env,
         log: this.log.log,
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),

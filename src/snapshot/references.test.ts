@@ -24,6 +24,7 @@ function bed(environment: Record<string, string>) {
   const references = new References({
     fieldsOf: () => fields,
     environment,
+    withheld: 'KEYRING',
     log: { warn: (logged, message) => warnings.push(`${message}: ${(logged as { reason: string }).reason}`) },
   })
   const resolve = (config: object) =>
@@ -122,6 +123,15 @@ test('the configuration of a plugin and a certificate have references where thei
     key: 'hush',
     tags: [secret],
   })
+})
+
+test('no reference reaches the keyring', () => {
+  const { resolve, warnings } = bed({ KEYRING: 'hush', KEYRINGS: 'other' })
+  assert.deepEqual(
+    resolve({ list: ['{vault://env/keyring}', '{vault://env/ring?prefix=key}', '{vault://env/keyrings}'] })['list'],
+    ['', '', 'other'],
+  )
+  assert.equal(warnings.length, 2)
 })
 
 test('workers get the secret, what the node holds keeps the reference, and a vault that changes is told with what refers to it', async () => {

@@ -10,6 +10,8 @@ export interface ReferenceOptions {
   /** The fields of a document, with those of its plugin's configuration. */
   readonly fieldsOf: (kind: string, document: Document) => Fields
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** The variable with the keyring, if there is one: who may write a configuration must not read by it what seals the store. */
+  readonly withheld?: string | null
   readonly log: { warn(fields: object, message: string): void }
 }
 
@@ -64,6 +66,7 @@ export class References {
     // The env vault's second version is what was there before.
     const suffix = reference.version === 2 ? '_PREVIOUS' : ''
     const name = (prefix + reference.resource).replaceAll('-', '_').toUpperCase() + suffix
+    if (name === this.#options.withheld) return { reason: `the environment variable ${name} holds the keyring` }
     const value = this.#options.environment[name]
     if (value === undefined) return { reason: `the environment variable ${name} is not set` }
     return reference.key === null ? { value } : memberOf(value, reference.key)
