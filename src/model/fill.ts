@@ -33,7 +33,8 @@ function automatic(name: string, field: Field, value: unknown, context: FillCont
     if (name === 'updated_at') return context.keepsTimes === true && value !== undefined && value !== null ? value : now
     return value ?? now
   }
-  if (value !== undefined) return value
+  // Null unsets, as everywhere, and an entity without an id can't be.
+  if (value !== undefined && (value !== null || field.uuid !== true)) return value
   return field.uuid === true ? context.uuid() : context.randomText()
 }
 

@@ -37,6 +37,12 @@ test('a given null stays null instead of becoming the default', () => {
   })
 })
 
+test('an id is made where none is given, or null', () => {
+  const made = insert('services', { host: 'h', id: null })
+  assert.match(made.id, /^[0-9a-f-]{36}$/)
+  assert.notEqual(insert('services', { host: 'h' }).id, undefined)
+})
+
 test('ids are made in lower case', () => {
   assert.equal(insert('services', { host: 'h', id: ID.toUpperCase() }).id, ID)
   assert.deepEqual(insert('routes', { paths: ['/'], service: { id: ID.toUpperCase(), name: 'x' } })['service'], {
