@@ -1,4 +1,7 @@
+import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 
 /**
  * Below the range from which the kernel takes ports for outgoing connections (32768 up), so that a port found free
@@ -13,7 +16,7 @@ export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1))
     if (given.has(port)) continue
-    if (await isFree(port)) {
+    if (claim(port) && (await isFree(port))) {
       given.add(port)
       return port
     }
@@ -35,6 +38,28 @@ export async function isFreeRange(first: number, count: number): Promise<boolean
 
 /** Ports handed out by this process: their servers may not have bound them yet. */
 const given = new Set<number>()
+
+const CLAIM_MS = 60_000
+const claims: string[] = []
+
+/** Keeps test files that run at the same time from being given one port before the first has bound it. */
+function claim(port: number): boolean {
+  const file = path.join(tmpdir(), `meridian-port-${port}`)
+  const made = statSync(file, { throwIfNoEntry: false })
+  if (made !== undefined && Date.now() - made.mtimeMs < CLAIM_MS) return false
+  rmSync(file, { force: true })
+  try {
+    closeSync(openSync(file, 'wx'))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+  if (claims.push(file) === 1)
+    process.once('exit', () => {
+      for (const one of claims) rmSync(one, { force: true })
+    })
+  return true
+}
 
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
