@@ -35,6 +35,7 @@ export type WireCode =
   | 'UPSTREAM_CLOSED'
   | 'UPSTREAM_TIMEOUT'
   | 'OVERLOADED'
+  | 'PLUGIN_FAILED'
 
 export function clientFailure(code: WireCode, status: number, detail: string): WireFailure {
   return { code, source: 'client', status, retryable: false, detail }

@@ -56,6 +56,13 @@ for (const type of CHARSET_TYPES) CHARSET_LENGTHS[type.length] = 1
 /** A length, 'chunked', 'close' (HTTP/1.0 client and no length) or 'none' (the head says nothing about a body). */
 export type ClientFraming = number | 'chunked' | 'close' | 'none'
 
+/** How a body of `length` bytes (-1: not known) goes to a client that speaks HTTP/1.`minor`. A response to HEAD has a length and no body. */
+export function clientFraming(hasBody: boolean, length: number, status: number, minor: number): ClientFraming {
+  if (!hasBody) return length >= 0 && status !== 204 ? length : 'none'
+  if (length >= 0) return length
+  return minor === 1 ? 'chunked' : 'close'
+}
+
 const { date: DATE, server: SERVER, upgrade: UPGRADE, via: VIA } = headerId
 const CONTENT_TYPE = headerId['content-type']
 

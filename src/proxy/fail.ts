@@ -1,9 +1,27 @@
 /** The one place where failures on the request path become answers. */
 import type { PickError } from '#balancer/contract.ts'
-import type { WireFailure } from '#http/failure.ts'
+import { clientFailure, upstreamFailure, type WireFailure } from '#http/failure.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import { MESSAGES } from './error-body.ts'
+
+export const OVERLOADED: WireFailure = {
+  code: 'OVERLOADED',
+  source: 'gateway',
+  status: 503,
+  retryable: false,
+  detail: 'too many requests in flight',
+}
+export const NO_TARGET_LEFT = upstreamFailure('CONNECT_FAILED', 503, false, 'no target is left to try')
+export const TRANSFORM_FAILED: WireFailure = {
+  code: 'PLUGIN_FAILED',
+  source: 'gateway',
+  status: 500,
+  retryable: false,
+  detail: 'a plugin failed while it changed the body of the response',
+}
+export const TOO_LARGE = clientFailure('BODY_TOO_LARGE', 413, 'request body over its limit')
+export const UNASKED_UPGRADE = upstreamFailure('BAD_FRAMING', 502, false, 'the upstream switched protocols unasked')
 
 export interface FailureExit {
   readonly status: number

@@ -1,16 +1,23 @@
 /** What the wire and the connection say about a request, in the form that routing and plugins see. */
+import { HeaderList } from '#http/header-list.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { ServerConnection } from '#http/server-connection.ts'
-import type { ClientRequest } from '#pdk/exchange.ts'
+import { ClientRequest, ClientResponse, Exchange } from '#pdk/exchange.ts'
 import { normalizePath } from '#router/path.ts'
+import type { AbsentBody, BodyFlow } from './request-body.ts'
 import type { WorkerContext } from './worker-context.ts'
 
-export function readRequest(
-  request: ClientRequest,
+const NO_HEADERS = new HeaderList()
+
+/** `beganMs` is `performance.now()` when the head was read. */
+export function newExchange(
+  worker: WorkerContext,
   connection: ServerConnection,
   head: RequestHead,
-  worker: WorkerContext,
-): void {
+  body: BodyFlow | AbsentBody,
+  beganMs: number,
+): Exchange {
+  const request = new ClientRequest(head.headers, body)
   request.method = head.method
   request.rawPath = head.rawPath
   request.path = head.isPathNormal ? head.rawPath : normalizePath(head.rawPath)
@@ -35,4 +42,10 @@ export function readRequest(
   request.clientPort = connection.peerPort
   request.connectionSerial = connection.serial
   request.connectionRequests = connection.requests
+  return new Exchange(
+    worker.newRequestId(),
+    Math.round(performance.timeOrigin + beganMs),
+    request,
+    new ClientResponse(NO_HEADERS),
+  )
 }

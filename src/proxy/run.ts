@@ -3,36 +3,47 @@
  * a target, send the request, pass the response back, log. Nothing is awaited that is not really asynchronous.
  */
 import type { Socket } from 'node:net'
-import { clientFailure, upstreamFailure, type WireFailure } from '#http/failure.ts'
-import { CONNECTION_UPGRADE } from '#http/fields.ts'
-import { HeaderList } from '#http/header-list.ts'
+import type { WireFailure } from '#http/failure.ts'
+import type { HeaderList } from '#http/header-list.ts'
 import { headerId } from '#http/known-headers.ts'
 import { LAST_CHUNK, lastChunk } from '#http/chunked.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { RequestSink, ServerConnection } from '#http/server-connection.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
-import { ClientRequest, ClientResponse, Exchange, type Exit } from '#pdk/exchange.ts'
-import type { Outcome, Pick, PickedTarget } from '#balancer/contract.ts'
+import type { Exchange, Exit } from '#pdk/exchange.ts'
+import type { Pick, PickedTarget } from '#balancer/contract.ts'
 import { stickyCookieOf } from '#balancer/hash-input.ts'
-import { upstreamPath, escapeUpstreamPath } from '#router/path.ts'
 import type { UpstreamConnection, ResponseSink } from '#upstream/connection.ts'
 import { poolKey } from '#upstream/pool.ts'
-import type { CompiledRoute, CompiledService, Plan, Snapshot } from '#snapshot/snapshot.ts'
-import { cleanResponseFields, ownHead, proxiedHead, type ClientFraming } from './client-head.ts'
-import { exitOfPickError, exitOfProtocol } from './fail.ts'
+import type { CompiledRoute, Plan, Snapshot } from '#snapshot/snapshot.ts'
+import { cleanResponseFields, ownHead, clientFraming, proxiedHead, type ClientFraming } from './client-head.ts'
+import {
+  exitOfPickError,
+  exitOfProtocol,
+  NO_TARGET_LEFT,
+  OVERLOADED,
+  TOO_LARGE,
+  TRANSFORM_FAILED,
+  UNASKED_UPGRADE,
+} from './fail.ts'
 import { answerOfExit, answerOfFailure, type OwnAnswer } from './own-answer.ts'
 import { isPromise, PhaseRunner, type PhaseHost } from './access-phase.ts'
-import { AbsentBody, BodyFlow, type BodyTarget } from './request-body.ts'
-import { readRequest } from './read-request.ts'
+import { AbsentBody, BodyFlow } from './request-body.ts'
+import { OutgoingBody } from './outgoing-body.ts'
+import { newExchange } from './read-request.ts'
+import { runLog, runResponseHeaders, startTransforms, transformOwn } from './response-phases.ts'
 import { mayRetry } from './retry.ts'
-import { transformAll, transformEnd, transformWhole } from './response-transform.ts'
+import { transformAll, transformEnd } from './response-transform.ts'
 import { statusLine } from './reasons.ts'
+import { failTry, startTry } from './tries.ts'
 import { joinSockets } from './tunnel.ts'
-import { upstreamHead, type BodyFraming } from './upstream-head.ts'
+import { asksForWebSocket, switchingHead } from './upgrade.ts'
+import { upstreamHead } from './upstream-head.ts'
+import { hostHeaderFor, prepareUpstream, withoutPort } from './upstream-request.ts'
 import type { WorkerContext } from './worker-context.ts'
 
-export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHost {
+export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   readonly exchange: Exchange
   #worker: WorkerContext
   #connection: ServerConnection
@@ -44,6 +55,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
   #plan: Plan
   #body: BodyFlow | null = null
   readonly #noBody = new AbsentBody()
+  readonly #outgoing: OutgoingBody
   #upstream: UpstreamConnection | null = null
   #target: PickedTarget | null = null
   #tried: PickedTarget[] = []
@@ -52,10 +64,6 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
   #hostHeader = ''
   /** The method that the upstream is asked with. */
   #method = ''
-  /** How the request's body goes out; decided once. */
-  #framing: BodyFraming = 'none'
-  /** The whole body, when it goes out with the head and may go out again. */
-  #wholeBody: Buffer | null = null
   #transforms: BodyTransform[] | null = null
   #responseFraming: ClientFraming = 'none'
   #hasResponded = false
@@ -73,14 +81,8 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
       this.#body = new BodyFlow(connection, head.contentLength, worker.settings.pluginBodyBytes, () =>
         this.#sendContinue(),
       )
-    const request = new ClientRequest(head.headers, this.#body ?? this.#noBody)
-    this.exchange = new Exchange(
-      worker.newRequestId(),
-      Math.round(performance.timeOrigin + this.#beganMs),
-      request,
-      new ClientResponse(NO_HEADERS),
-    )
-    readRequest(request, connection, head, worker)
+    this.#outgoing = new OutgoingBody(this.#body, connection)
+    this.exchange = newExchange(worker, connection, head, this.#body ?? this.#noBody, this.#beganMs)
     worker.inFlight++
   }
 
@@ -112,35 +114,10 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     exchange.workspace = compiled.workspace
     const refusal = exitOfProtocol(exchange, match.route)
     if (refusal !== null) return this.exit(refusal)
-    if (compiled.service !== null) this.#prepareUpstream(compiled.service, match.matchedPath)
+    if (compiled.service !== null) prepareUpstream(exchange, this.#head, compiled, compiled.service)
     const { access } = this.#plan
     if (access.length > 0) new PhaseRunner(this, this.#worker, this.#snapshot, compiled, 'access', access).run(0)
     else this.#proxyPass()
-  }
-
-  /** What plugins may change before the request goes out. */
-  #prepareUpstream(service: CompiledService, matchedPath: string | null): void {
-    const { request, upstream, route } = this.exchange
-    const entity = service.service
-    upstream.scheme = entity.protocol === 'https' ? 'https' : 'http'
-    upstream.host = entity.host
-    upstream.port = entity.port
-    const path = upstreamPath({
-      servicePath: entity.path,
-      matchedPath,
-      stripPath: route!.strip_path,
-      requestPath: request.path,
-      pathHandling: this.#compiled!.pathHandling,
-    })
-    // What the parser saw to be plain needs no second look; a service's path is checked when it is configured.
-    upstream.path = this.#head.isPathPlain && this.#head.isPathNormal ? path : escapeUpstreamPath(path)
-    upstream.strippedPrefix =
-      route!.strip_path && matchedPath !== null && matchedPath !== '/' && matchedPath !== '' ? matchedPath : null
-    upstream.retries = service.retries
-    upstream.connectTimeoutMs = service.timeouts.connectMs
-    upstream.writeTimeoutMs = service.timeouts.writeMs
-    upstream.readTimeoutMs = service.timeouts.readMs
-    if (route!.preserve_host) upstream.hostHeader = request.hostHeader
   }
 
   phaseDone(phase: 'rewrite' | 'access'): void {
@@ -159,63 +136,27 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     const service = this.#compiled!.service
     if (service === null) return this.exit(exchange.fail(503, 'no Service found with those values'))
     const head = this.#head
-    this.#isUpgrade = head.hasUpgrade && (head.connection & CONNECTION_UPGRADE) !== 0 && isWebSocket(head)
+    this.#isUpgrade = asksForWebSocket(head)
     this.#retriesLeft = exchange.upstream.retries
     this.#method = exchange.upstream.method === '' ? exchange.request.method : exchange.upstream.method
-    const body = this.#body
-    if (body === null) {
-      const { made } = this.#noBody
-      if (made !== null) {
-        this.#wholeBody = made
-        this.#framing = made.length
-        return this.#pick()
-      }
-      // nginx passes `Content-Length: 0` on; a body that was never announced gets no length.
-      this.#framing = head.contentLength === 0 ? 0 : 'none'
-      return this.#pick()
-    }
-    if (body.isOverLimit) return this.#fail(TOO_LARGE)
-    if (body.replacement !== null) {
-      this.#wholeBody = body.replacement
-      this.#framing = body.replacement.length
-      return this.#pick()
-    }
+    if (this.#body !== null && this.#body.isOverLimit) return this.#fail(TOO_LARGE)
+    const isStreamed = !exchange.route!.request_buffering
     const limit = this.#worker.settings.bodyBufferBytes
-    if (this.exchange.route!.request_buffering === false || body.declaredLength > limit) {
-      this.#framing = head.isChunked ? 'chunked' : head.contentLength
-      if (!head.isChunked) return this.#pick()
-      // After what came along with the head is read: that may be the whole body.
-      queueMicrotask(() => {
-        if (!this.isOver) this.#pick()
-      })
-      return
+    const pickLater = (): void => {
+      if (!this.isOver) this.#pick()
     }
-    // Small bodies are read whole first: the upstream gets a Content-Length in one write, and the request may be sent again.
-    body.collect(limit, (result) => {
-      if (this.isOver) return
-      if (Buffer.isBuffer(result)) {
-        this.#wholeBody = result
-        this.#framing = result.length
-      } else if (result.error === 'aborted') return
-      else this.#framing = head.isChunked ? 'chunked' : head.contentLength
-      this.#pick()
-    })
+    if (this.#outgoing.decide(head, this.#noBody.made, isStreamed, limit, pickLater)) this.#pick()
   }
 
   #pick(): void {
     const service = this.#compiled!.service!
     const hash = service.hashInput === null ? null : service.hashInput(this.exchange)
     const picked = service.balancer.pick(hash, this.#tried)
-    if (isPromise(picked)) {
-      picked.then(
-        (pick) => {
-          if (!this.isOver) this.#connect(pick)
-        },
-        (error: unknown) => {
-          if (!this.isOver) this.#connect({ ok: false, code: 'resolve_failed', message: String(error) })
-        },
-      )
-    } else this.#connect(picked)
+    if (!isPromise(picked)) return this.#connect(picked)
+    const connect = (pick: Pick): void => {
+      if (!this.isOver) this.#connect(pick)
+    }
+    picked.then(connect, (error: unknown) => connect({ ok: false, code: 'resolve_failed', message: String(error) }))
   }
 
   #connect(pick: Pick): void {
@@ -229,34 +170,20 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     const service = this.#compiled!.service!
     const { target } = pick
     this.#target = target
-    if (!this.exchange.route!.preserve_host && upstream.hostHeader === '')
-      this.#hostHeader =
-        service.fixedHost !== ''
-          ? withPort(service.fixedHost, target.port, service.defaultPort)
-          : withPort(target.hostname, target.port, service.defaultPort)
-    else this.#hostHeader = upstream.hostHeader
+    this.#hostHeader = hostHeaderFor(exchange, service, target)
     const tls = service.tls === null ? null : service.tls(withoutPort(this.#hostHeader))
     const key = tls === null ? this.#worker.plainPoolKey(target) : poolKey(target.ip, target.port, tls)
-    const now = performance.now()
-    exchange.tries.push({
-      ip: target.ip,
-      port: target.port,
-      startedAtMs: Math.round(performance.timeOrigin + now),
-      latencyMs: 0,
-      state: '',
-      code: 0,
-    })
+    startTry(exchange, target, performance.now())
     service.balancer.started(target)
     const { pool } = this.#worker
     const idle = this.#isUpgrade ? null : pool.take(key)
     const connection = idle ?? pool.open(key, target.ip, target.port, tls)
     this.#upstream = connection
-    const isBodyWhole = this.#body === null || this.#wholeBody !== null
     connection.begin(
       this,
       exchange.request.method,
       { connectMs: upstream.connectTimeoutMs, readMs: upstream.readTimeoutMs, writeMs: upstream.writeTimeoutMs },
-      isBodyWhole,
+      this.#outgoing.isReplayable,
     )
     if (idle !== null) this.onUpstreamConnected()
   }
@@ -268,52 +195,20 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     this.#sentMs = now
     exchange.proxyLatencyMs = now - this.#beganMs
     exchange.tries[exchange.tries.length - 1]!.latencyMs = Math.round(exchange.proxyLatencyMs)
-    const body = this.#body
-    if (this.#framing === 'chunked' && body !== null && body.isComplete) {
-      // It came whole meanwhile: a length says more than chunks.
-      this.#wholeBody = body.held ?? NO_BYTES
-      this.#framing = this.#wholeBody.length
-    }
+    const outgoing = this.#outgoing
+    outgoing.settle()
     const head = upstreamHead(
       this.#connection,
       exchange,
       this.#method,
       this.#head,
       this.#hostHeader,
-      this.#framing,
+      outgoing.framing,
       this.#isUpgrade,
       this.#worker.settings,
     )
-    if (body === null || this.#wholeBody !== null) {
-      connection.writeHead(head, this.#wholeBody)
-      return
-    }
-    // The body streams: what is held goes first, the rest as it comes.
-    const held = body.held
-    let isFlowing = connection.writeHead(head, this.#framing === 'chunked' ? null : held)
-    if (this.#framing === 'chunked' && held !== null) isFlowing = connection.writeChunk(held)
-    const { isComplete } = body
-    body.flow(this)
-    if (isComplete) this.endBody()
-    else if (!isFlowing) this.#connection.pauseBody()
+    outgoing.send(connection, head)
   }
-
-  sendBody(bytes: Buffer): boolean {
-    const upstream = this.#upstream
-    if (upstream === null) return true
-    return this.#framing === 'chunked'
-      ? upstream.writeChunk(bytes)
-      : upstream.write(bytes, this.#connection.readsAreShared)
-  }
-
-  endBody(): void {
-    const upstream = this.#upstream
-    if (upstream === null) return
-    if (this.#framing === 'chunked')
-      upstream.writeText(this.#trailers === null ? LAST_CHUNK : lastChunk(this.#trailers))
-    upstream.endRequest()
-  }
-  #trailers: HeaderList | null = null
 
   onUpstreamDrain(): void {
     this.#body?.resume()
@@ -323,14 +218,16 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     const upstream = this.#upstream!
     const target = this.#target!
     this.#upstream = null
-    const isReplayable = !upstream.hasSent || this.#body === null || this.#wholeBody !== null
+    const isReplayable = !upstream.hasSent || this.#outgoing.isReplayable
+    this.#outgoing.detach()
     const isRetried =
       !this.isOver &&
       !this.#hasResponded &&
       this.#retriesLeft > 0 &&
       isReplayable &&
       mayRetry(failure, this.#method, upstream.hasSent)
-    this.#noteFailedTry(failure, target, isRetried)
+    const outcome = failTry(this.exchange, failure, isRetried)
+    this.#compiled!.service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
     if (this.isOver) return
     if (this.#hasResponded) return this.#cut(failure)
     if (!isRetried) return this.#fail(failure)
@@ -338,20 +235,6 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     this.#tried.push(target)
     this.#body?.hold()
     this.#pick()
-  }
-
-  /** Kong counts a try after which another follows as a failure of the connection, and the last one by the status that the client gets. */
-  #noteFailedTry(failure: WireFailure, target: PickedTarget, isRetried: boolean): void {
-    const attempt = this.exchange.tries[this.exchange.tries.length - 1]!
-    attempt.state = isRetried ? 'next' : 'failed'
-    attempt.code = failure.status
-    const isTimeout = failure.status === 504
-    const outcome: Outcome = isTimeout
-      ? { type: 'timeout' }
-      : isRetried
-        ? { type: 'tcp_failure' }
-        : { type: 'status', status: failure.status }
-    this.#compiled!.service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
   }
 
   // ---- back to the client
@@ -371,12 +254,19 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     response.headers = head.headers
     response.source = 'service'
     cleanResponseFields(head)
-    if (this.#compiled!.service!.hashInput !== null) this.#setStickyCookie()
-    if (this.#plan.responseHeaders.length > 0) this.#runResponseHeaders()
-    if (this.#plan.responseBody.length > 0 && head.framing !== 'none') this.#startTransforms()
+    if (this.#compiled!.service!.hashInput !== null) {
+      const cookie = stickyCookieOf(exchange)
+      if (cookie !== null) response.headers.append('Set-Cookie', cookie)
+    }
+    if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
     const hasBody = head.framing !== 'none'
-    const length = head.framing === 'length' || !hasBody ? head.contentLength : -1
-    this.#responseFraming = this.#chooseFraming(hasBody, this.#transforms === null ? length : -1)
+    let length = head.framing === 'length' || !hasBody ? head.contentLength : -1
+    if (this.#plan.responseBody.length > 0) {
+      const transforms = startTransforms(this.#plan, exchange, this.#worker.events)
+      if (transforms !== null) length = -1
+      if (hasBody) this.#transforms = transforms
+    }
+    this.#responseFraming = clientFraming(hasBody, length, response.status, this.#head.minor)
     const connection = this.#connection
     if (this.#responseFraming === 'close' || this.#worker.isDraining) connection.isLast = true
     const text = proxiedHead(
@@ -400,62 +290,39 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     if (isWhole) this.onResponseEnd(null)
   }
 
-  /** `hash_on: cookie`: a client that came without one is given its cookie. */
-  #setStickyCookie(): void {
-    const cookie = stickyCookieOf(this.exchange)
-    if (cookie !== null) this.exchange.response.headers.append('Set-Cookie', cookie)
-  }
-
   #framingKeepsTrailers(): boolean {
     return this.#responseFraming === 'chunked' && this.#head.headers.hasKnown(headerId['te'])
   }
 
-  #chooseFraming(hasBody: boolean, length: number): ClientFraming {
-    if (!hasBody) return length >= 0 && this.exchange.response.status !== 204 ? length : 'none'
-    if (length >= 0) return length
-    return this.#head.minor === 1 ? 'chunked' : 'close'
-  }
-
-  #runResponseHeaders(): void {
-    const { responseHeaders } = this.#plan
-    for (let i = 0; i < responseHeaders.length; i++) {
-      const step = responseHeaders[i]!
-      try {
-        step.run(this.exchange, step.instance.state)
-      } catch (error) {
-        this.#worker.events.pluginFailed(this.exchange, step.instance, 'responseHeaders', error)
-      }
-    }
-  }
-
-  #startTransforms(): void {
-    const transforms: BodyTransform[] = []
-    for (const step of this.#plan.responseBody) {
-      try {
-        const transform = step.run(this.exchange, step.instance.state)
-        if (transform !== null) transforms.push(transform)
-      } catch (error) {
-        this.#worker.events.pluginFailed(this.exchange, step.instance, 'responseBody', error)
-      }
-    }
-    this.#transforms = transforms.length > 0 ? transforms : null
-  }
-
   onResponseData(bytes: Buffer): void {
-    const out = this.#transforms === null ? bytes : transformAll(this.#transforms, bytes)
+    if (this.isOver) return
+    let out: Buffer | null = bytes
+    if (this.#transforms !== null) {
+      try {
+        out = transformAll(this.#transforms, bytes)
+      } catch {
+        return this.#cutTransformed()
+      }
+    }
     if (out === null || out.length === 0) return
     this.exchange.response.bytesSent += out.length
     const isFlowing =
       this.#responseFraming === 'chunked'
         ? this.#connection.writeChunk(out)
-        : this.#connection.write(out, out === bytes && this.#upstream!.readsAreShared)
+        : this.#connection.write(out, out.buffer === bytes.buffer && this.#upstream!.readsAreShared)
     if (!isFlowing) this.#upstream?.pause()
   }
 
   onResponseEnd(trailers: HeaderList | null): void {
+    if (this.isOver) return
     const connection = this.#connection
     if (this.#transforms !== null) {
-      const rest = transformEnd(this.#transforms)
+      let rest: Buffer | null
+      try {
+        rest = transformEnd(this.#transforms)
+      } catch {
+        return this.#cutTransformed()
+      }
       if (rest !== null && rest.length > 0) {
         this.exchange.response.bytesSent += rest.length
         if (this.#responseFraming === 'chunked') connection.writeChunk(rest)
@@ -487,19 +354,9 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
       socket.destroy()
       return this.#fail(UNASKED_UPGRADE)
     }
-    this.#runResponseHeaders()
+    runResponseHeaders(this.#plan, exchange, this.#worker.events)
     const connection = this.#connection
-    const { headers } = exchange.response
-    headers.remove('Connection')
-    headers.remove('Upgrade')
-    const settings = this.#worker.settings
-    let text =
-      'HTTP/1.1 101 Switching Protocols\r\n' +
-      headers.serialise(NOTHING_SKIPPED) +
-      'Connection: upgrade\r\nUpgrade: websocket\r\n'
-    if (settings.headers.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
-    if (settings.headers.via) text += 'Via: 1.1 ' + settings.product + '\r\n'
-    connection.writeText(text + '\r\n')
+    connection.writeText(switchingHead(exchange, this.#worker.settings))
     this.#hasResponded = true
     const early = connection.detach()
     joinSockets(connection.socket, socket, early, rest, exchange.upstream.readTimeoutMs, (result) => {
@@ -536,12 +393,11 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     const { response } = exchange
     response.status = status
     response.headers = headers
-    if (this.#plan.responseHeaders.length > 0) this.#runResponseHeaders()
-    let body = own
-    if (this.#plan.responseBody.length > 0) {
-      this.#startTransforms()
-      if (this.#transforms !== null) body = transformWhole(this.#transforms, body ?? NO_BYTES)
-    }
+    if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
+    const body =
+      this.#plan.responseBody.length === 0
+        ? own
+        : transformOwn(this.#plan, exchange, own ?? NO_BYTES, this.#worker.events)
     if (closes || this.#worker.isDraining) connection.isLast = true
     const isBodyless = response.status === 204 || response.status === 304 || response.status < 200
     const framing = isBodyless ? 'none' : (body?.length ?? 0)
@@ -571,6 +427,12 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     this.#connection.abort()
   }
 
+  /** A plugin that was to change the body threw, and told so: the client must not see the rest unchanged. */
+  #cutTransformed(): void {
+    this.#dropUpstream()
+    this.#cut(TRANSFORM_FAILED)
+  }
+
   #sendContinue(): void {
     if (this.#continueSent || !this.#head.expectsContinue || this.#hasResponded) return
     this.#continueSent = true
@@ -590,7 +452,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
   }
 
   onRequestEnd(trailers: HeaderList | null): void {
-    this.#trailers = trailers
+    this.#outgoing.trailers = trailers
     if (!this.isOver) this.#body?.onEnd()
   }
 
@@ -615,6 +477,7 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     const upstream = this.#upstream
     if (upstream === null) return
     this.#upstream = null
+    this.#outgoing.detach()
     upstream.destroy()
     this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status: 499 }, 0)
   }
@@ -625,43 +488,11 @@ export class ProxyRun implements RequestSink, ResponseSink, BodyTarget, PhaseHos
     const { exchange } = this
     exchange.totalLatencyMs = performance.now() - this.#beganMs
     exchange.request.bytesReceived = this.#connection.bytesReceived
-    const { log } = this.#plan
-    for (let i = 0; i < log.length; i++) {
-      const step = log[i]!
-      try {
-        step.run(exchange, step.instance.state)
-      } catch (error) {
-        this.#worker.events.pluginFailed(exchange, step.instance, 'log', error)
-      }
-    }
+    runLog(this.#plan, exchange, this.#worker.events)
     this.#worker.inFlight--
     this.#worker.events.exchangeEnded(exchange, this.#compiled)
   }
 }
 
-const NO_HEADERS = new HeaderList()
 const NOTHING_SKIPPED = new Uint8Array(256)
-const OVERLOADED: WireFailure = {
-  code: 'OVERLOADED',
-  source: 'gateway',
-  status: 503,
-  retryable: false,
-  detail: 'too many requests in flight',
-}
-const NO_TARGET_LEFT = upstreamFailure('CONNECT_FAILED', 503, false, 'no target is left to try')
 const NO_BYTES = Buffer.alloc(0)
-const TOO_LARGE = clientFailure('BODY_TOO_LARGE', 413, 'request body over its limit')
-const UNASKED_UPGRADE = upstreamFailure('BAD_FRAMING', 502, false, 'the upstream switched protocols unasked')
-
-function isWebSocket(head: RequestHead): boolean {
-  return head.headers.getKnown(headerId['upgrade'])!.toLowerCase() === 'websocket'
-}
-
-function withPort(hostname: string, port: number, defaultPort: number): string {
-  return port === defaultPort ? hostname : hostname + ':' + port
-}
-
-function withoutPort(host: string): string {
-  const colon = host.lastIndexOf(':')
-  return colon > 0 && host.indexOf(']') < colon ? host.slice(0, colon) : host
-}

@@ -15,7 +15,7 @@ import { requirePart } from '../support/parts.ts'
 
 const PAGE = path.resolve(import.meta.dirname, '..', '..', 'docs', 'compatibility.md')
 /** More would not be the same gateway any more. Cases that need plugins of a later version don't count. */
-const MOST_DIFFERENCES = { proxy: 10, admin: 5 }
+const MOST_DIFFERENCES = { proxy: 4, older: 11, admin: 5 }
 
 /** Those that need nothing which this version doesn't have. */
 const TOPICS = [
@@ -66,7 +66,8 @@ const TRADITIONAL_TOPICS = ['router-path-handling-v1', 'router-path-root-v1']
 const settings = { client_max_body_size: '0', error_default_type: 'text/plain', admin_hosts: 'gw.test' }
 
 function assertAccepted(results: readonly CaseResult[], table: DifferenceTable): void {
-  const accepted = [...readAcceptedDifferences(PAGE, table), ...readAcceptedDifferences(PAGE, 'later')]
+  const tables: DifferenceTable[] = table === 'proxy' ? ['proxy', 'older', 'later'] : [table, 'later']
+  const accepted = tables.flatMap((one) => readAcceptedDifferences(PAGE, one))
   const { unexpected, obsolete, passed } = judge(results, accepted)
   assert.ok(passed > 0, 'no case was run')
   assert.deepEqual(unexpected, [], `${unexpected.length} cases differ from Kong`)
@@ -74,11 +75,11 @@ function assertAccepted(results: readonly CaseResult[], table: DifferenceTable):
 }
 
 test('the page names no more differences than there may be, each with its reason', () => {
-  for (const table of ['proxy', 'admin'] as const) {
+  for (const table of ['proxy', 'older', 'admin'] as const) {
     const accepted = readAcceptedDifferences(PAGE, table)
     assert.ok(accepted.length <= MOST_DIFFERENCES[table], `${accepted.length} differences in the table ${table}`)
   }
-  for (const table of ['proxy', 'admin', 'later'] as const) {
+  for (const table of ['proxy', 'older', 'admin', 'later'] as const) {
     for (const { topic, name, reason } of readAcceptedDifferences(PAGE, table)) {
       assert.ok(reason.length > 10, `${topic} | ${name} has no reason`)
     }

@@ -113,8 +113,8 @@ async function upstreamPortBase(): Promise<number> {
   throw new Error(`no ${UPSTREAM_PORTS} free ports in a row below 19500`)
 }
 
-/** The tables of docs/compatibility.md: differences of the proxy, of the Admin API, and of plugins that come later. */
-export type DifferenceTable = 'proxy' | 'admin' | 'later'
+/** The tables of docs/compatibility.md: differences of the proxy, of Kong 2.8 from 3.9, of the Admin API, and of plugins that come later. */
+export type DifferenceTable = 'proxy' | 'older' | 'admin' | 'later'
 
 /**
  * Reads one table of accepted differences: rows `| topic | case | reason |` between `<!-- differences: proxy -->` and

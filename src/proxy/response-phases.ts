@@ -1,0 +1,75 @@
+/** What plugins do after the response's head is there. A plugin that throws is counted and logged; the others go on. */
+import type { BodyTransform } from '#pdk/pdk.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import type { Plan } from '#snapshot/snapshot.ts'
+import { transformWhole } from './response-transform.ts'
+import type { ProxyEvents } from './worker-context.ts'
+
+export function runResponseHeaders(plan: Plan, exchange: Exchange, events: ProxyEvents): void {
+  const { responseHeaders } = plan
+  for (let i = 0; i < responseHeaders.length; i++) {
+    const step = responseHeaders[i]!
+    try {
+      step.run(exchange, step.instance.state)
+    } catch (error) {
+      events.pluginFailed(exchange, step.instance, 'responseHeaders', error)
+    }
+  }
+}
+
+/** Those that want to see the body, in order; null when none does. */
+export function startTransforms(plan: Plan, exchange: Exchange, events: ProxyEvents): BodyTransform[] | null {
+  const transforms: BodyTransform[] = []
+  for (const step of plan.responseBody) {
+    try {
+      const transform = step.run(exchange, step.instance.state)
+      if (transform !== null)
+        transforms.push(
+          guarded(transform, (error) => {
+            events.pluginFailed(exchange, step.instance, 'responseBody', error)
+          }),
+        )
+    } catch (error) {
+      events.pluginFailed(exchange, step.instance, 'responseBody', error)
+    }
+  }
+  return transforms.length > 0 ? transforms : null
+}
+
+/** A transform that throws is told of once; the error goes on, for a body that is half changed can't be sent. */
+function guarded(transform: BodyTransform, failed: (error: unknown) => void): BodyTransform {
+  const tell = <T>(step: () => T): T => {
+    try {
+      return step()
+    } catch (error) {
+      failed(error)
+      throw error
+    }
+  }
+  return { chunk: (bytes) => tell(() => transform.chunk(bytes)), end: () => tell(() => transform.end()) }
+}
+
+/** Changes the body of an answer of the gateway's own. When a plugin throws, what it was to change must not be seen unchanged. */
+export function transformOwn(plan: Plan, exchange: Exchange, body: Buffer, events: ProxyEvents): Buffer {
+  const transforms = startTransforms(plan, exchange, events)
+  if (transforms === null) return body
+  try {
+    return transformWhole(transforms, body)
+  } catch {
+    // Told by the transform's guard.
+    exchange.response.status = 500
+    return Buffer.alloc(0)
+  }
+}
+
+export function runLog(plan: Plan, exchange: Exchange, events: ProxyEvents): void {
+  const { log } = plan
+  for (let i = 0; i < log.length; i++) {
+    const step = log[i]!
+    try {
+      step.run(exchange, step.instance.state)
+    } catch (error) {
+      events.pluginFailed(exchange, step.instance, 'log', error)
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import { CONNECTION_UPGRADE } from '#http/fields.ts'
+import { headerId } from '#http/known-headers.ts'
+import type { RequestHead } from '#http/request-head.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import type { ProxySettings } from './settings.ts'
+
+const NOTHING_SKIPPED = new Uint8Array(256)
+
+/** Whether the client asks for WebSocket, the only protocol that is switched to (RFC 6455 4.2.1). */
+export function asksForWebSocket(head: RequestHead): boolean {
+  return (
+    head.hasUpgrade &&
+    (head.connection & CONNECTION_UPGRADE) !== 0 &&
+    head.headers.getKnown(headerId['upgrade'])!.toLowerCase() === 'websocket'
+  )
+}
+
+/** The head that tells the client that the upstream switched, with what plugins left in the response's headers. */
+export function switchingHead(exchange: Exchange, settings: ProxySettings): string {
+  const { headers } = exchange.response
+  headers.remove('Connection')
+  headers.remove('Upgrade')
+  let text =
+    'HTTP/1.1 101 Switching Protocols\r\n' +
+    headers.serialise(NOTHING_SKIPPED) +
+    'Connection: upgrade\r\nUpgrade: websocket\r\n'
+  if (settings.headers.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
+  if (settings.headers.via) text += 'Via: 1.1 ' + settings.product + '\r\n'
+  return text + '\r\n'
+}

@@ -1,0 +1,53 @@
+import type { PickedTarget } from '#balancer/contract.ts'
+import type { RequestHead } from '#http/request-head.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import { escapeUpstreamPath, upstreamPath } from '#router/path.ts'
+import type { CompiledRoute, CompiledService } from '#snapshot/snapshot.ts'
+
+/** Fills in what the upstream is to be asked, as route and service say; plugins may change it before it goes out. */
+export function prepareUpstream(
+  exchange: Exchange,
+  head: RequestHead,
+  compiled: CompiledRoute,
+  service: CompiledService,
+): void {
+  const { request, upstream, matchedPath } = exchange
+  const route = exchange.route!
+  const entity = service.service
+  upstream.scheme = entity.protocol === 'https' ? 'https' : 'http'
+  upstream.host = entity.host
+  upstream.port = entity.port
+  const path = upstreamPath({
+    servicePath: entity.path,
+    matchedPath,
+    stripPath: route.strip_path,
+    requestPath: request.path,
+    pathHandling: compiled.pathHandling,
+  })
+  // What the parser saw to be plain needs no second look; a service's path is checked when it is configured.
+  upstream.path = head.isPathPlain && head.isPathNormal ? path : escapeUpstreamPath(path)
+  upstream.strippedPrefix =
+    route.strip_path && matchedPath !== null && matchedPath !== '/' && matchedPath !== '' ? matchedPath : null
+  upstream.retries = service.retries
+  upstream.connectTimeoutMs = service.timeouts.connectMs
+  upstream.writeTimeoutMs = service.timeouts.writeMs
+  upstream.readTimeoutMs = service.timeouts.readMs
+  if (route.preserve_host) upstream.hostHeader = request.hostHeader
+}
+
+/** The Host that `target` is asked for: the client's or a plugin's, else the upstream's `host_header`, else the target's name. */
+export function hostHeaderFor(exchange: Exchange, service: CompiledService, target: PickedTarget): string {
+  const { hostHeader } = exchange.upstream
+  if (exchange.route!.preserve_host || hostHeader !== '') return hostHeader
+  return withPort(service.fixedHost !== '' ? service.fixedHost : target.hostname, target.port, service.defaultPort)
+}
+
+function withPort(hostname: string, port: number, defaultPort: number): string {
+  return port === defaultPort ? hostname : hostname + ':' + port
+}
+
+/** The name in a Host header, for SNI. */
+export function withoutPort(host: string): string {
+  const colon = host.lastIndexOf(':')
+  return colon > 0 && host.indexOf(']') < colon ? host.slice(0, colon) : host
+}
