@@ -2,6 +2,7 @@ import { CONNECTION_UPGRADE } from '#http/fields.ts'
 import { headerId } from '#http/known-headers.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { Exchange } from '#pdk/exchange.ts'
+import { debugFields } from './debug-header.ts'
 import type { ProxySettings } from './settings.ts'
 
 const NOTHING_SKIPPED = new Uint8Array(256)
@@ -26,5 +27,6 @@ export function switchingHead(exchange: Exchange, settings: ProxySettings): stri
     'Connection: upgrade\r\nUpgrade: websocket\r\n'
   if (settings.headers.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
   if (settings.headers.via) text += 'Via: 1.1 ' + settings.product + '\r\n'
+  if (settings.allowDebugHeader) text += debugFields(exchange)
   return text + '\r\n'
 }
