@@ -80,17 +80,18 @@ export class Publisher {
   /** Publishes entries of the log, each as one revision that is served whole or not at all. */
   publish(entries: readonly LogEntry[]): void {
     for (const entry of entries) {
-      const changes: Change[] = []
+      // By id: of an entity that moved to another workspace, workers need to know only where it is now.
+      const last = new Map<string, Change>()
       const lookedUp: Change[] = []
       for (const sealed of entry.effects) {
         const change = this.#options.store.open(sealed)
         if (this.#options.definitions.get(change.kind)?.on_demand) lookedUp.push(change)
-        else changes.push(change)
+        else last.set(keyOf(change), change)
       }
+      const changes = [...last.values()]
       for (const change of changes) {
-        const key = `${change.kind} ${change.id}`
-        if (change.document === null) this.#held.delete(key)
-        else this.#held.set(key, change)
+        if (change.document === null) this.#held.delete(keyOf(change))
+        else this.#held.set(keyOf(change), change)
       }
       this.#position = { revision: entry.revision, hash: entry.hash }
       const told = this.#resolved(changes)

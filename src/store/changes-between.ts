@@ -35,7 +35,8 @@ export async function differencesBetween(store: ConfigStore, from: number, to: n
     for (const entry of entries) {
       if (entry.revision > to) break
       for (const [index, effect] of entry.effects.entries()) {
-        const place = `${effect.kind}\0${effect.id}`
+        // An id that was deleted may come back in another workspace: that is another entity.
+        const place = `${effect.kind}\0${effect.workspace}\0${effect.id}`
         const known = first.get(place)
         if (known) known.to = effect.document
         else first.set(place, { change: { ...effect, document: entry.before[index] ?? null }, to: effect.document })

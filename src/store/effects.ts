@@ -12,7 +12,10 @@ import type { Operation, StateReader, Transaction, Violation } from './contract.
 import { foreignId, type Projection } from './projection.ts'
 import { keyText, RunningState } from './running-state.ts'
 
-/** What a transaction does to one entity; each entity occurs once. */
+/**
+ * What a transaction does to one entity. Each occurs once, except one that is deleted and made again in another workspace: it is
+ * then gone from there first, and new here.
+ */
 export interface Effect {
   readonly kind: string
   readonly workspace: string
@@ -85,11 +88,11 @@ class Evaluation {
     for (const { kind, id, before } of this.#state.touched()) {
       await this.#turns.step()
       const now = await this.#state.get(kind, id)
-      const violation = now
-        ? ((await this.#moved(before, now)) ??
-          (await this.#duplicate(before, now)) ??
-          (await this.#dangling(before, now)))
-        : before && (await this.#restricted(before))
+      const left = before && before.workspace !== now?.workspace ? before : undefined
+      const kept = left ? undefined : before
+      const violation =
+        (left && (await this.#restricted(left, now))) ??
+        (now && ((await this.#duplicate(kept, now)) ?? (await this.#dangling(kept, now))))
       if (violation) return violation
     }
     return undefined
@@ -110,12 +113,6 @@ class Evaluation {
         }
       }
     }
-  }
-
-  /** An id that was deleted and made again has to stay in its workspace: an entity has one effect, and is in one workspace. */
-  async #moved(before: Row | undefined, now: Row): Promise<Violation | undefined> {
-    const moved = before !== undefined && before.workspace !== now.workspace
-    return moved ? { type: 'primary_key', kind: now.kind, id: now.document.id } : undefined
   }
 
   async #duplicate(before: Row | undefined, now: Row): Promise<Violation | undefined> {
@@ -156,11 +153,13 @@ class Evaluation {
     return to.workspace === '' || from.workspace === '' || from.workspace === to.workspace
   }
 
-  async #restricted(deleted: Row): Promise<Violation | undefined> {
+  /** `moved`: the entity as it stands now, when it was made again in another workspace, where references to it are right. */
+  async #restricted(deleted: Row, moved: Row | undefined): Promise<Violation | undefined> {
     const { id } = deleted.document
     for (const { kind, field, onDelete } of this.#projection.rules(deleted.kind).referrers) {
       if (onDelete !== 'restrict') continue
       for (const row of await this.#referring(kind, field, id)) {
+        if (moved && this.#mayRefer(row, moved)) continue
         if (!isExpired(row.document, this.#atMs))
           return { type: 'restrict', kind: deleted.kind, id, referencedBy: kind }
         await this.#remove(kind, row.document.id)
@@ -190,8 +189,15 @@ function netEffects(state: RunningState): readonly Effect[] {
   for (const { kind, id, before, now } of state.touched()) {
     if (!before && !now) continue
     // Writing what is there already is no effect: loading the same file again leaves log and workers alone.
-    if (before && now && canonicalJson(before.document) === canonicalJson(now.document)) continue
-    effects.push({ kind, workspace: (now ?? before)?.workspace ?? '', id, before, after: now?.document ?? null })
+    if (before && now && isSame(before, now)) continue
+    const isMoved = before !== undefined && now !== undefined && before.workspace !== now.workspace
+    if (before && (!now || isMoved)) effects.push({ kind, workspace: before.workspace, id, before, after: null })
+    if (now)
+      effects.push({ kind, workspace: now.workspace, id, before: isMoved ? undefined : before, after: now.document })
   }
   return effects
+}
+
+function isSame(a: Row, b: Row): boolean {
+  return a.workspace === b.workspace && canonicalJson(a.document) === canonicalJson(b.document)
 }

@@ -11,6 +11,8 @@ import {
   put,
   START_MS,
   testKeyring,
+  W1,
+  W2,
 } from '../../test/contract/store-fixture.ts'
 import { differencesBetween } from './changes-between.ts'
 import type { ConfigStore } from './contract.ts'
@@ -43,6 +45,16 @@ test('brings back any earlier state, as a new revision', async () => {
     assert.deepEqual(await state(store), states[head])
   })
   await fc.assert(property, { numRuns: 200 })
+})
+
+test('an id that went on in another workspace is taken from there and put back where it was', async () => {
+  const store = memory()
+  await commit(store, put('groups', { id: 'a', name: 'x', note: '1' }, W1))
+  const before = await state(store)
+  await commit(store, del('groups', 'a', W1))
+  await commit(store, put('groups', { id: 'a', name: 'x', note: '1' }, W2))
+  await commit(store, ...(await rollbackOperations(store, 1, 3)))
+  assert.deepEqual(await state(store), before)
 })
 
 test('shows what differs between two revisions, in either direction, without secrets', async () => {

@@ -107,16 +107,26 @@ function uniqueTests(withStore: WithStore): void {
   )
 
   test(
-    'tells an insert from a replacement, and keeps an id in its workspace',
+    'tells an insert from a replacement, and moves an id to another workspace only by making it anew',
     withStore(async ({ store }) => {
       await commit(store, insert('groups', { id: 'a', name: 'a' }))
       const taken = { type: 'primary_key', kind: 'groups', id: 'a' }
       assert.deepEqual(await refused(store, insert('groups', { id: 'a', name: 'b' })), taken)
       assert.deepEqual(await refused(store, put('groups', { id: 'a', name: 'b' }, W2)), taken)
-      assert.deepEqual(await refused(store, del('groups', 'a', W1), put('groups', { id: 'a', name: 'b' }, W2)), taken)
       await commit(store, del('groups', 'a', W2))
       await commit(store, del('groups', 'a', W1), insert('groups', { id: 'a', name: 'again' }))
       assert.equal((await store.get('groups', 'a'))?.document.name, 'again')
+      const moved = await commit(store, del('groups', 'a', W1), insert('groups', { id: 'a', name: 'there' }, W2))
+      assert.deepEqual(
+        moved.effects.map(({ workspace, document }) => [workspace, document?.name]),
+        [
+          [W1, undefined],
+          [W2, 'there'],
+        ],
+      )
+      assert.equal((await store.get('groups', 'a'))?.workspace, W2)
+      assert.equal(await store.lookup('groups', 'name', 'again', W1), undefined)
+      assert.equal((await store.lookup('groups', 'name', 'there', W2))?.document.id, 'a')
     }),
   )
 

@@ -32,10 +32,10 @@ export class NaiveState {
       rows = rows.filter((row) => row !== existing)
       rows.push({ kind, workspace, document, revision: this.revision + 1 })
     }
-    if (!rows.every((row) => this.#isValid(row, rows, find(before, row.kind, row.document.id)))) return false
+    if (!rows.every((row) => this.#isValid(row, rows))) return false
     this.rows = rows.map((row) => {
       const old = find(before, row.kind, row.document.id)
-      return old && same(old.document, row.document) ? old : row
+      return old && old.workspace === row.workspace && same(old.document, row.document) ? old : row
     })
     this.revision++
     return true
@@ -55,8 +55,7 @@ export class NaiveState {
     return left
   }
 
-  #isValid(row: Row, rows: readonly Row[], before: Row | undefined): boolean {
-    if (before && before.workspace !== row.workspace) return false
+  #isValid(row: Row, rows: readonly Row[]): boolean {
     const definition = this.#entities.get(row.kind) as EntityDefinition
     const others = rows.filter((other) => other.kind === row.kind && other !== row)
     for (const [name, field] of Object.entries(definition.fields)) {
