@@ -19,8 +19,6 @@ export interface DriverOptions {
   readonly contactPoints: readonly string[]
   readonly port: number
   readonly localDataCenter: string
-  /** For statements that name no keyspace (those of `cql/`). */
-  readonly keyspace?: string
   readonly tls?: { readonly verify: boolean; /** PEM; the system's authorities when absent. */ readonly ca?: string }
   readonly credentials?: { readonly username: string; readonly password: string }
   /** Addresses as the nodes tell them, and where they are reached from here: behind a NAT, for example. */
@@ -60,7 +58,7 @@ export interface StatementOptions {
 }
 
 export interface StatementResult {
-  /** `bigint` columns as numbers. */
+  /** `bigint` columns as numbers; what has no type of the port (in the system's tables) as text. */
   readonly rows: readonly Readonly<Record<string, Value>>[]
   /** Where the next page begins; null after the last. */
   readonly pageState: string | null
@@ -77,8 +75,8 @@ export interface CassandraDriver {
   ): Promise<void>
   /** Resolves when connected; rejects with the failure of the last attempt. */
   whenConnected(timeoutMs: number): Promise<void>
-  /** Whether all nodes that are known have the same schema. */
-  isSchemaInAgreement(): Promise<boolean>
+  /** The schemas that nodes have, as one of them sees it, each with the addresses of its nodes. One that is down keeps its last. */
+  schemaVersions(): Promise<ReadonlyMap<string, readonly string[]>>
   readonly isConnected: boolean
   /** Connections to nodes of other data centers since the start. */
   readonly remoteContacts: number
@@ -163,10 +161,23 @@ class BackgroundDriver implements CassandraDriver {
     await this.#run(options, (client, common) => client.batch(queries, { ...common, logged: false }))
   }
 
-  async isSchemaInAgreement(): Promise<boolean> {
-    if (this.#client === null) throw this.#notConnected()
-    const metadata = this.#client.metadata as unknown as { checkSchemaAgreement(): Promise<boolean> }
-    return await metadata.checkSchemaAgreement()
+  async schemaVersions(): Promise<ReadonlyMap<string, readonly string[]>> {
+    // Both answers from one node: seen from two, a change on its way looks like disagreement.
+    const [host] = this.#client?.getState().getConnectedHosts() ?? []
+    const ask = (statement: string) =>
+      this.#run({ kind: 'read', consistency: 'ONE', isPrepared: false }, (client, common) =>
+        client.execute(statement, [], host === undefined ? common : { ...common, host }),
+      )
+    const [local, peers] = [
+      await ask("SELECT rpc_address, schema_version FROM system.local WHERE key = 'local'"),
+      await ask('SELECT rpc_address, schema_version FROM system.peers'),
+    ]
+    const versions = new Map<string, string[]>()
+    for (const row of [...local.rows, ...peers.rows]) {
+      const version = String(row['schema_version'])
+      versions.set(version, [...(versions.get(version) ?? []), String(row['rpc_address'])])
+    }
+    return versions
   }
 
   async close(): Promise<void> {
@@ -238,10 +249,9 @@ class BackgroundDriver implements CassandraDriver {
   }
 
   #newClient(): Client {
-    const { contactPoints, port, localDataCenter, keyspace, tls, credentials, connectTimeoutMs } = this.#options
+    const { contactPoints, port, localDataCenter, tls, credentials, connectTimeoutMs } = this.#options
     return new Client({
       contactPoints: [...contactPoints],
-      ...(keyspace !== undefined && { keyspace }),
       ...(credentials !== undefined && { credentials: { ...credentials } }),
       ...(tls !== undefined && {
         // Without the first of these the driver believes any certificate.
@@ -354,7 +364,10 @@ function plainRow(row: types.Row): Readonly<Record<string, Value>> {
 }
 
 function plainValue(value: unknown): Value {
-  if (!types.Long.isLong(value)) return value === undefined ? null : (value as Value)
+  if (value === null || value === undefined) return null
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+  if (!types.Long.isLong(value))
+    return Object.getPrototypeOf(value) === Object.prototype ? JSON.stringify(value) : `${value}`
   const number = value.toNumber()
   if (!Number.isSafeInteger(number))
     throw new CassandraFailure('invalid', `expected a number below 2^53, got ${value.toString()}`, false)
