@@ -363,11 +363,16 @@ function plainRow(row: types.Row): Readonly<Record<string, Value>> {
   return plain
 }
 
+/** UUIDs and addresses, of the system's tables. */
+interface Textual {
+  toString(): string
+}
+
 function plainValue(value: unknown): Value {
   if (value === null || value === undefined) return null
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
   if (!types.Long.isLong(value))
-    return Object.getPrototypeOf(value) === Object.prototype ? JSON.stringify(value) : `${value}`
+    return Object.getPrototypeOf(value) === Object.prototype ? JSON.stringify(value) : (value as Textual).toString()
   const number = value.toNumber()
   if (!Number.isSafeInteger(number))
     throw new CassandraFailure('invalid', `expected a number below 2^53, got ${value.toString()}`, false)
