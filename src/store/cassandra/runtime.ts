@@ -32,8 +32,10 @@ const MARGIN_MS = 60_000
 /** Cassandra's longest time to live. */
 const LONGEST_SECONDS = 20 * 365 * 24 * 3600
 /** Attempts at a statement whose outcome is open, or in whose way others came. */
-const ATTEMPTS = 10
-const LONGEST_PAUSE_MS = 100
+const ATTEMPTS = 20
+/** Between attempts, doubled each time up to the second, and drawn at random: transactions that meet hinder each other. */
+const FIRST_PAUSE_MS = 25
+const LONGEST_PAUSE_MS = 500
 
 export function createCassandraRuntimeStore(options: CassandraRuntimeOptions): RuntimeStore {
   return new CassandraRuntimeStore(options)
@@ -160,9 +162,11 @@ class CassandraRuntimeStore implements RuntimeStore {
           if (count === ATTEMPTS)
             throw new CassandraFailure('overloaded', 'others write the same key all the time', true)
         } catch (error) {
-          if (!(error instanceof CassandraFailure) || error.isSettled || count === ATTEMPTS) throw error
+          // Also a read times out where transactions meet: it has to finish those that it finds.
+          const isOpen = error instanceof CassandraFailure && (!error.isSettled || error.reason === 'timeout')
+          if (!isOpen || count === ATTEMPTS) throw error
         }
-        await delay(Math.random() * LONGEST_PAUSE_MS)
+        await delay(Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** count, LONGEST_PAUSE_MS))
       }
     })
   }
