@@ -114,8 +114,8 @@ const LEVELS = {
 class BackgroundDriver implements CassandraDriver {
   readonly #options: DriverOptions
   readonly #ending = new AbortController()
-  /** Of the attempt that goes on, or that succeeded. */
-  #connecting: Promise<Client | null>
+  /** Until it is connected. */
+  #connecting: Promise<void>
   #client: Client | null = null
   #lastFailure: CassandraFailure | null = null
   #attempted: PromiseWithResolvers<void> = Promise.withResolvers()
@@ -222,22 +222,27 @@ class BackgroundDriver implements CassandraDriver {
   }
 
   /** Until it is connected, or ends: each attempt with a client of its own, because a failed one keeps what it learned. */
-  async #connect(): Promise<Client | null> {
+  async #connect(): Promise<void> {
     const { signal } = this.#ending
     while (!signal.aborted) {
       let client: Client | null = null
       try {
         client = this.#newClient()
         await client.connect()
-        if (signal.aborted) break
-        this.#watch(client)
+        // By a contact point of another data center, for example.
+        if (this.#isLost(client)) throw noNode(this.#options)
+        if (signal.aborted) {
+          await end(client)
+          return
+        }
         this.#client = client
+        this.#watch(client)
         this.#options.observer?.connected?.()
-        return client
+        return
       } catch (error) {
         this.#lastFailure = explainConnectFailure(error, this.#options)
         if (client !== null) await end(client)
-        if (signal.aborted) return null
+        if (signal.aborted) return
         this.#options.observer?.connectFailed?.(this.#lastFailure)
         this.#attempted.resolve()
         this.#attempted = Promise.withResolvers()
@@ -245,7 +250,6 @@ class BackgroundDriver implements CassandraDriver {
       // The end of the driver cuts the wait short.
       await delay(RECONNECT_MS, undefined, { signal }).catch(() => {})
     }
-    return null
   }
 
   #newClient(): Client {
@@ -278,7 +282,10 @@ class BackgroundDriver implements CassandraDriver {
   #watch(client: Client): void {
     const { observer, localDataCenter, refreshMs = 0 } = this.#options
     client.on('hostUp', ({ address, datacenter }: Host) => observer?.nodeUp?.(address, datacenter))
-    client.on('hostDown', ({ address, datacenter }: Host) => observer?.nodeDown?.(address, datacenter))
+    client.on('hostDown', ({ address, datacenter }: Host) => {
+      observer?.nodeDown?.(address, datacenter)
+      if (this.#isLost(client)) this.#reconnect(client)
+    })
     const countRemote = (): void => {
       const remote = client
         .getState()
@@ -293,14 +300,36 @@ class BackgroundDriver implements CassandraDriver {
       for (const { address } of remote) this.#remote.add(address)
     }
     countRemote()
+    hostsOf(client)
     const control = controlOf(client)
-    control.on('newConnection', (error: unknown) => error == null && countRemote())
+    control.on('newConnection', (error: unknown) => {
+      if (error != null) return
+      countRemote()
+      // The driver found its way back by the contact points: it then has each node twice, and only one of the two is ever closed.
+      if (hostsOf(client).length > client.hosts.length) this.#reconnect(client)
+    })
     if (refreshMs === 0) return
     this.#refresh = setInterval(() => {
       // A refresh that fails is one that the control connection's own reconnection makes up for.
       control._refreshHosts(false, false).catch(() => {})
     }, refreshMs)
     this.#refresh.unref()
+  }
+
+  /** Whether no node of this data center is left. */
+  #isLost(client: Client): boolean {
+    const { localDataCenter } = this.#options
+    return client.hosts.values().every((host) => host.datacenter !== localDataCenter || !host.isUp())
+  }
+
+  /** With a new client: one that lost all its nodes only knows their old addresses, and leaves connections behind when it recovers. */
+  #reconnect(client: Client): void {
+    if (this.#client !== client) return
+    this.#client = null
+    this.#lastFailure = noNode(this.#options)
+    clearInterval(this.#refresh)
+    void end(client)
+    this.#connecting = this.#connect()
   }
 
   #notConnected(): CassandraFailure {
@@ -344,13 +373,36 @@ function controlOf(client: Client): ControlConnection {
   return (client as unknown as { controlConnection: ControlConnection }).controlConnection
 }
 
-/** Ends the client with all that would keep the process alive. */
+const known = new WeakMap<Client, Set<Host>>()
+
+/** Every node that the client ever had and that was not taken out of the cluster. */
+function hostsOf(client: Client): readonly Host[] {
+  let hosts = known.get(client)
+  if (hosts === undefined) {
+    const made = new Set<Host>()
+    hosts = made
+    known.set(client, made)
+    client.on('hostRemove', (host: Host) => made.delete(host))
+  }
+  for (const host of client.hosts.values()) hosts.add(host)
+  return [...hosts]
+}
+
+/** Ends the client with all that would keep the process alive. Never rejects. */
 async function end(client: Client): Promise<void> {
   const control = controlOf(client)
+  const closeAll = async (): Promise<void> => {
+    const hosts = hostsOf(client) as readonly (Host & { shutdown(waits: boolean): Promise<void> })[]
+    await Promise.allSettled([control.connection?.closeAsync(), ...hosts.map((host) => host.shutdown(false))])
+  }
   // A reconnection that was under way makes one more connection after the end, which nobody else closes.
-  control.on('newConnection', () => void control.connection?.closeAsync())
-  await client.shutdown()
-  await control.connection?.closeAsync()
+  control.on('newConnection', () => void closeAll())
+  await Promise.allSettled([client.shutdown()])
+  await closeAll()
+}
+
+function noNode({ localDataCenter }: DriverOptions): CassandraFailure {
+  return new CassandraFailure('unreachable', `no node of data center ${localDataCenter} can be reached`, true)
 }
 
 function bind(value: Bound): unknown {
