@@ -4,22 +4,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createCassandraRuntimeStore } from '#store/cassandra/runtime.ts'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
-import {
-  driverFor,
-  dropKeyspace,
-  makeKeyspace,
-  newKeyspaceName,
-  type ClusterPlace,
-} from '../support/cassandra-keyspace.ts'
+import { driverFor, dropKeyspace, makeKeyspace, newKeyspaceName, sharedPlace } from '../support/cassandra-keyspace.ts'
 import { cassandraPortSuite } from './cassandra-port.ts'
 import { runtimeStoreSuite } from './runtime-store.ts'
 import { testKeyring } from './store-fixture.ts'
 
-const place: ClusterPlace = { port: 19142, addresses: { dc1: ['127.0.0.71'], dc2: ['127.0.0.72'] } }
 const keyspace = newKeyspaceName()
 let driver: CassandraDriver
 
 before(async () => {
+  const place = await sharedPlace()
   driver = driverFor(place, 'dc1')
   await makeKeyspace(place, driver, keyspace)
 })

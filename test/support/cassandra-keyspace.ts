@@ -9,6 +9,11 @@ export interface ClusterPlace {
   readonly addresses: Readonly<Record<string, readonly string[]>>
 }
 
+/** The cluster that tests share: two data centers. */
+export async function sharedPlace(): Promise<ClusterPlace> {
+  return { port: 19142, addresses: { dc1: ['127.0.0.71'], dc2: ['127.0.0.72'] } }
+}
+
 let made = 0
 
 export function newKeyspaceName(): string {
