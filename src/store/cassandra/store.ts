@@ -46,6 +46,8 @@ export interface CassandraStoreOptions {
 export interface CassandraStore extends ConfigStore {
   /** Whether the copy holds a state of this cluster: before the first load it does not, and nothing can be read. */
   readonly isLoaded: boolean
+  /** Whether the last look found an entry after one that is missing. */
+  readonly hasHole: boolean
   /** The last revision that the projection of this data center is known to hold. */
   readonly projected: number
   /**
@@ -82,6 +84,7 @@ class Store implements CassandraStore {
   #working: Promise<unknown> = Promise.resolve()
   #projecting: Promise<void> | null = null
   projected = 0
+  hasHole = false
   /** An entry whose insert had no answer: repeated until its slot is known to be taken. */
   #unsettled: LogEntry | null = null
   #isClosed = false
@@ -229,7 +232,8 @@ class Store implements CassandraStore {
     if (this.#copy.note(EPOCH_NOTE) !== String(epoch.epoch)) return this.#fill(epoch, 0)
     for (let isAtEnd = false; !isAtEnd && !this.#isClosed;) {
       const head = await this.#copy.head()
-      const { isSame, entries } = await this.#log.follow(epoch, head, BATCH, 'LOCAL_QUORUM')
+      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, 'LOCAL_QUORUM')
+      this.hasHole = isHole
       if (isSame === false) return this.#refill(epoch, `revision ${head.revision} is another one in the cluster`)
       try {
         if (entries.length > 0) await this.#copy.adopt(entries)
