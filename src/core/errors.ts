@@ -97,6 +97,12 @@ export const errors = {
     message: 'The configuration log no longer reaches back to that revision.',
     remedy: 'Ask for a later revision; `log_retention` says how many are kept.',
   },
+  COPY_DIVERGED: {
+    status: null,
+    message: 'The local copy of the configuration is not the one that the log of the cluster leads to.',
+    remedy:
+      'It is loaded anew by itself. When it happens again, look for a damaged disk or a database that was restored.',
+  },
   STORE_BUSY: {
     status: 503,
     message: 'Another process keeps the file of the configuration store locked.',

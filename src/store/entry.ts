@@ -2,7 +2,8 @@
 import { Turns } from '#core/turns.ts'
 import type { Document } from '#model/document.ts'
 import { canonicalJson } from './canonical.ts'
-import { documentDigest, entryHash } from './chain.ts'
+import { GatewayError } from '#core/errors.ts'
+import { documentDigest, entryHash, verifyEntry } from './chain.ts'
 import type { Head, LogEntry, Transaction, Violation } from './contract.ts'
 import { DigestSum, type StoredRow } from './digest.ts'
 import type { Effect } from './effects.ts'
@@ -73,6 +74,43 @@ export async function sealEntry(
     digests: digests.digests(),
   }
   return { ok: true, entry: { ...unsigned, hash: entryHash(unsigned) }, effects: sealedEffects }
+}
+
+/**
+ * The effects of an entry that was decided elsewhere, as rows to write. Throws `COPY_DIVERGED` when the entry does not follow the
+ * head, or when on the rows here it does not lead to the digests that it states.
+ */
+export function effectsOf(
+  head: Head,
+  entry: LogEntry,
+  secrets: Secrets,
+  storedRow: (kind: string, id: string) => StoredRow | undefined,
+): readonly SealedEffect[] {
+  const verdict = verifyEntry(head, entry)
+  if (!verdict.ok) throw new GatewayError('COPY_DIVERGED', verdict.reason)
+  const { revision } = entry
+  const digests = new DigestSum(head.digests)
+  const gone = new Set<string>()
+  const effects = entry.effects.map(({ kind, workspace, id, document }, index): SealedEffect => {
+    const before = entry.before[index] ?? null
+    const place = `${kind}\0${id}`
+    // Of an entity that moves to another workspace the row is gone with the first of its two effects.
+    const stored = gone.has(place) ? undefined : storedRow(kind, id)
+    if (stored) digests.remove(stored)
+    if (document === null) gone.add(place)
+    const sealed = document && canonicalJson(document)
+    if (sealed !== null) digests.add({ kind, workspace, id, revision, sealed })
+    const row = stored && before && { kind, workspace, revision: stored.revision, document: secrets.open(kind, before) }
+    return {
+      effect: { kind, workspace, id, before: row ?? undefined, after: document && secrets.open(kind, document) },
+      sealed,
+      stored,
+    }
+  })
+  if (canonicalJson(digests.digests()) !== canonicalJson(entry.digests)) {
+    throw new GatewayError('COPY_DIVERGED', `revision ${revision}: the rows here are not those that its digests state`)
+  }
+  return effects
 }
 
 function parse(sealed: string | null): Document | null {

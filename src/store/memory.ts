@@ -4,8 +4,8 @@
  */
 import { GatewayError } from '#core/errors.ts'
 import type { Change, Document, Row } from '#model/document.ts'
-import { frozenCopy } from './canonical.ts'
-import { GENESIS_HASH } from './chain.ts'
+import { canonicalJson, frozenCopy } from './canonical.ts'
+import { GENESIS_HASH, verifyEntry } from './chain.ts'
 import type {
   AppendResult,
   ConfigStore,
@@ -15,13 +15,14 @@ import type {
   Page,
   PageOfRows,
   Retention,
-  StateReader,
   Transaction,
 } from './contract.ts'
-import { computeEffects } from './effects.ts'
-import { sealEntry, type SealedEffect } from './entry.ts'
+import { DigestSum, type StoredRow } from './digest.ts'
+import { effectsOf, type SealedEffect } from './entry.ts'
 import type { Keyring } from './keyring.ts'
+import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
 import { MemoryRows } from './memory-rows.ts'
+import { prepareEntry, type PreparingStore } from './prepare-entry.ts'
 import { Projection } from './projection.ts'
 import { Secrets, type Definitions } from './secrets.ts'
 
@@ -35,24 +36,43 @@ export function createMemoryStore(options: MemoryStoreOptions): ConfigStore {
   return new MemoryStore(options)
 }
 
-class MemoryStore implements ConfigStore {
+/** A copy that is kept as long as the process lives: for tests and simulations. */
+export function createMemoryCopy(options: MemoryStoreOptions): LocalCopy {
+  return new MemoryStore(options)
+}
+
+class MemoryStore implements LocalCopy {
   readonly #secrets: Secrets
   readonly #projection: Projection
-  readonly #rows: MemoryRows
+  #rows: MemoryRows
   readonly #nowMs: () => number
   readonly #listeners = new Set<() => void>()
-  readonly #revisions = new Map<string, number>()
+  #revisions = new Map<string, number>()
   /** Entries after the checkpoint, in order. */
   #log: LogEntry[] = []
   #checkpoint: Head = { revision: 0, hash: GENESIS_HASH, digests: {} }
   #head: Head = this.#checkpoint
   #appending: Promise<unknown> = Promise.resolve()
+  readonly #notes = new Map<string, string>()
+  readonly #preparing: PreparingStore
 
   constructor({ definitions, keyring, nowMs }: MemoryStoreOptions) {
     this.#secrets = new Secrets(definitions, keyring)
     this.#projection = new Projection(definitions.entities, this.#secrets)
     this.#rows = new MemoryRows(this.#projection)
     this.#nowMs = nowMs
+    this.#preparing = {
+      projection: this.#projection,
+      secrets: this.#secrets,
+      head: () => this.#head,
+      done: (txid) => this.#entry(txid),
+      stored: (kind, id) => this.#rows.stored(kind, id),
+      everything: () => ({
+        get: async (kind, id) => this.#rows.get(kind, id, -Infinity),
+        lookup: async (kind, field, value, workspace) => this.#rows.lookup(kind, field, value, workspace, -Infinity),
+        list: async (kind, filter, page) => this.#rows.list(kind, filter, page, -Infinity),
+      }),
+    }
   }
 
   async head(): Promise<Head> {
@@ -72,10 +92,80 @@ class MemoryStore implements ConfigStore {
   }
 
   append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
-    const result = this.#appending.then(() => this.#append(transaction, expectedRevision))
-    // The next append starts after this one in any case; who called this one gets its failure.
-    this.#appending = result.catch(() => undefined)
-    return result
+    return this.#exclusively(() => this.#append(transaction, expectedRevision))
+  }
+
+  prepare(transaction: Transaction, expectedRevision: number): Promise<Prepared> {
+    return prepareEntry(this.#preparing, transaction, expectedRevision)
+  }
+
+  adopt(entries: readonly LogEntry[]): Promise<void> {
+    return this.#exclusively(async () => {
+      const before = { head: this.#head, log: this.#log, rows: this.#rows, revisions: new Map(this.#revisions) }
+      this.#log = [...this.#log]
+      if (entries.length > 1) this.#rows = this.#copyOfRows()
+      try {
+        for (const entry of entries) {
+          const stored = (kind: string, id: string) => this.#rows.stored(kind, id)
+          this.#commit(entry, effectsOf(this.#head, entry, this.#secrets, stored))
+        }
+      } catch (error) {
+        this.#head = before.head
+        this.#log = before.log
+        this.#rows = before.rows
+        this.#revisions = before.revisions
+        throw error
+      }
+      this.#notify()
+    })
+  }
+
+  replace({ checkpoint, rows, entries }: CopiedState): Promise<Head> {
+    return this.#exclusively(async () => {
+      const found = new Map<string, StoredRow>()
+      for await (const row of rows) found.set(`${row.kind}\0${row.id}`, row)
+      const log: LogEntry[] = []
+      let head = checkpoint
+      for await (const entry of entries) {
+        const verdict = verifyEntry(head, entry)
+        if (!verdict.ok) throw new GatewayError('COPY_DIVERGED', verdict.reason)
+        log.push(frozenCopy(entry))
+        head = { revision: entry.revision, hash: entry.hash, digests: entry.digests }
+        replay(found, entry)
+      }
+      const sum = new DigestSum()
+      for (const row of found.values()) sum.add(row)
+      if (canonicalJson(sum.digests()) !== canonicalJson(head.digests))
+        throw new GatewayError(
+          'COPY_DIVERGED',
+          `revision ${head.revision}: the rows that were read are not those of its digests`,
+        )
+      const made = new MemoryRows(this.#projection)
+      for (const row of found.values()) made.put(...this.#kept(row))
+      this.#rows = made
+      this.#checkpoint = checkpoint
+      this.#head = head
+      this.#log = []
+      this.#revisions = new Map()
+      for (const entry of log) this.#record(entry)
+      this.#notify()
+      return head
+    })
+  }
+
+  async stored() {
+    const rows = this.#projection
+      .kinds()
+      .flatMap((kind) => this.#rows.all(kind, -Infinity).map(({ document }) => this.#rows.stored(kind, document.id)!))
+    return { head: this.#head, rows: each(rows) }
+  }
+
+  note(name: string): string | null {
+    return this.#notes.get(name) ?? null
+  }
+
+  async setNote(name: string, value: string): Promise<void> {
+    this.#notes.set(name, value)
   }
 
   async changes(after: number, limit: number): Promise<readonly LogEntry[]> {
@@ -89,6 +179,10 @@ class MemoryStore implements ConfigStore {
   }
 
   async entry(revisionOrTxid: number | string): Promise<LogEntry | undefined> {
+    return this.#entry(revisionOrTxid)
+  }
+
+  #entry(revisionOrTxid: number | string): LogEntry | undefined {
     const revision = typeof revisionOrTxid === 'number' ? revisionOrTxid : this.#revisions.get(revisionOrTxid)
     return revision === undefined ? undefined : this.#log[revision - this.#checkpoint.revision - 1]
   }
@@ -130,47 +224,76 @@ class MemoryStore implements ConfigStore {
   }
 
   async #append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
-    const done = await this.entry(transaction.txid)
-    if (done) return { outcome: 'appended', entry: done }
-    const head = this.#head
-    if (head.revision !== expectedRevision) return { outcome: 'conflict', head: head.revision }
-    const effects = await computeEffects(this.#everything(), this.#projection, transaction, head.revision + 1)
-    if (!effects.ok) return { outcome: 'refused', violation: effects.violation }
-    const sealed = await sealEntry(head, transaction, effects.effects, this.#secrets, (kind, id) =>
-      this.#rows.stored(kind, id),
-    )
-    if (!sealed.ok) return { outcome: 'refused', violation: sealed.violation }
-    const entry = frozenCopy(sealed.entry)
-    sealed.effects.forEach((effect, index) =>
-      this.#apply(effect, entry.effects[index]?.document ?? null, entry.revision),
-    )
+    const prepared = await this.prepare(transaction, expectedRevision)
+    if (prepared.outcome !== 'prepared') return prepared
+    const entry = this.#commit(prepared.entry, prepared.effects)
+    this.#notify()
+    return { outcome: 'appended', entry }
+  }
+
+  #commit(decided: LogEntry, effects: readonly SealedEffect[]): LogEntry {
+    const entry = frozenCopy(decided)
+    effects.forEach((effect, index) => this.#apply(effect, entry.effects[index]?.document ?? null, entry.revision))
+    this.#record(entry)
+    this.#head = { revision: entry.revision, hash: entry.hash, digests: entry.digests }
+    return entry
+  }
+
+  #record(entry: LogEntry): void {
     this.#log.push(entry)
     for (const name of [entry.txid, ...(entry.members ?? []).map(({ txid }) => txid)])
       this.#revisions.set(name, entry.revision)
-    this.#head = { revision: entry.revision, hash: entry.hash, digests: entry.digests }
+  }
+
+  #notify(): void {
     for (const listener of this.#listeners) queueMicrotask(listener)
-    return { outcome: 'appended', entry }
+  }
+
+  /** One after the other: each sees what those before have done. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#appending.then(work)
+    // The next one starts after this one in any case; who called this one gets its failure.
+    this.#appending = result.catch(() => undefined)
+    return result
+  }
+
+  #copyOfRows(): MemoryRows {
+    const copy = new MemoryRows(this.#projection)
+    for (const kind of this.#projection.kinds()) {
+      for (const { document } of this.#rows.all(kind, -Infinity)) {
+        const row = this.#rows.stored(kind, document.id)
+        if (row) copy.put(...this.#kept(row))
+      }
+    }
+    return copy
   }
 
   #apply({ effect: { kind, workspace, id }, sealed }: SealedEffect, document: Document | null, revision: number): void {
     if (document === null || sealed === null) return this.#rows.delete(kind, id)
-    const open = this.#secrets.open(kind, document)
-    // A document without secrets is the same open and sealed: it is kept once.
-    const row = { kind, workspace, document: open === document ? document : frozenCopy(open), revision }
-    this.#rows.put(Object.freeze(row), open === document ? null : sealed)
+    this.#rows.put(...this.#kept({ kind, workspace, id, revision, sealed }, document))
   }
 
-  /** The rows with those whose time to live is over, as validation has to see them. */
-  #everything(): StateReader {
-    const rows = this.#rows
-    return {
-      get: async (kind, id) => rows.get(kind, id, -Infinity),
-      lookup: async (kind, field, value, workspace) => rows.lookup(kind, field, value, workspace, -Infinity),
-      list: async (kind, filter, page) => rows.list(kind, filter, page, -Infinity),
-    }
+  #kept(stored: StoredRow, document?: Document): [Row, string | null] {
+    const { kind, workspace, revision, sealed } = stored
+    const closed = document ?? frozenCopy(JSON.parse(sealed) as Document)
+    const open = this.#secrets.open(kind, closed)
+    // A document without secrets is the same open and sealed: it is kept once.
+    const row = { kind, workspace, document: open === closed ? closed : frozenCopy(open), revision }
+    return [Object.freeze(row), open === closed ? null : sealed]
   }
 }
 
-async function* each(rows: readonly Row[]): AsyncIterable<Row> {
+async function* each<T>(rows: readonly T[]): AsyncIterable<T> {
   yield* rows
+}
+
+/** Applies an entry to rows that may be newer than it; those stay. */
+function replay(rows: Map<string, StoredRow>, entry: LogEntry): void {
+  for (const { kind, workspace, id, document } of entry.effects) {
+    const place = `${kind}\0${id}`
+    const row = rows.get(place)
+    if (row && row.revision >= entry.revision) continue
+    if (document) rows.set(place, { kind, workspace, id, revision: entry.revision, sealed: canonicalJson(document) })
+    else if (row?.workspace === workspace) rows.delete(place)
+  }
 }

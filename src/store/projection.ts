@@ -69,6 +69,10 @@ export class Projection {
     return rules
   }
 
+  knows(kind: string): boolean {
+    return this.#rules.has(kind)
+  }
+
   kinds(): readonly string[] {
     return [...this.#rules.keys()]
   }

@@ -29,6 +29,7 @@ export class SqliteRows {
   readonly #stored: StatementSync
   readonly #expired: StatementSync
   readonly #all: StatementSync
+  readonly #everyRow: StatementSync
   readonly #lists = new Map<string, StatementSync>()
 
   constructor(database: DatabaseSync, projection: Projection, secrets: Secrets) {
@@ -42,6 +43,7 @@ export class SqliteRows {
     )
     this.#stored = database.prepare(`SELECT ${COLUMNS} FROM entities e WHERE e.kind = ? AND e.id = ?`)
     this.#all = database.prepare(`SELECT ${COLUMNS} FROM entities e WHERE e.kind = ? AND ${ALIVE} ORDER BY e.id`)
+    this.#everyRow = database.prepare(`SELECT ${COLUMNS} FROM entities e`)
     this.#expired = database.prepare(
       'SELECT kind, workspace, id FROM entities WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?',
     )
@@ -78,6 +80,14 @@ export class SqliteRows {
   /** Every row of a kind, read as the iteration goes on. */
   *all(kind: string, nowMs: number): IterableIterator<Row> {
     for (const found of this.#all.iterate(kind, nowMs)) yield this.row(found) as Row
+  }
+
+  /** Every row of every kind as it is stored. */
+  *allStored(): IterableIterator<StoredRow> {
+    for (const found of this.#everyRow.iterate()) {
+      const { kind, workspace, id, revision, document } = found as unknown as RowColumns
+      yield { kind, workspace, id, revision, sealed: document }
+    }
   }
 
   row(found: Record<string, unknown> | undefined): Row | undefined {

@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Document } from '#model/document.ts'
 import { canonicalJson } from './canonical.ts'
 import type { LogEntry } from './contract.ts'
+import type { StoredRow } from './digest.ts'
 import type { SealedEffect } from './entry.ts'
 import { expiryMs, tagsOf, type Projection } from './projection.ts'
 import type { FileKind } from './sqlite-file.ts'
@@ -64,6 +65,7 @@ export class SqliteTables {
   readonly #add: Readonly<Record<DerivedTable, StatementSync>>
   readonly #remove: Readonly<Record<DerivedTable, StatementSync>>
   readonly #cut: readonly StatementSync[]
+  readonly #clear: readonly StatementSync[]
 
   constructor(database: DatabaseSync, projection: Projection) {
     this.#projection = projection
@@ -98,6 +100,9 @@ export class SqliteTables {
       ),
       entity_tags: database.prepare('DELETE FROM entity_tags WHERE kind = ? AND tag = ? AND id = ?'),
     }
+    this.#clear = ['log', 'log_effects', 'transactions', 'entities', ...DERIVED].map((table) =>
+      database.prepare(`DELETE FROM ${table}`),
+    )
     this.#cut = ['log', 'log_effects', 'transactions'].map((table) =>
       database.prepare(`DELETE FROM ${table} WHERE revision <= ?`),
     )
@@ -134,6 +139,45 @@ export class SqliteTables {
     )
   }
 
+  /** Writes an entry with its effects and leaves the rows alone. */
+  addDecided(entry: LogEntry): void {
+    const sealed = (document: Document | null | undefined) => (document ? canonicalJson(document) : null)
+    const texts = entry.effects.map(({ document }, i) => ({ after: sealed(document), before: sealed(entry.before[i]) }))
+    this.addEntry(
+      entry,
+      texts.reduce((sum, { after, before }) => sum + (after?.length ?? 0) + (before?.length ?? 0), 0),
+    )
+    for (const [position, { kind, workspace, id }] of entry.effects.entries()) {
+      const { after = null, before = null } = texts[position] ?? {}
+      const digests = entry.payloads[position]
+      this.#addEffect.run(
+        entry.revision,
+        position,
+        kind,
+        workspace,
+        id,
+        after,
+        before,
+        digests?.after ?? null,
+        digests?.before ?? null,
+      )
+    }
+  }
+
+  /** Writes a row without what follows from it. */
+  putRow({ kind, id, workspace, revision, sealed }: StoredRow, document: Document): void {
+    this.#put.run(kind, id, workspace, revision, expiryMs(document), sealed)
+  }
+
+  deleteRow(kind: string, id: string): void {
+    this.#delete.run(kind, id)
+  }
+
+  /** Empties log and rows; the state and notes stay. */
+  clear(): void {
+    for (const statement of this.#clear) statement.run()
+  }
+
   /** Takes back what followed from the old document; done for all effects before any `apply`, since entities swap values. */
   withdraw({ effect: { kind, workspace, id, before, after } }: SealedEffect): void {
     if (!before) return
@@ -167,6 +211,8 @@ export class SqliteTables {
   }
 
   #derived(kind: string, workspace: string, document: Document): Derived {
+    // A kind that a newer node knows: its rows are kept, what follows from them is made once it is known here.
+    if (!this.#projection.knows(kind)) return { unique_keys: [], entity_refs: [], entity_tags: [] }
     const uniqueKeys = this.#projection.uniqueKeys(kind, workspace, document)
     const references = this.#projection.references(kind, document)
     return {

@@ -8,7 +8,9 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { GatewayError } from '#core/errors.ts'
 import { Turns } from '#core/turns.ts'
-import type { Change, Row } from '#model/document.ts'
+import type { Change, Document, Row } from '#model/document.ts'
+import { canonicalJson } from './canonical.ts'
+import { verifyEntry } from './chain.ts'
 import type {
   AppendResult,
   ConfigStore,
@@ -18,17 +20,19 @@ import type {
   Page,
   PageOfRows,
   Retention,
-  StateReader,
   Transaction,
 } from './contract.ts'
-import { computeEffects } from './effects.ts'
-import { sealEntry, type SealedEffect } from './entry.ts'
+import { DigestSum } from './digest.ts'
+import { effectsOf, type SealedEffect } from './entry.ts'
 import type { Keyring } from './keyring.ts'
+import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
+import { prepareEntry, type PreparingStore } from './prepare-entry.ts'
 import { Projection } from './projection.ts'
 import { Secrets, type Definitions } from './secrets.ts'
 import { errorNumber, openConnection, openFile, whenFree } from './sqlite-file.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { SqliteRows } from './sqlite-rows.ts'
+import { SqliteSnapshots } from './sqlite-snapshots.ts'
 import { CONFIG_FILE, SqliteTables } from './sqlite-tables.ts'
 
 export interface SqliteStoreOptions {
@@ -60,11 +64,20 @@ const BUSY_TIMEOUT_MS = 5000
 
 /** Throws `STORE_FORMAT`, `STORE_BUSY`, `KEY_MISSING` or `KEY_WRONG`. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<ConfigStore> {
+  return open(options)
+}
+
+/** The same file as the copy that a node keeps of a cluster's configuration. Throws like `openSqliteStore`. */
+export async function openLocalCopy(options: SqliteStoreOptions): Promise<LocalCopy> {
+  return open(options)
+}
+
+async function open(options: SqliteStoreOptions): Promise<SqliteStore> {
   const write = await openFile(options.path, CONFIG_FILE, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS)
   write.exec(`PRAGMA wal_autocheckpoint = ${options.walPages ?? 1000}`)
   const store = new SqliteStore(options, openConnection(options.path, 'read'), write)
   try {
-    await store.prepare()
+    await store.begin()
     return store
   } catch (error) {
     await store.close()
@@ -72,7 +85,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Conf
   }
 }
 
-class SqliteStore implements ConfigStore {
+class SqliteStore implements LocalCopy {
   readonly #path: string
   readonly #keyring: Keyring
   readonly #nowMs: () => number
@@ -84,11 +97,15 @@ class SqliteStore implements ConfigStore {
   readonly #read: DatabaseSync
   readonly #write: DatabaseSync
   readonly #rows: SqliteRows
+  /** Sees what the transaction under way has written. */
+  readonly #writeRows: SqliteRows
   readonly #log: SqliteLog
   readonly #writeLog: SqliteLog
   readonly #tables: SqliteTables
+  /** What validation sees: the committed state, with the rows whose time to live is over. */
+  readonly #preparing: PreparingStore
   readonly #listeners = new Set<() => void>()
-  readonly #loads = new Set<DatabaseSync>()
+  readonly #snapshots: SqliteSnapshots
   #watching: NodeJS.Timeout | null = null
   #seenVersion = 0
   #writing: Promise<unknown> = Promise.resolve()
@@ -105,13 +122,30 @@ class SqliteStore implements ConfigStore {
     this.#read = read
     this.#write = write
     this.#rows = new SqliteRows(read, this.#projection, this.#secrets)
+    this.#snapshots = new SqliteSnapshots(this.#path, this.#projection, this.#secrets)
+    this.#writeRows = new SqliteRows(write, this.#projection, this.#secrets)
     this.#log = new SqliteLog(read)
     this.#writeLog = new SqliteLog(write)
     this.#tables = new SqliteTables(write, this.#projection)
+    this.#preparing = {
+      projection: this.#projection,
+      secrets: this.#secrets,
+      head: () => this.#log.head(),
+      done: (txid) => {
+        const revision = this.#log.revisionOf(txid)
+        return revision === undefined ? undefined : this.#log.entry(revision)
+      },
+      stored: (kind, id) => this.#rows.stored(kind, id),
+      everything: () => ({
+        get: async (kind, id) => this.#rows.get(kind, id, -Infinity),
+        lookup: async (kind, field, value, workspace) => this.#rows.lookup(kind, field, value, workspace, -Infinity),
+        list: async (kind, filter, page) => this.#rows.list(kind, filter, page, -Infinity),
+      }),
+    }
   }
 
   /** Checks the keys, and makes the derived rows anew of kinds whose rules are not those that they were made by. */
-  async prepare(): Promise<void> {
+  async begin(): Promise<void> {
     const outcome = await this.#transact(async () => {
       this.#checkKeys()
       const made = this.#writeLog.state<Record<string, string>>('projection') ?? {}
@@ -145,6 +179,46 @@ class SqliteStore implements ConfigStore {
     return this.#exclusively(() => this.#append(transaction, expectedRevision))
   }
 
+  prepare(transaction: Transaction, expectedRevision: number): Promise<Prepared> {
+    return prepareEntry(this.#preparing, transaction, expectedRevision)
+  }
+
+  async adopt(entries: readonly LogEntry[]): Promise<void> {
+    await this.#commit(async () => {
+      for (const entry of entries) await this.#adopt(entry)
+    })
+  }
+
+  async replace({ checkpoint, rows, entries }: CopiedState): Promise<Head> {
+    await this.#commit(async () => {
+      this.#tables.clear()
+      this.#tables.setState('checkpoint', checkpoint)
+      const turns = new Turns(ROWS_PER_TURN)
+      for await (const row of rows) {
+        this.#tables.putRow(row, this.#secrets.open(row.kind, JSON.parse(row.sealed) as Document))
+        await turns.step()
+      }
+      let last: Head = checkpoint
+      for await (const entry of entries) last = this.#replay(last, entry)
+      for (const kind of this.#projection.kinds()) await this.#rebuild(kind)
+      await this.#checkDigests(last)
+      this.#tables.setState('head', last)
+    })
+    return this.#log.head()
+  }
+
+  async stored() {
+    return this.#snapshots.stored()
+  }
+
+  note(name: string): string | null {
+    return this.#log.state<string>(`note ${name}`) ?? null
+  }
+
+  async setNote(name: string, value: string): Promise<void> {
+    await this.#commit(async () => this.#tables.setState(`note ${name}`, value))
+  }
+
   async changes(after: number, limit: number): Promise<readonly LogEntry[]> {
     return this.#log.changes(after, limit)
   }
@@ -156,12 +230,7 @@ class SqliteStore implements ConfigStore {
 
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
     if (kinds.length === 0) return { head: this.#log.head(), rows: noRows() }
-    // A connection of its own holds one state for as long as it is read.
-    const database = openConnection(this.#path, 'read')
-    this.#loads.add(database)
-    database.exec('BEGIN')
-    const head = new SqliteLog(database).head()
-    return { head, rows: this.#loadRows(database, kinds) }
+    return this.#snapshots.opened(kinds, this.#nowMs())
   }
 
   open(change: Change): Change {
@@ -200,39 +269,69 @@ class SqliteStore implements ConfigStore {
     this.#stopWatching()
     this.#listeners.clear()
     await this.#writing
-    for (const database of this.#loads) database.close()
-    this.#loads.clear()
+    this.#snapshots.close()
     this.#read.close()
     this.#write.close()
   }
 
   async #append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
-    const known = this.#log.revisionOf(transaction.txid)
-    const done = known === undefined ? undefined : this.#log.entry(known)
-    if (done) return { outcome: 'appended', entry: done }
-    const head = this.#log.head()
-    const conflict = (): AppendResult => ({ outcome: 'conflict', head: this.#log.head().revision })
-    if (head.revision !== expectedRevision) return conflict()
-
-    const computed = await computeEffects(this.#everything(), this.#projection, transaction, head.revision + 1)
-    const sealed = computed.ok
-      ? await sealEntry(head, transaction, computed.effects, this.#secrets, (kind, id) => this.#rows.stored(kind, id))
-      : computed
-    // What was read is the state at the expected revision only if that is still the head; under the lock this is asked again.
-    if (this.#log.head().revision !== expectedRevision) return conflict()
-    if (!sealed.ok) return { outcome: 'refused', violation: sealed.violation }
-
-    const { entry, effects } = sealed
+    const prepared = await this.prepare(transaction, expectedRevision)
+    if (prepared.outcome !== 'prepared') return prepared
+    const { entry, effects } = prepared
     const outcome = await this.#transact(async () => {
       if (this.#writeLog.head().revision !== expectedRevision) return 'conflict'
       await this.#writeEntry(entry, effects)
       return 'written'
     })
-    if (outcome === 'conflict') return conflict()
+    if (outcome === 'conflict') return { outcome: 'conflict', head: this.#log.head().revision }
     if (outcome === 'open') return { outcome: 'open', txid: transaction.txid }
     this.#onStep('committed')
     this.#notify()
     return { outcome: 'appended', entry }
+  }
+
+  /** Runs the work in a database transaction of its own, after those before it; rejects when it is open whether it counts. */
+  async #commit(work: () => Promise<void>): Promise<void> {
+    const outcome = await this.#exclusively(() => this.#transact(work))
+    if (outcome === 'open')
+      throw new GatewayError('STORE_UNAVAILABLE', `${this.#path}: the disk does not confirm writes`)
+    this.#onStep('committed')
+    this.#notify()
+  }
+
+  async #adopt(entry: LogEntry): Promise<void> {
+    const stored = (kind: string, id: string) => this.#writeRows.stored(kind, id)
+    await this.#writeEntry(entry, effectsOf(this.#writeLog.head(), entry, this.#secrets, stored))
+  }
+
+  /** Applies an entry to rows that may be newer than it; those stay. Derived tables and digests are made and checked at the end. */
+  #replay(before: Head, entry: LogEntry): Head {
+    const verdict = verifyEntry(before, entry)
+    if (!verdict.ok) throw new GatewayError('COPY_DIVERGED', verdict.reason)
+    this.#tables.addDecided(entry)
+    for (const { kind, workspace, id, document } of entry.effects) {
+      const stored = this.#writeRows.stored(kind, id)
+      if (stored && stored.revision >= entry.revision) continue
+      if (document) {
+        const row = { kind, workspace, id, revision: entry.revision, sealed: canonicalJson(document) }
+        this.#tables.putRow(row, this.#secrets.open(kind, document))
+      } else if (stored?.workspace === workspace) this.#tables.deleteRow(kind, id)
+    }
+    return { revision: entry.revision, hash: entry.hash, digests: entry.digests }
+  }
+
+  async #checkDigests({ revision, digests }: Head): Promise<void> {
+    const sum = new DigestSum()
+    const turns = new Turns(ROWS_PER_TURN)
+    for (const row of this.#writeRows.allStored()) {
+      sum.add(row)
+      await turns.step()
+    }
+    if (canonicalJson(sum.digests()) !== canonicalJson(digests))
+      throw new GatewayError(
+        'COPY_DIVERGED',
+        `revision ${revision}: the rows that were read are not those of its digests`,
+      )
   }
 
   async #writeEntry(entry: LogEntry, effects: readonly SealedEffect[]): Promise<void> {
@@ -329,7 +428,7 @@ class SqliteStore implements ConfigStore {
   async #rebuild(kind: string): Promise<void> {
     for (const table of ['unique_keys', 'entity_refs', 'entity_tags'])
       this.#write.prepare(`DELETE FROM ${table} WHERE kind = ?`).run(kind)
-    const rows = new SqliteRows(this.#write, this.#projection, this.#secrets)
+    const rows = this.#writeRows
     let offset: string | undefined
     do {
       const page = rows.list(kind, {}, { size: ROWS_PER_TURN, ...(offset === undefined ? {} : { offset }) }, -Infinity)
@@ -337,32 +436,6 @@ class SqliteStore implements ConfigStore {
       offset = page.offset
       await nextTurn()
     } while (offset !== undefined)
-  }
-
-  async *#loadRows(database: DatabaseSync, kinds: readonly string[]): AsyncIterable<Row> {
-    try {
-      const rows = new SqliteRows(database, this.#projection, this.#secrets)
-      const nowMs = this.#nowMs()
-      const turns = new Turns(ROWS_PER_TURN)
-      for (const kind of kinds) {
-        for (const row of rows.all(kind, nowMs)) {
-          yield row
-          await turns.step()
-        }
-      }
-    } finally {
-      if (this.#loads.delete(database)) database.close()
-    }
-  }
-
-  /** The rows with those whose time to live is over, as validation has to see them. */
-  #everything(): StateReader {
-    const rows = this.#rows
-    return {
-      get: async (kind, id) => rows.get(kind, id, -Infinity),
-      lookup: async (kind, field, value, workspace) => rows.lookup(kind, field, value, workspace, -Infinity),
-      list: async (kind, filter, page) => rows.list(kind, filter, page, -Infinity),
-    }
   }
 
   #notify(): void {

@@ -7,7 +7,7 @@ import { suite, test } from 'node:test'
 import type { ConfigStore } from '#store/contract.ts'
 import type { Keyring } from '#store/keyring.ts'
 import type { Definitions } from '#store/secrets.ts'
-import { logTests } from './config-store-log.ts'
+import { logTests, retentionTests } from './config-store-log.ts'
 import { readTests } from './config-store-reads.ts'
 import { randomTests } from './config-store-random.ts'
 import { ruleTests } from './config-store-rules.ts'
@@ -30,7 +30,8 @@ export interface Bench {
 /** Runs a test with an empty store, and closes it. */
 export type WithStore = (work: (bench: Bench) => Promise<void>) => () => Promise<void>
 
-export function configStoreSuite(name: string, open: OpenStore): void {
+/** `isLogCut`: whether entries that retention does not keep can't be read any more. */
+export function configStoreSuite(name: string, open: OpenStore, { isLogCut = true } = {}): void {
   const withStore: WithStore = (work) => async () => {
     const clock = { nowMs: START_MS }
     const store = await open({ definitions, keyring: testKeyring(), nowMs: () => clock.nowMs })
@@ -45,6 +46,7 @@ export function configStoreSuite(name: string, open: OpenStore): void {
     ruleTests(withStore)
     readTests(withStore)
     logTests(withStore)
+    retentionTests(withStore, isLogCut)
     secretTests(withStore)
     randomTests(open)
   })

@@ -1,0 +1,126 @@
+/**
+ * Keeps a node's copy and its data center's projection up to date: looks into the log again and again, and at once when woken.
+ * A failure is said once when it begins and once when it is over; it never ends the loop.
+ */
+import type { Logger } from '#telemetry/logger.ts'
+import type { CassandraStore } from './store.ts'
+
+export interface KeeperOptions {
+  readonly store: CassandraStore
+  /** Between two looks, while nothing wakes it. */
+  readonly updateMs: number
+  /** Between two serial reads of the log's end, by the node that projects. */
+  readonly settleEveryMs?: number
+  /** Whether this node projects for its data center; when two do, it costs more and harms nothing. */
+  readonly isProjector: () => boolean
+  readonly log: Pick<Logger, 'info' | 'warn'>
+  readonly random: () => number
+  /** Milliseconds that only go forward. */
+  readonly monotonicMs: () => number
+}
+
+const SETTLE_EVERY_MS = 30_000
+/** Every node looks for another epoch, which only a restore begins. */
+const EPOCH_EVERY_MS = 10_000
+/** A later entry that is there while one before it is not: replication is slower than this only when something is wrong. */
+const HOLE_MS = 1_000
+
+export class Keeper {
+  readonly #options: KeeperOptions
+  #running: Promise<void> = Promise.resolve()
+  #projecting: Promise<void> = Promise.resolve()
+  #isClosed = false
+  #isWoken = false
+  #wake = () => {}
+  #holeSinceMs: number | null = null
+  #settledAtMs: number
+  #lookedAtMs: number
+  /** Why the cluster can't be asked now; null while it answers. */
+  failure: Error | null = null
+  /** On the monotonic clock: the last time that the log was read to its end. */
+  contactAtMs: number | null = null
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+    this.#settledAtMs = this.#lookedAtMs = options.monotonicMs()
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** Looks at once: somebody has said that the log has moved. */
+  wake(): void {
+    this.#isWoken = true
+    this.#wake()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.wake()
+    await this.#running
+    await this.#projecting
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        await this.#look()
+        this.#recover()
+      } catch (error) {
+        this.#fail(error)
+      }
+      await this.#sleep(this.#options.updateMs * (0.75 + this.#options.random() / 2))
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { store, monotonicMs, isProjector, settleEveryMs = SETTLE_EVERY_MS } = this.#options
+    await store.poll()
+    const nowMs = monotonicMs()
+    this.contactAtMs = nowMs
+    if (!store.hasHole) this.#holeSinceMs = null
+    else this.#holeSinceMs ??= nowMs
+    const isStuck = this.#holeSinceMs !== null && nowMs - this.#holeSinceMs >= HOLE_MS
+    if (isStuck || (isProjector() && nowMs - this.#settledAtMs >= settleEveryMs)) {
+      this.#settledAtMs = this.#lookedAtMs = nowMs
+      await store.settle()
+    } else if (nowMs - this.#lookedAtMs >= EPOCH_EVERY_MS) {
+      this.#lookedAtMs = nowMs
+      await store.lookForEpoch()
+    }
+    if (isProjector() && store.projected < (await store.head()).revision) {
+      // Beside the next looks: a large projection must not hold up what this node serves.
+      this.#projecting = store.project().catch((error: unknown) => this.#fail(error))
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.failure === null)
+      this.#options.log.warn({ err: error }, 'Cassandra can not be asked, the copy of this node is served')
+    this.failure = error instanceof Error ? error : new Error(String(error))
+  }
+
+  #recover(): void {
+    if (this.failure === null) return
+    this.failure = null
+    this.#options.log.info('Cassandra answers again')
+  }
+
+  #sleep(ms: number): Promise<void> {
+    if (this.#isWoken || this.#isClosed) {
+      this.#isWoken = false
+      return Promise.resolve()
+    }
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.#wake = () => {}
+        this.#isWoken = false
+        resolve()
+      }
+      const timer = setTimeout(end, ms)
+      this.#wake = end
+    })
+  }
+}

@@ -1,0 +1,404 @@
+/**
+ * The configuration store on Cassandra. Everything is read from the node's copy; the cluster is asked for three things only: what
+ * comes next in the log (`poll`), the next slot for an entry of ours (`append`), and writing the projection (`project`).
+ *
+ * An append validates against the copy at revision n and inserts at n + 1. If the copy was behind, or another writes at the same
+ * time, the slot is taken: nothing that was validated against an old state is ever committed.
+ */
+import { GatewayError } from '#core/errors.ts'
+import type { Change, Row } from '#model/document.ts'
+import type { Logger } from '#telemetry/logger.ts'
+import type {
+  AppendResult,
+  ConfigStore,
+  Filter,
+  Head,
+  LogEntry,
+  Page,
+  PageOfRows,
+  Retention,
+  Transaction,
+} from '../contract.ts'
+import type { LocalCopy } from '../local-copy.ts'
+import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
+import { loadCopy } from './load.ts'
+import { CassandraFailure, type CassandraPort, type ReadConsistency } from './port.ts'
+import { ProjectionTables } from './projection-tables.ts'
+
+export interface CassandraStoreOptions {
+  readonly port: CassandraPort
+  readonly copy: LocalCopy
+  readonly dataCenter: string
+  readonly nodeId: string
+  /** In how many partitions the rows of a kind are; the same on all nodes, for good. */
+  readonly bucketsOf: (kind: string) => number
+  readonly nowMs: () => number
+  readonly delay: (ms: number) => Promise<void>
+  /** 0 to 1, for the jitter of repetitions. */
+  readonly random: () => number
+  readonly log: Pick<Logger, 'info' | 'warn'>
+  /** How long an append repeats an insert without an answer before it says that its outcome is open. */
+  readonly settleMs?: number
+  /** Told how long an insert into the log took, and what came of it. */
+  readonly onAppend?: (outcome: 'appended' | 'conflict' | 'open' | 'unavailable') => void
+}
+
+export interface CassandraStore extends ConfigStore {
+  /** Whether the copy holds a state of this cluster: before the first load it does not, and nothing can be read. */
+  readonly isLoaded: boolean
+  /** Whether the last look found an entry after one that is missing. */
+  readonly hasHole: boolean
+  /** The last revision that the projection of this data center is known to hold. */
+  readonly projected: number
+  /**
+   * Takes over what the log has after the copy's head; loads the whole state where the copy is empty or went another way than the
+   * cluster. Rejects when the cluster can't be asked.
+   */
+  poll(): Promise<void>
+  /** Reads the next slot so that an entry is found that was decided and never told, and whether another epoch began. */
+  settle(): Promise<void>
+  /** Looks whether another epoch began. */
+  lookForEpoch(): Promise<void>
+  /**
+   * Begins another epoch with the state of this node's copy: after the database was lost or put back to an earlier state. Nodes that
+   * stand elsewhere load this state; what was written beyond it is no longer there. Answers the revision that goes on from.
+   */
+  beginEpoch(): Promise<number>
+  /** Writes what this data center's projection lacks, as far as this node knows it. Any number of nodes may. */
+  project(): Promise<void>
+}
+
+const BATCH = 100
+/** Entries of one pass of the projector between two watermarks. */
+const PROJECT_BATCH = 100
+const SETTLE_MS = 8_000
+const FIRST_REPEAT_MS = 50
+const LONGEST_REPEAT_MS = 1_000
+/** The copy's note of the cluster's epoch that it follows. */
+const EPOCH_NOTE = 'epoch'
+
+export async function openCassandraStore(options: CassandraStoreOptions): Promise<CassandraStore> {
+  return new Store(options)
+}
+
+class Store implements CassandraStore {
+  readonly #options: CassandraStoreOptions
+  readonly #copy: LocalCopy
+  readonly #log: ClusterLog
+  readonly #projection: ProjectionTables
+  readonly #settleMs: number
+  #epoch: Epoch | undefined
+  #working: Promise<unknown> = Promise.resolve()
+  #projecting: Promise<void> | null = null
+  projected = 0
+  hasHole = false
+  /** An entry whose insert had no answer: repeated until its slot is known to be taken. */
+  #unsettled: LogEntry | null = null
+  #isClosed = false
+
+  constructor(options: CassandraStoreOptions) {
+    this.#options = options
+    this.#copy = options.copy
+    this.#log = new ClusterLog(options.port)
+    this.#projection = new ProjectionTables(options.port, options.dataCenter, options.bucketsOf)
+    this.#settleMs = options.settleMs ?? SETTLE_MS
+  }
+
+  get isLoaded(): boolean {
+    return this.#copy.note(EPOCH_NOTE) !== null
+  }
+
+  // ---- reading: from the copy
+
+  head(): Promise<Head> {
+    return this.#copy.head()
+  }
+
+  get(kind: string, id: string): Promise<Row | undefined> {
+    return this.#copy.get(kind, id)
+  }
+
+  lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
+    return this.#copy.lookup(kind, field, value, workspace)
+  }
+
+  list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
+    return this.#copy.list(kind, filter, page)
+  }
+
+  /** From the copy, and for what it does not reach back to from the cluster, whose log is never cut. */
+  async changes(after: number, limit: number): Promise<readonly LogEntry[]> {
+    try {
+      return await this.#copy.changes(after, limit)
+    } catch (error) {
+      if (!isCode(error, 'LOG_TRUNCATED')) throw error
+      const epoch = await this.#currentEpoch()
+      if (after < epoch.base.revision) throw error
+      return (await this.#log.entriesAfter(epoch.epoch, after, limit, 'LOCAL_QUORUM')).entries
+    }
+  }
+
+  async entry(revisionOrTxid: number | string): Promise<LogEntry | undefined> {
+    const found = await this.#copy.entry(revisionOrTxid)
+    if (found || typeof revisionOrTxid === 'string' || revisionOrTxid < 1) return found
+    if (revisionOrTxid > (await this.head()).revision) return undefined
+    return (await this.changes(revisionOrTxid - 1, 1))[0]
+  }
+
+  load(kinds: readonly string[]): ReturnType<ConfigStore['load']> {
+    return this.#copy.load(kinds)
+  }
+
+  open(change: Change): Change {
+    return this.#copy.open(change)
+  }
+
+  expired(atMs: number, limit: number) {
+    return this.#copy.expired(atMs, limit)
+  }
+
+  /** Cuts the copy's log; the cluster's stays whole. */
+  truncate(retention: Retention): Promise<number> {
+    return this.#copy.truncate(retention)
+  }
+
+  watch(listener: () => void): () => void {
+    return this.#copy.watch(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#working
+    await this.#projecting
+    await this.#copy.close()
+  }
+
+  // ---- writing
+
+  append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
+    return this.#exclusively(() => this.#append(transaction, expectedRevision))
+  }
+
+  async #append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
+    const prepared = await this.#copy.prepare(transaction, expectedRevision)
+    if (prepared.outcome !== 'prepared') return prepared
+    const { entry } = prepared
+    const { nowMs } = this.#options
+    const deadlineMs = nowMs() + this.#settleMs
+    for (let tries = 0; ; tries++) {
+      try {
+        const epoch = await this.#writableEpoch(entry.revision)
+        const slot = await this.#log.insert(epoch, entry)
+        await this.#take(slot)
+        this.#options.onAppend?.(slot.isOurs ? 'appended' : 'conflict')
+        if (slot.isOurs) return { outcome: 'appended', entry: slot.entry }
+        return { outcome: 'conflict', head: (await this.#copy.head()).revision }
+      } catch (error) {
+        if (isCode(error, 'COPY_DIVERGED')) {
+          await this.#refill(await this.#currentEpoch(), (error as Error).message)
+          return { outcome: 'conflict', head: (await this.#copy.head()).revision }
+        }
+        if (!(error instanceof CassandraFailure)) throw error
+        // Certainly not done, and nothing open from before: who asked may be told so.
+        if (error.isSettled && this.#unsettled?.txid !== entry.txid) {
+          this.#options.onAppend?.('unavailable')
+          throw new GatewayError('STORE_UNAVAILABLE', `Cassandra: ${error.message}`, { cause: error })
+        }
+        this.#unsettled = entry
+        if (this.#isClosed || nowMs() >= deadlineMs) {
+          this.#options.onAppend?.('open')
+          return { outcome: 'open', txid: transaction.txid }
+        }
+        await this.#options.delay(this.#pauseMs(tries))
+      }
+    }
+  }
+
+  /** The slot after the head is decided: the copy takes over what stands there. */
+  async #take({ entry }: Slot): Promise<void> {
+    await this.#copy.adopt([entry])
+    this.#forgetSettled(entry.revision)
+  }
+
+  #forgetSettled(headRevision: number): void {
+    if (this.#unsettled && this.#unsettled.revision <= headRevision) this.#unsettled = null
+  }
+
+  #pauseMs(tries: number): number {
+    return Math.min(LONGEST_REPEAT_MS, FIRST_REPEAT_MS * 2 ** tries) * (0.5 + this.#options.random() / 2)
+  }
+
+  // ---- following
+
+  poll(): Promise<void> {
+    return this.#exclusively(() => this.#poll())
+  }
+
+  async #poll(): Promise<void> {
+    const epoch = await this.#enteredEpoch()
+    for (let isAtEnd = false; !isAtEnd && !this.#isClosed;) {
+      const head = await this.#copy.head()
+      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, 'LOCAL_QUORUM')
+      this.hasHole = isHole
+      if (isSame === false) return this.#refill(epoch, `revision ${head.revision} is another one in the cluster`)
+      try {
+        if (entries.length > 0) await this.#copy.adopt(entries)
+      } catch (error) {
+        if (!isCode(error, 'COPY_DIVERGED')) throw error
+        return this.#refill(epoch, (error as Error).message)
+      }
+      isAtEnd = entries.length < BATCH
+    }
+    await this.#repeatUnsettled(epoch)
+  }
+
+  /** An outcome that was told to be open is found out as soon as that is possible. */
+  async #repeatUnsettled(epoch: Epoch): Promise<void> {
+    const { revision } = await this.#copy.head()
+    this.#forgetSettled(revision)
+    if (this.#unsettled?.revision === revision + 1) await this.#take(await this.#log.insert(epoch, this.#unsettled))
+  }
+
+  lookForEpoch(): Promise<void> {
+    return this.#exclusively(() => this.#lookForEpoch('LOCAL_QUORUM'))
+  }
+
+  async #lookForEpoch(consistency: ReadConsistency): Promise<void> {
+    const latest = await this.#log.epoch(consistency)
+    if (latest && latest.epoch > (this.#epoch?.epoch ?? 0)) this.#epoch = latest
+    await this.#enteredEpoch()
+  }
+
+  settle(): Promise<void> {
+    return this.#exclusively(async () => {
+      await this.#lookForEpoch('SERIAL')
+      const epoch = await this.#currentEpoch()
+      for (let entry: LogEntry | undefined; !this.#isClosed;) {
+        entry = await this.#log.decided(epoch, (await this.#copy.head()).revision + 1)
+        if (!entry) return
+        await this.#take({ isOurs: false, entry })
+      }
+    })
+  }
+
+  /** The epoch that counts, after the copy stands in it. */
+  async #enteredEpoch(): Promise<Epoch> {
+    const epoch = await this.#currentEpoch()
+    if (this.#follows(epoch)) return epoch
+    const { revision, hash } = await this.#copy.head()
+    this.#unsettled = null
+    if (this.isLoaded && revision === epoch.base.revision && hash === epoch.base.hash) {
+      await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
+    } else {
+      if (this.isLoaded)
+        this.#options.log.warn(
+          { epoch: epoch.epoch, base: epoch.base.revision, revision },
+          'another epoch began elsewhere than where this copy stands, it is loaded anew',
+        )
+      await this.#fill(epoch, epoch.base.revision)
+    }
+    return epoch
+  }
+
+  #follows({ epoch }: Epoch): boolean {
+    return this.#copy.note(EPOCH_NOTE) === String(epoch)
+  }
+
+  async #refill(epoch: Epoch, reason: string): Promise<void> {
+    this.#options.log.warn({ reason }, 'the copy of the configuration is not that of the cluster and is loaded anew')
+    await this.#fill(epoch, (await this.#copy.head()).revision)
+  }
+
+  async #fill(epoch: Epoch, atLeast: number): Promise<void> {
+    const load = (consistency: ReadConsistency) =>
+      loadCopy({
+        log: this.#log,
+        projection: this.#projection,
+        copy: this.#copy,
+        epoch,
+        atLeast,
+        consistency,
+        delay: this.#options.delay,
+      })
+    try {
+      await load('LOCAL_QUORUM')
+    } catch (error) {
+      if (!isCode(error, 'COPY_DIVERGED')) throw error
+      // A replica here may lack what it should have: those of the other data centers have it.
+      this.#options.log.warn({ err: error }, 'the projection of this data center is not whole, asking the others')
+      await load('QUORUM')
+    }
+    await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
+  }
+
+  beginEpoch(): Promise<number> {
+    return this.#exclusively(async () => {
+      if (!this.isLoaded) throw new GatewayError('STORE_UNAVAILABLE', 'this node has no copy to begin an epoch with')
+      const latest = await this.#log.epoch('SERIAL')
+      // Also above what the copy knows: a database that was put back has forgotten epochs, and their keys may still be in use.
+      const epoch = Math.max(latest?.epoch ?? 0, Number(this.#copy.note(EPOCH_NOTE))) + 1
+      const base = await this.#copy.head()
+      const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base }
+      this.#epoch = await this.#log.beginEpoch(wanted, this.#options.nodeId, this.#options.nowMs())
+      await this.#enteredEpoch()
+      return base.revision
+    })
+  }
+
+  async #currentEpoch(): Promise<Epoch> {
+    this.#epoch ??=
+      (await this.#log.epoch('LOCAL_QUORUM')) ??
+      (await this.#log.beginEpoch(FIRST_EPOCH, this.#options.nodeId, this.#options.nowMs()))
+    return this.#epoch
+  }
+
+  async #writableEpoch(revision: number): Promise<Epoch> {
+    const epoch = await this.#currentEpoch()
+    // The copy belongs to another epoch until it is filled anew: what it validates is not what this one's log holds.
+    if (!this.#follows(epoch) || revision <= epoch.base.revision)
+      throw new CassandraFailure('refused', `the copy of this node does not follow epoch ${epoch.epoch} yet`, true)
+    return epoch
+  }
+
+  // ---- projecting
+
+  project(): Promise<void> {
+    this.#projecting ??= this.#project().finally(() => {
+      this.#projecting = null
+    })
+    return this.#projecting
+  }
+
+  /** The epoch is fixed for the pass; what it writes has that epoch in its keys. */
+  async #project(): Promise<void> {
+    const epoch = this.#epoch
+    if (!epoch || !this.#follows(epoch)) return
+    const mark = await this.#projection.watermark(epoch.epoch)
+    let revision = mark?.revision ?? epoch.base.revision
+    if (!mark && revision > 0) {
+      // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
+      await this.#projection.projectState(epoch.epoch, (await this.#copy.stored()).rows)
+      await this.#projection.mark(epoch.epoch, epoch.base)
+    }
+    this.projected = revision
+    while (!this.#isClosed && epoch === this.#epoch) {
+      const entries = await this.changes(revision, PROJECT_BATCH)
+      const last = entries.at(-1)
+      if (!last) return
+      await this.#projection.project(epoch.epoch, entries)
+      this.projected = revision = last.revision
+    }
+  }
+
+  /** Appends, polls and loads one after the other: each begins where the one before has left the copy. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#working.then(work)
+    // The next one starts after this one in any case; who asked for this one gets its failure.
+    this.#working = result.catch(() => undefined)
+    return result
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return (error as { code?: unknown }).code === code
+}

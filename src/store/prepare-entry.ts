@@ -1,0 +1,41 @@
+/** From a transaction to the entry that it would be on top of a store's state: what appends and copies have in common. */
+import type { AppendResult, Head, LogEntry, StateReader, Transaction } from './contract.ts'
+import type { StoredRow } from './digest.ts'
+import { computeEffects } from './effects.ts'
+import { sealEntry } from './entry.ts'
+import type { Prepared } from './local-copy.ts'
+import type { Projection } from './projection.ts'
+import type { Secrets } from './secrets.ts'
+
+/** How a store is asked; nothing of it writes. */
+export interface PreparingStore {
+  readonly projection: Projection
+  readonly secrets: Secrets
+  head(): Head
+  /** The entry of a transaction that is in the log already. */
+  done(txid: string): LogEntry | undefined
+  /** The rows with those whose time to live is over, as validation has to see them. */
+  everything(): StateReader
+  stored(kind: string, id: string): StoredRow | undefined
+}
+
+export async function prepareEntry(
+  store: PreparingStore,
+  transaction: Transaction,
+  expectedRevision: number,
+): Promise<Prepared> {
+  const done = store.done(transaction.txid)
+  if (done) return { outcome: 'appended', entry: done }
+  const head = store.head()
+  const conflict = (): AppendResult => ({ outcome: 'conflict', head: store.head().revision })
+  if (head.revision !== expectedRevision) return conflict()
+  const { projection, secrets } = store
+  const computed = await computeEffects(store.everything(), projection, transaction, head.revision + 1)
+  const sealed = computed.ok
+    ? await sealEntry(head, transaction, computed.effects, secrets, (kind, id) => store.stored(kind, id))
+    : computed
+  // What was read is the state at the expected revision only if that is still the head.
+  if (store.head().revision !== expectedRevision) return conflict()
+  if (!sealed.ok) return { outcome: 'refused', violation: sealed.violation }
+  return { outcome: 'prepared', entry: sealed.entry, effects: sealed.effects }
+}
