@@ -175,6 +175,12 @@ class WorkerThread {
           { plugin: document.name, plugin_id: document.id, err: error },
           'a plugin configuration cannot be used, its requests are refused',
         ),
+      pluginNotClosed: (document, error) =>
+        this.#log.log.error(
+          { plugin: document.name, plugin_id: document.id, err: error },
+          'a plugin failed to close a configuration that is no longer used',
+        ),
+      nowMs: Date.now,
     })
     this.#context = {
       settings: proxySettings(settings, start.version),
@@ -242,8 +248,11 @@ class WorkerThread {
     })
     const beat = () => beatPulse(context.pulse, this.#acceptor, context, this.#metrics)
     setInterval(beat, 200)
-    // Names whose answers expired are asked for anew also where no request comes by.
-    setInterval(() => this.#compiler.refreshBalancers(), 1000)
+    setInterval(() => {
+      // Names whose answers expired are asked for anew also where no request comes by.
+      this.#compiler.refreshBalancers()
+      this.#compiler.closeRetired()
+    }, 1000)
     beat()
     port.on('message', (message: ToWorker) => this.#onMessage(message))
   }
