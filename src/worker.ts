@@ -284,15 +284,12 @@ class WorkerThread {
   }
 
   #healthChanged(change: HealthChange): void {
-    const { upstream, target, ip, port, isHealthy, cause } = change
-    const id = [...this.#compiler.documents('upstreams')].find((document) => document['name'] === upstream)?.id
-    if (cause === 'request' && id !== undefined) {
-      this.#say({
-        type: 'health',
-        change: { upstreamId: id, target, address: ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`, isHealthy },
-      })
+    const { upstreamId, target, ip, port, isHealthy, cause } = change
+    if (cause === 'request') {
+      const address = ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
+      this.#say({ type: 'health', change: { upstreamId, target, address, isHealthy } })
     }
-    this.#log.log.warn({ ...change }, change.isHealthy ? 'a target is healthy again' : 'a target is unhealthy')
+    this.#log.log.warn({ ...change }, isHealthy ? 'a target is healthy again' : 'a target is unhealthy')
   }
 
   #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {
