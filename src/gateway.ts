@@ -84,7 +84,9 @@ export function gatewayModel(plugins: readonly AnyPlugin[]): Model {
 export class Gateway {
   readonly log: GatewayLog
   listeners: readonly Listener[] = []
-  #read: ReadSettings
+  /** Of the start. What a reload can change is applied by it, and does not stand here. */
+  readonly #read: ReadSettings
+  #warnings: readonly string[]
   readonly #options: GatewayOptions
   readonly #model: Model
   readonly #figures = new Figures()
@@ -108,6 +110,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     this.#read = options.read
+    this.#warnings = options.read.warnings
     this.#model = gatewayModel(options.plugins)
     const { settings } = options.read
     mkdirSync(settings.prefix, { recursive: true })
@@ -227,7 +230,7 @@ export class Gateway {
     const access = this.#readAccessList(settings)
     const admin = await this.#readTls('admin', settings, fallback)
     const status = await this.#readTls('status', settings, fallback)
-    this.#read = read
+    this.#warnings = read.warnings
     this.#fallback = fallback
     this.#access = access
     this.#workers?.setFallback(fallback)
@@ -330,7 +333,7 @@ export class Gateway {
       countersBytes: workers.counters.byteLength,
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
-      warnings: () => [...this.#read.warnings, unservedRoutes(publisher)].filter((text) => text !== null),
+      warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
     })
   }
 
