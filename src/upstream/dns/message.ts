@@ -119,7 +119,7 @@ function decode(bytes: Buffer): dnsPacket.DecodedPacket | null {
     const sections = [packet.answers, packet.additionals]
     return sections.every((records) => records?.every(hasSoundAddress) ?? true) ? packet : null
   } catch {
-    // Whoever answers with something else than DNS is as good as silent: the caller asks the next server.
+    // The caller calls it malformed, or takes the header of one that was cut off.
     return null
   }
 }
