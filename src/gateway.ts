@@ -9,7 +9,7 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createConfigurationHash } from '#admin/configuration-hash.ts'
 import { createDeclarative } from '#admin/declarative-source.ts'
-import type { AdminListener } from '#admin/listener.ts'
+import { checkTls, type AdminListener, type AdminTls } from '#admin/listener.ts'
 import { openAdminServer, type AdminServer } from '#admin/server.ts'
 import { openStatusServer, type StatusServer } from '#admin/status-server.ts'
 import { NO_ACCESS_LIST, parseAccessList, type AccessList } from '#admin/tokens.ts'
@@ -84,7 +84,9 @@ export function gatewayModel(plugins: readonly AnyPlugin[]): Model {
 export class Gateway {
   readonly log: GatewayLog
   listeners: readonly Listener[] = []
-  #read: ReadSettings
+  /** Of the start. What a reload can change is applied by it, and does not stand here. */
+  readonly #read: ReadSettings
+  #warnings: readonly string[]
   readonly #options: GatewayOptions
   readonly #model: Model
   readonly #figures = new Figures()
@@ -108,6 +110,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     this.#read = options.read
+    this.#warnings = options.read.warnings
     this.#model = gatewayModel(options.plugins)
     const { settings } = options.read
     mkdirSync(settings.prefix, { recursive: true })
@@ -225,10 +228,14 @@ export class Gateway {
     const { settings } = read
     const fallback = await this.#readFallback(settings)
     const access = this.#readAccessList(settings)
-    this.#read = read
+    const admin = await this.#readTls('admin', settings, fallback)
+    const status = await this.#readTls('status', settings, fallback)
+    this.#warnings = read.warnings
     this.#fallback = fallback
     this.#access = access
     this.#workers?.setFallback(fallback)
+    this.#admin?.renewTls(admin)
+    this.#status?.renewTls(status)
     if (changed.includes('log_level')) {
       this.log.setLevel(settings.log_level)
       this.#workers?.tellAll({ type: 'log-level', level: settings.log_level, forMs: null })
@@ -258,6 +265,24 @@ export class Gateway {
       names: [hostname()],
     })
     return { cert: [own.cert], key: [own.key] }
+  }
+
+  /** How a listener that is not for proxying speaks TLS: with its own certificates, else with those for clients. */
+  async #readTls(name: 'admin' | 'status', settings: Settings, fallback: Fallback): Promise<AdminTls> {
+    const key = `${name}_ssl_cert` as const
+    const own = await loadCertificates(key, settings[key], settings[`${key}_key`])
+    const pairs = own.length > 0 ? { cert: own.map(({ cert }) => cert), key: own.map((pair) => pair.key) } : fallback
+    // Which file it is waits for the next start, what is in it does not.
+    const { admin_client_ca: file } = this.#options.read.settings
+    const clientCa = name === 'status' || file === null ? null : readNamedFile('admin_client_ca', file)
+    const tls = { ...pairs, clientCa }
+    try {
+      checkTls(tls)
+    } catch (cause) {
+      const message = `${key}${clientCa === null ? '' : ', admin_client_ca'}: ${(cause as Error).message}`
+      throw new GatewayError('CERTIFICATE_INVALID', message, { cause })
+    }
+    return tls
   }
 
   #readAccessList({ admin_token_file: file }: Settings): AccessList {
@@ -308,7 +333,7 @@ export class Gateway {
       countersBytes: workers.counters.byteLength,
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
-      warnings: () => [...this.#read.warnings, unservedRoutes(publisher)].filter((text) => text !== null),
+      warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
     })
   }
 
@@ -317,12 +342,10 @@ export class Gateway {
     if (settings.admin_listen.length === 0) return
     const log = this.#openAccessLog(settings.admin_access_log, 'admin')
     const current = () => this.#access
-    const clientCa =
-      settings.admin_client_ca === null ? null : readNamedFile('admin_client_ca', settings.admin_client_ca)
-    const own = await loadCertificates('admin_ssl_cert', settings.admin_ssl_cert, settings.admin_ssl_cert_key)
+    const tls = await this.#readTls('admin', settings, this.#fallback)
     this.#admin = await openAdminServer({
       ...this.#adminPorts(),
-      listeners: settings.admin_listen.map((listener) => this.#httpListener(listener, own[0] ?? null, clientCa)),
+      listeners: settings.admin_listen.map((listener) => httpListener(listener, tls)),
       guard: { origins: settings.admin_gui_url, hosts: settings.admin_hosts },
       // Looked at for each request, because a reload may bring another list.
       access: {
@@ -346,10 +369,10 @@ export class Gateway {
     const settings = this.#settings
     if (settings.status_listen.length === 0) return
     const log = this.#openAccessLog(settings.status_access_log, 'status')
-    const own = await loadCertificates('status_ssl_cert', settings.status_ssl_cert, settings.status_ssl_cert_key)
+    const tls = await this.#readTls('status', settings, this.#fallback)
     this.#status = await openStatusServer({
       ...this.#adminPorts(),
-      listeners: settings.status_listen.map((listener) => this.#httpListener(listener, own[0] ?? null, null)),
+      listeners: settings.status_listen.map((listener) => httpListener(listener, tls)),
       readiness: () =>
         this.#isReady ? { isReady: true } : { isReady: false, reason: this.#isDraining ? 'draining' : 'starting' },
       startDraining: () => {
@@ -370,17 +393,11 @@ export class Gateway {
     if (log !== null) this.#accessLogs.push(log)
     return log
   }
+}
 
-  #httpListener(
-    listener: Listener,
-    own: { readonly cert: string; readonly key: string } | null,
-    clientCa: string | null,
-  ): AdminListener {
-    const { cert, key } = own ?? { cert: this.#fallback.cert[0]!, key: this.#fallback.key[0]! }
-    return {
-      address:
-        listener.socketPath === null ? { ip: listener.host, port: listener.port } : { path: listener.socketPath },
-      tls: listener.ssl ? { cert, key, clientCa } : null,
-    }
+function httpListener(listener: Listener, tls: AdminTls): AdminListener {
+  return {
+    address: listener.socketPath === null ? { ip: listener.host, port: listener.port } : { path: listener.socketPath },
+    tls: listener.ssl ? tls : null,
   }
 }
