@@ -11,7 +11,8 @@ export interface NodeState {
   readonly version: string
   /** `all`: it proxies, and has the Admin API over the cluster's log. */
   readonly role: string
-  /** Where others reach it, as host:port; null when they can't. */
+  /** As host:port where others reach it, else where it listens; null where it listens on no port. */
+  readonly address: string | null
   readonly admin_address: string | null
   readonly proxy_address: string | null
   /** The newest revision that its main thread holds, and that entry's hash. */
@@ -42,8 +43,9 @@ export const ENTRY_FORMATS: readonly number[] = [1]
 
 /** `unknown`: the rows of its data center can't be read now, so nobody here knows. */
 export type NodeStatus = 'up' | 'down' | 'unknown'
-export const NODE_MODES = ['ready', 'starting', 'draining'] as const
-export type NodeMode = (typeof NODE_MODES)[number]
+/** Everything that a node can be, as seen from here: what it says of itself while it is up. */
+export const CONDITIONS = ['ready', 'starting', 'draining', 'down', 'unknown'] as const
+export type Condition = (typeof CONDITIONS)[number]
 
 export interface NodeView extends NodeState {
   readonly node_id: string
@@ -60,7 +62,8 @@ export interface ClusterView {
   wake(): void
 }
 
-export function modeOf({ ready, draining }: Pick<NodeState, 'ready' | 'draining'>): NodeMode {
+export function conditionOf({ status, draining, ready }: Pick<NodeView, 'status' | 'draining' | 'ready'>): Condition {
+  if (status !== 'up') return status
   return draining ? 'draining' : ready ? 'ready' : 'starting'
 }
 
@@ -85,6 +88,7 @@ export function parseNodeState(text: string): NodeState {
     hostname: textOf(said['hostname']) ?? '',
     version: textOf(said['version']) ?? '',
     role: textOf(said['role']) ?? '',
+    address: textOf(said['address']),
     admin_address: textOf(said['admin_address']),
     proxy_address: textOf(said['proxy_address']),
     applied_revision: numberOf(said['applied_revision']) ?? -1,

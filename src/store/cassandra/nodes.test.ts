@@ -100,6 +100,7 @@ function stateOf(incarnation: string): TestNode['state'] {
     hostname: `host-${incarnation}`,
     version: '0.1.0',
     role: 'all',
+    address: null,
     admin_address: null,
     proxy_address: '10.0.0.1:8000',
     applied_revision: 7,

@@ -7,7 +7,7 @@
  */
 import type { Logger } from '#telemetry/logger.ts'
 import {
-  modeOf,
+  conditionOf,
   parseNodeState,
   type ClusterView,
   type NodeState,
@@ -130,7 +130,7 @@ export class Membership implements ClusterView {
     const own = this.#seen.get(dataCenter)
     if (this.failure !== null || own === undefined) return nodeId
     const isFit = (node: Seen) =>
-      node.hasChanged && this.#statusOf(node, own.readAtMs) === 'up' && modeOf(node.state) === 'ready'
+      node.hasChanged && conditionOf({ ...node.state, status: this.#statusOf(node, own.readAtMs) }) === 'ready'
     const others = [...own.nodes].filter(([id, node]) => id !== nodeId && isFit(node)).map(([id]) => id)
     const candidates = state().draining ? others : [...others, nodeId]
     return candidates.toSorted()[0] ?? nodeId
