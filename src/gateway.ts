@@ -40,7 +40,7 @@ import { answeredEntry } from '#telemetry/http-access.ts'
 import { openLog, type GatewayLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import { adminPorts } from './gateway-admin.ts'
-import { describeNode, registerClusterFigures } from './gateway-cluster.ts'
+import { describeNode, registerCassandraFigures, registerClusterFigures } from './gateway-cluster.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
 import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
 import { readNamedFile } from './named-file.ts'
@@ -133,9 +133,8 @@ export class Gateway {
     this.#access = this.#readAccessList(settings)
     this.listeners = await reserveListeners(settings.proxy_listen)
     this.#fallback = await this.#readFallback(settings)
-    const state = this.#describe()
-    this.#cluster = singleNodeView(this.#nodeId, state)
     const opened = (this.#opened = await openStore(settings, this.#model))
+    this.#cluster = opened.cassandra?.membership ?? singleNodeView(this.#nodeId, this.#describe())
     const rejected = this.#figures.counter('meridian_config_rejected_total', { via: 'file' })
     this.#declarativeFile = new DeclarativeFile({
       settings,
@@ -232,6 +231,7 @@ export class Gateway {
     await this.#admin?.close()
     await this.#status?.close()
     await this.#follower?.close()
+    await this.#opened?.cassandra?.membership.close()
     await this.#opened?.writer.close()
     await this.#workers?.close()
     await this.#opened?.store.close()
@@ -307,6 +307,7 @@ export class Gateway {
     figures.gauge('kong_datastore_reachable', {}, () => Number(this.#follower?.failure == null))
     figures.gauge('meridian_config_head_revision', {}, () => publisher.position.revision)
     registerClusterFigures(figures, this.#cluster!)
+    if (this.#opened!.cassandra !== null) registerCassandraFigures(figures, this.#opened!.cassandra)
     figures.gauge('meridian_worker_restarts_total', {}, () => workers.restarts)
     figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.log.dropped)
     for (const name of ['kong_memory_lua_shared_dict_bytes', 'kong_memory_lua_shared_dict_total_bytes'] as const) {
