@@ -148,7 +148,7 @@ function present(node: NodeView, newest: number): Record<string, unknown> {
     admin_address,
     proxy_address,
     revision: serving_revision,
-    lag: newest - Math.max(0, serving_revision),
+    lag: Math.max(0, newest - Math.max(0, serving_revision)),
     applied_revision,
     hash: hash === '' ? null : hash,
     version,
