@@ -26,8 +26,10 @@ import type { Listener } from '#model/settings/listener.ts'
 import type { ReadSettings } from '#model/settings/read.ts'
 import { refusalsOf, type AnyPlugin } from '#pdk/pdk.ts'
 import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
+import { Propagation } from '#snapshot/propagation.ts'
 import { Publisher } from '#snapshot/publisher.ts'
 import { References } from '#snapshot/references.ts'
+import { singleNodeView, type ClusterView } from '#store/cluster-view.ts'
 import { createFollower, type Follower } from '#store/follower.ts'
 import { keepHouse } from '#store/housekeeping.ts'
 import { Secrets } from '#store/secrets.ts'
@@ -38,6 +40,7 @@ import { answeredEntry } from '#telemetry/http-access.ts'
 import { openLog, type GatewayLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import { adminPorts } from './gateway-admin.ts'
+import { describeNode, registerCassandraFigures, registerClusterFigures } from './gateway-cluster.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
 import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
 import { readNamedFile } from './named-file.ts'
@@ -93,6 +96,7 @@ export class Gateway {
   readonly #configurationHash = createConfigurationHash()
   readonly #accessLogs: AccessLog[] = []
   #nodeId = ''
+  #cluster: ClusterView | null = null
   #opened: OpenedStore | null = null
   #declarativeFile: DeclarativeFile | null = null
   #publisher: Publisher | null = null
@@ -133,6 +137,7 @@ export class Gateway {
     this.listeners = await reserveListeners(settings.proxy_listen)
     this.#fallback = await this.#readFallback(settings)
     const opened = (this.#opened = await openStore(settings, this.#model))
+    this.#cluster = opened.cassandra?.membership ?? singleNodeView(this.#nodeId, this.#describe())
     const rejected = this.#figures.counter('meridian_config_rejected_total', { via: 'file' })
     this.#declarativeFile = new DeclarativeFile({
       settings,
@@ -153,6 +158,10 @@ export class Gateway {
       log: this.log,
       onLost: (name) => this.#collector?.retire(name),
     }))
+    const propagation = new Propagation({
+      nowMs: Date.now,
+      observe: this.#figures.histogram('meridian_config_propagation_seconds'),
+    })
     const publisher = (this.#publisher = new Publisher({
       store: opened.store,
       definitions: this.#model.entities,
@@ -164,13 +173,20 @@ export class Gateway {
         log: this.log.log,
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
+      onServed: (revision) => {
+        propagation.served(revision)
+        this.#cluster?.wake()
+      },
     }))
     const position = await publisher.load()
     await workers.start(publisher)
     this.#follower = createFollower({
       store: opened.store,
       from: position,
-      onEntries: async (entries) => publisher.publish(entries),
+      onEntries: async (entries) => {
+        propagation.published(entries)
+        publisher.publish(entries)
+      },
       reload: async (reason) => {
         this.log.log.warn({ reason }, 'the log cannot be followed, the state is loaded anew')
         return publisher.load()
@@ -197,6 +213,7 @@ export class Gateway {
       setInterval(() => workers.rotateTicketKeys(), TICKET_KEY_MS),
     )
     this.#isReady = true
+    this.#cluster.wake()
   }
 
   /** Not ready at once; then drains and ends everything within the settings' times. `now` leaves out the time for load balancers to turn away. */
@@ -204,6 +221,7 @@ export class Gateway {
     const { drain_delay: drainDelayMs, shutdown_timeout: timeoutMs } = this.#settings
     this.#isDraining = true
     this.#isReady = false
+    this.#cluster?.wake()
     if (!now && drainDelayMs > 0) await delay(drainDelayMs)
     await this.#workers?.drain(timeoutMs)
     await this.close()
@@ -216,6 +234,7 @@ export class Gateway {
     await this.#admin?.close()
     await this.#status?.close()
     await this.#follower?.close()
+    await this.#opened?.cassandra?.membership.close()
     await this.#opened?.writer.close()
     await this.#workers?.close()
     await this.#opened?.store.close()
@@ -246,6 +265,18 @@ export class Gateway {
     this.log.reopen()
     for (const log of this.#accessLogs) log.reopen()
     this.#workers?.tellAll({ type: 'reopen-logs' })
+  }
+
+  #describe() {
+    return describeNode({
+      settings: this.#settings,
+      version: this.#options.version,
+      kinds: [...this.#model.entities.keys()],
+      isReady: () => this.#isReady,
+      isDraining: () => this.#isDraining,
+      publisher: () => this.#publisher,
+      requests: () => this.#workers?.figures().requests ?? 0,
+    })
   }
 
   #keepHouse(): void {
@@ -300,6 +331,8 @@ export class Gateway {
     figures.gauge('meridian_ready', {}, () => Number(this.#isReady))
     figures.gauge('kong_datastore_reachable', {}, () => Number(this.#follower?.failure == null))
     figures.gauge('meridian_config_head_revision', {}, () => publisher.position.revision)
+    registerClusterFigures(figures, this.#cluster!)
+    if (this.#opened!.cassandra !== null) registerCassandraFigures(figures, this.#opened!.cassandra)
     figures.gauge('meridian_worker_restarts_total', {}, () => workers.restarts)
     figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.log.dropped)
     for (const name of ['kong_memory_lua_shared_dict_bytes', 'kong_memory_lua_shared_dict_total_bytes'] as const) {
@@ -333,6 +366,7 @@ export class Gateway {
       countersBytes: workers.counters.byteLength,
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
+      cluster: this.#cluster!,
       warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
     })
   }
@@ -378,6 +412,7 @@ export class Gateway {
       startDraining: () => {
         this.#isDraining = true
         this.#isReady = false
+        this.#cluster?.wake()
       },
       metricsPage: () => this.#collector!.page(),
       access: log === null ? null : { log, newRequestId: () => randomBytes(16).toString('hex'), now: Date.now },
