@@ -28,6 +28,8 @@ export interface OpenedStore {
 }
 
 export async function openStore(settings: Settings, model: Model): Promise<OpenedStore> {
+  if (settings.database === 'cassandra')
+    throw new GatewayError('SETTINGS_INVALID', 'database: the gateway does not run on cassandra yet')
   const definitions = { entities: model.entities, plugins: model.plugins }
   const file = path.join(settings.prefix, 'meridian.db')
   const isEmbedded = settings.database === 'sqlite'

@@ -5,8 +5,11 @@ import { urlOf } from './listener-url.ts'
 
 export function banner(version: string, settings: Settings, proxyListeners: readonly Listener[]): string {
   const workers = `${settings.workers} ${settings.workers === 1 ? 'worker' : 'workers'}`
-  const store =
-    settings.database === 'sqlite' ? `configuration in ${settings.prefix}` : 'configuration from a file or POST /config'
+  const store = {
+    sqlite: `configuration in ${settings.prefix}`,
+    cassandra: 'configuration in Cassandra',
+    off: 'configuration from a file or POST /config',
+  }[settings.database]
   const lines = [
     `Meridian ${version} is ready: ${workers}, ${store}`,
     `  proxy   ${placesOf(proxyListeners)}`,

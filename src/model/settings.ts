@@ -2,6 +2,7 @@
  * The settings of a node: one definition each, in sections. Everything else is derived: parsing (`settings/read.ts`), the
  * sample file and the reference page (`settings/reference.ts`), the type. Names and forms are Kong's where Kong has them.
  */
+import { cassandraSettings } from './settings/cassandra.ts'
 import { adminSettings, storeSettings } from './settings/configuration.ts'
 import { listenerSettings, logSettings, tlsSettings } from './settings/listening.ts'
 import { nodeSettings } from './settings/node.ts'
@@ -13,6 +14,7 @@ export const settingSections = [
   { title: 'Listeners', settings: listenerSettings },
   { title: 'TLS towards clients', settings: tlsSettings },
   { title: 'Configuration store', settings: storeSettings },
+  { title: 'Cassandra', settings: cassandraSettings },
   { title: 'Admin API', settings: adminSettings },
   { title: 'Routing and forwarding', settings: forwardingSettings },
   { title: 'Limits for clients', settings: limitSettings },
@@ -26,6 +28,7 @@ const table = {
   ...listenerSettings,
   ...tlsSettings,
   ...storeSettings,
+  ...cassandraSettings,
   ...adminSettings,
   ...forwardingSettings,
   ...limitSettings,

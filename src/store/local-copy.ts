@@ -30,6 +30,8 @@ export interface LocalCopy extends ConfigStore {
   adopt(entries: readonly LogEntry[]): Promise<void>
   /** Puts a state in place of all there is, or rejects with `COPY_DIVERGED` and keeps what there was. */
   replace(state: CopiedState): Promise<Head>
+  /** Every row as it is stored, and the head that they belong to: one consistent state. */
+  stored(): Promise<{ readonly head: Head; readonly rows: AsyncIterable<StoredRow> }>
   /** A short note that belongs to the copy, such as where it comes from; null when there is none. */
   note(name: string): string | null
   setNote(name: string, value: string): Promise<void>

@@ -153,6 +153,13 @@ class MemoryStore implements LocalCopy {
     })
   }
 
+  async stored() {
+    const rows = this.#projection
+      .kinds()
+      .flatMap((kind) => this.#rows.all(kind, -Infinity).map(({ document }) => this.#rows.stored(kind, document.id)!))
+    return { head: this.#head, rows: each(rows) }
+  }
+
   note(name: string): string | null {
     return this.#notes.get(name) ?? null
   }
@@ -276,7 +283,7 @@ class MemoryStore implements LocalCopy {
   }
 }
 
-async function* each(rows: readonly Row[]): AsyncIterable<Row> {
+async function* each<T>(rows: readonly T[]): AsyncIterable<T> {
   yield* rows
 }
 

@@ -32,6 +32,7 @@ import { Secrets, type Definitions } from './secrets.ts'
 import { errorNumber, openConnection, openFile, whenFree } from './sqlite-file.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { SqliteRows } from './sqlite-rows.ts'
+import { SqliteSnapshots } from './sqlite-snapshots.ts'
 import { CONFIG_FILE, SqliteTables } from './sqlite-tables.ts'
 
 export interface SqliteStoreOptions {
@@ -104,7 +105,7 @@ class SqliteStore implements LocalCopy {
   /** What validation sees: the committed state, with the rows whose time to live is over. */
   readonly #preparing: PreparingStore
   readonly #listeners = new Set<() => void>()
-  readonly #loads = new Set<DatabaseSync>()
+  readonly #snapshots: SqliteSnapshots
   #watching: NodeJS.Timeout | null = null
   #seenVersion = 0
   #writing: Promise<unknown> = Promise.resolve()
@@ -121,6 +122,7 @@ class SqliteStore implements LocalCopy {
     this.#read = read
     this.#write = write
     this.#rows = new SqliteRows(read, this.#projection, this.#secrets)
+    this.#snapshots = new SqliteSnapshots(this.#path, this.#projection, this.#secrets)
     this.#writeRows = new SqliteRows(write, this.#projection, this.#secrets)
     this.#log = new SqliteLog(read)
     this.#writeLog = new SqliteLog(write)
@@ -205,6 +207,10 @@ class SqliteStore implements LocalCopy {
     return this.#log.head()
   }
 
+  async stored() {
+    return this.#snapshots.stored()
+  }
+
   note(name: string): string | null {
     return this.#log.state<string>(`note ${name}`) ?? null
   }
@@ -224,12 +230,7 @@ class SqliteStore implements LocalCopy {
 
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
     if (kinds.length === 0) return { head: this.#log.head(), rows: noRows() }
-    // A connection of its own holds one state for as long as it is read.
-    const database = openConnection(this.#path, 'read')
-    this.#loads.add(database)
-    database.exec('BEGIN')
-    const head = new SqliteLog(database).head()
-    return { head, rows: this.#loadRows(database, kinds) }
+    return this.#snapshots.opened(kinds, this.#nowMs())
   }
 
   open(change: Change): Change {
@@ -268,8 +269,7 @@ class SqliteStore implements LocalCopy {
     this.#stopWatching()
     this.#listeners.clear()
     await this.#writing
-    for (const database of this.#loads) database.close()
-    this.#loads.clear()
+    this.#snapshots.close()
     this.#read.close()
     this.#write.close()
   }
@@ -436,22 +436,6 @@ class SqliteStore implements LocalCopy {
       offset = page.offset
       await nextTurn()
     } while (offset !== undefined)
-  }
-
-  async *#loadRows(database: DatabaseSync, kinds: readonly string[]): AsyncIterable<Row> {
-    try {
-      const rows = new SqliteRows(database, this.#projection, this.#secrets)
-      const nowMs = this.#nowMs()
-      const turns = new Turns(ROWS_PER_TURN)
-      for (const kind of kinds) {
-        for (const row of rows.all(kind, nowMs)) {
-          yield row
-          await turns.step()
-        }
-      }
-    } finally {
-      if (this.#loads.delete(database)) database.close()
-    }
   }
 
   #notify(): void {

@@ -19,6 +19,7 @@ export function checkSettings(
   checkListeners(settings, placeOf, problems, warnings)
   checkCertificates(settings, placeOf, problems)
   checkStore(settings, isGiven, placeOf, problems)
+  checkCassandra(settings, placeOf, problems)
 
   const logs = [settings.proxy_access_log, settings.admin_access_log, settings.status_access_log]
   if (settings.access_log_format === null && logs.some((log) => log.to !== 'off' && log.format === 'custom')) {
@@ -109,4 +110,31 @@ function checkStore(
   if (settings.keyring_file !== null && settings.keyring_env !== null) {
     problems.push(`${placeOf('keyring_env')}: expected either this or keyring_file, got both`)
   }
+}
+
+function checkCassandra(settings: Settings, placeOf: (key: SettingKey) => string, problems: string[]): void {
+  const { cassandra_local_datacenter: local, cassandra_data_centers: all } = settings
+  if (local !== null && all !== null && !Object.hasOwn(all, local)) {
+    const names = Object.keys(all).join(', ')
+    problems.push(
+      `${placeOf('cassandra_local_datacenter')}: expected one of those in cassandra_data_centers (${names}), got '${local}'`,
+    )
+  }
+  if ((settings.cassandra_username === null) !== (settings.cassandra_password === null)) {
+    const [given, lacking] =
+      settings.cassandra_username === null
+        ? (['cassandra_password', 'cassandra_username'] as const)
+        : (['cassandra_username', 'cassandra_password'] as const)
+    problems.push(`${placeOf(given)}: expected ${lacking} to be set with it`)
+  }
+  if (settings.database !== 'cassandra') return
+  const place = placeOf('database')
+  if (settings.cassandra_contact_points.length === 0)
+    problems.push(`${placeOf('cassandra_contact_points')}: expected at least one node`)
+  if (local === null)
+    problems.push(
+      `${place}: expected cassandra_local_datacenter to be set with cassandra: the data center of this node`,
+    )
+  if (settings.keyring_file === null && settings.keyring_env === null)
+    problems.push(`${place}: expected keyring_file or keyring_env to be set with cassandra: one keyring for all nodes`)
 }

@@ -5,13 +5,12 @@ import { setting } from './setting.ts'
 /** Where services, routes and the rest of the configuration are kept. */
 export const storeSettings = {
   database: setting(
-    choice(['sqlite', 'off'], {
+    choice(['sqlite', 'cassandra', 'off'], {
       postgres:
         "PostgreSQL is not available. To move over, export with 'kong config db_export kong.yml' on a Kong node, then either set database = off and declarative_config = kong.yml, or set database = sqlite and load the file with decK ('deck gateway sync')",
-      cassandra: 'the Cassandra store is not available yet; sqlite keeps the configuration of one node',
       peer: 'following another node is not available yet; sqlite keeps the configuration of one node',
     }),
-    '`sqlite` keeps the configuration in the prefix folder and takes changes by the Admin API; `off` takes it from a declarative file or POST /config and keeps it in memory.',
+    '`sqlite` keeps the configuration in the prefix folder and takes changes by the Admin API; `cassandra` shares it between all nodes of a cluster, over any number of data centers; `off` takes it from a declarative file or POST /config and keeps it in memory.',
     { default: 'sqlite' },
   ),
   declarative_config: setting(

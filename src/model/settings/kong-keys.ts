@@ -16,17 +16,21 @@ export const kongKeysWithoutMeaning: readonly KongKeys[] = [
     patternText: '`pg_*`',
   },
   {
-    reason: 'Cassandra is not available yet',
-    keys: [
-      'db_update_frequency',
-      'db_update_propagation',
-      'db_cache_ttl',
-      'db_cache_neg_ttl',
-      'db_resurrect_ttl',
-      'db_cache_warmup_entities',
-    ],
-    pattern: /^cassandra_[a-z_]+$/,
-    patternText: '`cassandra_*`',
+    reason: 'only nodes of the local data center are asked, in turn',
+    keys: ['cassandra_lb_policy'],
+  },
+  {
+    reason: 'replication is always by data center, as `cassandra_data_centers` says',
+    keys: ['cassandra_repl_factor', 'cassandra_repl_strategy'],
+  },
+  {
+    reason: 'replaced by `cassandra_read_consistency` and `cassandra_write_consistency`, in Kong too',
+    keys: ['cassandra_consistency'],
+  },
+  {
+    reason:
+      'each node has the whole configuration on its disk, in the order of its revisions: nothing is cached and nothing gets stale',
+    keys: ['db_cache_neg_ttl', 'db_cache_ttl', 'db_cache_warmup_entities', 'db_resurrect_ttl', 'db_update_propagation'],
   },
   {
     reason: 'hybrid mode works differently here and is not available yet',

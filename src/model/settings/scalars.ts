@@ -49,6 +49,16 @@ export function duration(leastMs = 0, mostMs = LONGEST_MS): Kind<number> {
   }
 }
 
+/** Kong's times whose plain numbers are milliseconds; those with a unit are as everywhere. */
+export function milliseconds(leastMs: number, mostMs: number): Kind<number> {
+  const { parse } = duration(leastMs, mostMs)
+  return {
+    form: 'milliseconds | time',
+    shape: 'number',
+    parse: (value, surroundings) => parse(/^\d{1,9}$/.test(value) ? `${value}ms` : value, surroundings),
+  }
+}
+
 export function parseDuration(text: string): number | null {
   if (/^\d{1,12}(\.\d{1,3})?$/.test(text)) return Math.round(Number(text) * 1000)
   const parts = text.match(/^(\d{1,12}(?:ms|[smhdwMy]))+$/)

@@ -1,4 +1,5 @@
 /** The log of a cluster in Cassandra: epochs, entries in order, and the one statement that appends. */
+import { canonicalJson } from '../canonical.ts'
 import { GENESIS_HASH } from '../chain.ts'
 import type { Head, LogEntry } from '../contract.ts'
 import { entryOfRow, partsOfRow, rowOfEntry, segmentOf } from './entry-rows.ts'
@@ -36,6 +37,14 @@ export interface Followed extends Stretch {
   readonly isSame: boolean | null
 }
 
+/** What the log of a new cluster starts with. */
+export const FIRST_EPOCH: Epoch = {
+  epoch: 1,
+  serial: 'SERIAL',
+  writingDataCenter: '',
+  base: { revision: 0, hash: GENESIS_HASH, digests: {} },
+}
+
 /** Epochs are few; the greatest counts. */
 const EPOCHS_READ = 1000
 /** Parts of one entry read or written at once. */
@@ -55,21 +64,21 @@ export class ClusterLog {
     return last && epochOf(last)
   }
 
-  /** Begins the first epoch of a cluster, unless another node was faster; answers the epoch that counts. */
-  async beginFirstEpoch(madeBy: string, nowMs: number): Promise<Epoch> {
+  /** Begins the epoch with this number, unless another node was faster; answers the one that has the number then. */
+  async beginEpoch({ epoch, serial, writingDataCenter, base }: Epoch, madeBy: string, nowMs: number): Promise<Epoch> {
     const row = {
       cluster: CLUSTER,
-      epoch: 1,
-      serial_domain: 'SERIAL',
-      writing_data_center: '',
-      base_revision: 0,
-      base_hash: GENESIS_HASH,
-      base_digests: '{}',
+      epoch,
+      serial_domain: serial,
+      writing_data_center: writingDataCenter,
+      base_revision: base.revision,
+      base_hash: base.hash,
+      base_digests: canonicalJson(base.digests),
       made_at_ms: nowMs,
       made_by: madeBy,
     }
     const result = await this.#port.insertIfAbsent(EPOCHS, row, { serial: 'SERIAL', commit: 'QUORUM' })
-    return epochOf(result.isApplied || result.row === null ? row : { cluster: CLUSTER, ...result.row })
+    return epochOf(result.isApplied || result.row === null ? row : { ...row, ...result.row })
   }
 
   /**

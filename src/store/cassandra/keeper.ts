@@ -20,6 +20,8 @@ export interface KeeperOptions {
 }
 
 const SETTLE_EVERY_MS = 30_000
+/** Every node looks for another epoch, which only a restore begins. */
+const EPOCH_EVERY_MS = 10_000
 /** A later entry that is there while one before it is not: replication is slower than this only when something is wrong. */
 const HOLE_MS = 1_000
 
@@ -32,6 +34,7 @@ export class Keeper {
   #wake = () => {}
   #holeSinceMs: number | null = null
   #settledAtMs: number
+  #lookedAtMs: number
   /** Why the cluster can't be asked now; null while it answers. */
   failure: Error | null = null
   /** On the monotonic clock: the last time that the log was read to its end. */
@@ -39,7 +42,7 @@ export class Keeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options
-    this.#settledAtMs = options.monotonicMs()
+    this.#settledAtMs = this.#lookedAtMs = options.monotonicMs()
   }
 
   start(): void {
@@ -80,8 +83,11 @@ export class Keeper {
     else this.#holeSinceMs ??= nowMs
     const isStuck = this.#holeSinceMs !== null && nowMs - this.#holeSinceMs >= HOLE_MS
     if (isStuck || (isProjector() && nowMs - this.#settledAtMs >= settleEveryMs)) {
-      this.#settledAtMs = nowMs
+      this.#settledAtMs = this.#lookedAtMs = nowMs
       await store.settle()
+    } else if (nowMs - this.#lookedAtMs >= EPOCH_EVERY_MS) {
+      this.#lookedAtMs = nowMs
+      await store.lookForEpoch()
     }
     if (isProjector() && store.projected < (await store.head()).revision) {
       // Beside the next looks: a large projection must not hold up what this node serves.

@@ -20,6 +20,10 @@ export type ProjectedRow = Omit<StoredRow, 'sealed'> & { readonly sealed: string
 
 /** Partitions written or read at once. */
 const AT_ONCE = 32
+/** The largest limit that CQL takes: all of a partition. */
+const MAX_ROWS = 2 ** 31 - 1
+/** Rows of a whole state that are collected before they are written. */
+const STATE_BATCH = 2000
 
 export class ProjectionTables {
   readonly #port: CassandraPort
@@ -45,32 +49,58 @@ export class ProjectionTables {
     const last = entries.at(-1)
     if (!last) return
     for (const entry of entries) await this.#projectEntry(epoch, entry)
-    // Only after every row has its acknowledgement: the watermark is what vouches for them.
-    const row = { epoch, name: this.#name(), revision: last.revision, hash: last.hash }
-    await this.#port.insert(LOG_STATE, row, { consistency: 'LOCAL_QUORUM', timestamp: last.revision })
+    await this.mark(epoch, last)
+  }
+
+  /** Moves the watermark; only after every row has its acknowledgement, because it vouches for them. */
+  async mark(epoch: number, { revision, hash }: Watermark): Promise<void> {
+    const row = { epoch, name: this.#name(), revision, hash }
+    await this.#port.insert(LOG_STATE, row, { consistency: 'LOCAL_QUORUM', timestamp: revision })
+  }
+
+  /**
+   * Writes a whole state: what an epoch begins with. Rows that another writer put for a later state than this one are newer and
+   * stay; those that this one no longer has are the business of the entries that deleted them.
+   */
+  async projectState(epoch: number, rows: AsyncIterable<StoredRow>): Promise<void> {
+    let batch: ProjectedRow[] = []
+    for await (const row of rows) {
+      batch.push(row)
+      if (batch.length < STATE_BATCH) continue
+      await this.#write(epoch, batch)
+      batch = []
+    }
+    await this.#write(epoch, batch)
   }
 
   async #projectEntry(epoch: number, { revision, effects }: LogEntry): Promise<void> {
-    const partitions = new Map<string, TableRow[]>()
-    for (const { kind, workspace, id, document } of effects) {
-      const bucket = this.#bucketOf(kind, id)
-      const row = {
+    const rows = effects.map(({ kind, workspace, id, document }) => ({
+      kind,
+      workspace,
+      id,
+      revision,
+      sealed: document && canonicalJson(document),
+    }))
+    await this.#write(epoch, rows)
+  }
+
+  /** Rows of one partition and revision go together. */
+  async #write(epoch: number, rows: readonly ProjectedRow[]): Promise<void> {
+    const batches = Map.groupBy(rows, ({ kind, id, revision }) => `${kind}\0${this.#bucketOf(kind, id)}\0${revision}`)
+    await inParallel([...batches.values()], async (batch) => {
+      const cells = batch.map(({ kind, workspace, id, revision, sealed }) => ({
         epoch,
         kind,
-        bucket,
+        bucket: this.#bucketOf(kind, id),
         workspace,
         id,
-        document: document && canonicalJson(document),
+        document: sealed,
         revision,
-        deleted: document === null,
-      }
-      const place = `${kind}\0${bucket}`
-      const rows = partitions.get(place)
-      if (rows) rows.push(row)
-      else partitions.set(place, [row])
-    }
-    const options = { consistency: 'LOCAL_QUORUM', timestamp: revision } as const
-    await inParallel([...partitions.values()], (rows) => this.#port.insertAll(ENTITIES, rows, options))
+        deleted: sealed === null,
+      }))
+      const timestamp = batch[0]?.revision ?? 0
+      await this.#port.insertAll(ENTITIES, cells, { consistency: 'LOCAL_QUORUM', timestamp })
+    })
   }
 
   /** Every row of the kinds, in no order. A row may be newer than the watermark. */
@@ -86,7 +116,7 @@ export class ProjectionTables {
   }
 
   async #partition(partition: TableRow, consistency: ReadConsistency): Promise<readonly ProjectedRow[]> {
-    const rows = await this.#port.select(ENTITIES, { partition, limit: Number.MAX_SAFE_INTEGER, consistency })
+    const rows = await this.#port.select(ENTITIES, { partition, limit: MAX_ROWS, consistency })
     return rows.map((row) => ({
       kind: partition.kind as string,
       workspace: row.workspace as string,

@@ -247,6 +247,45 @@ test('a copy that went another way than the cluster is loaded anew', async () =>
   assert.deepEqual(await allRows(moved), await allRows(writer))
 })
 
+test('a lost cluster is built again from the copy of one node, and the others go on with it', async () => {
+  const lost = new MapPort()
+  const [copy, behind] = [memoryCopy(), memoryCopy()]
+  const survivor = await follower(lost, { copy })
+  await commit(survivor, put('groups', { id: 'a', name: 'one' }), put('groups', { id: 'b', name: 'two' }))
+  await follower(lost, { copy: behind })
+  await commit(survivor, del('groups', 'b'), put('groups', { id: 'c', name: 'two' }))
+
+  const port = new MapPort()
+  const again = await node(port, { copy })
+  assert.equal(await again.beginEpoch(), 2)
+  await commit(again, put('groups', { id: 'd', name: 'four' }), del('groups', 'a'))
+  await again.project()
+  for (const other of [await follower(port, { copy: behind }), await follower(port)]) {
+    await other.poll()
+    assert.deepEqual(await other.head(), await again.head())
+    assert.deepEqual(await allRows(other), await allRows(again))
+    await commit(other, put('groups', { id: 'e', name: `by ${(await other.head()).revision}` }))
+    await again.poll()
+  }
+})
+
+test('after a restore to an earlier state what was written since is gone on every node, and history goes on from there', async () => {
+  const port = new MapPort()
+  const [ahead, old] = [memoryCopy(), memoryCopy()]
+  const writer = await follower(port, { copy: ahead })
+  await commit(writer, put('groups', { id: 'a', name: 'one' }))
+  const restored = await follower(port, { copy: old })
+  await commit(writer, put('groups', { id: 'lost', name: 'lost' }))
+  // The operator decides for the node that stands at revision 1.
+  assert.equal(await restored.beginEpoch(), 1)
+  await commit(restored, put('groups', { id: 'z', name: 'another two' }))
+  await restored.project()
+  await writer.lookForEpoch()
+  await writer.poll()
+  assert.deepEqual(await writer.head(), await restored.head())
+  assert.equal(await writer.get('groups', 'lost'), undefined)
+})
+
 test('an entry that does not follow is not taken over', async () => {
   const port: MapPort & CassandraPort = new MapPort()
   const writer = await follower(port)

@@ -20,7 +20,7 @@ import type {
   Transaction,
 } from '../contract.ts'
 import type { LocalCopy } from '../local-copy.ts'
-import { ClusterLog, type Epoch, type Slot } from './cluster-log.ts'
+import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
 import { loadCopy } from './load.ts'
 import { CassandraFailure, type CassandraPort, type ReadConsistency } from './port.ts'
 import { ProjectionTables } from './projection-tables.ts'
@@ -57,6 +57,13 @@ export interface CassandraStore extends ConfigStore {
   poll(): Promise<void>
   /** Reads the next slot so that an entry is found that was decided and never told, and whether another epoch began. */
   settle(): Promise<void>
+  /** Looks whether another epoch began. */
+  lookForEpoch(): Promise<void>
+  /**
+   * Begins another epoch with the state of this node's copy: after the database was lost or put back to an earlier state. Nodes that
+   * stand elsewhere load this state; what was written beyond it is no longer there. Answers the revision that goes on from.
+   */
+  beginEpoch(): Promise<number>
   /** Writes what this data center's projection lacks, as far as this node knows it. Any number of nodes may. */
   project(): Promise<void>
 }
@@ -228,8 +235,7 @@ class Store implements CassandraStore {
   }
 
   async #poll(): Promise<void> {
-    const epoch = await this.#currentEpoch()
-    if (this.#copy.note(EPOCH_NOTE) !== String(epoch.epoch)) return this.#fill(epoch, 0)
+    const epoch = await this.#enteredEpoch()
     for (let isAtEnd = false; !isAtEnd && !this.#isClosed;) {
       const head = await this.#copy.head()
       const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, 'LOCAL_QUORUM')
@@ -253,18 +259,49 @@ class Store implements CassandraStore {
     if (this.#unsettled?.revision === revision + 1) await this.#take(await this.#log.insert(epoch, this.#unsettled))
   }
 
+  lookForEpoch(): Promise<void> {
+    return this.#exclusively(() => this.#lookForEpoch('LOCAL_QUORUM'))
+  }
+
+  async #lookForEpoch(consistency: ReadConsistency): Promise<void> {
+    const latest = await this.#log.epoch(consistency)
+    if (latest && latest.epoch > (this.#epoch?.epoch ?? 0)) this.#epoch = latest
+    await this.#enteredEpoch()
+  }
+
   settle(): Promise<void> {
     return this.#exclusively(async () => {
-      const latest = await this.#log.epoch('SERIAL')
-      if (latest && latest.epoch !== this.#epoch?.epoch) this.#epoch = latest
+      await this.#lookForEpoch('SERIAL')
       const epoch = await this.#currentEpoch()
-      if (this.#copy.note(EPOCH_NOTE) !== String(epoch.epoch)) return this.#fill(epoch, 0)
       for (let entry: LogEntry | undefined; !this.#isClosed;) {
         entry = await this.#log.decided(epoch, (await this.#copy.head()).revision + 1)
         if (!entry) return
         await this.#take({ isOurs: false, entry })
       }
     })
+  }
+
+  /** The epoch that counts, after the copy stands in it. */
+  async #enteredEpoch(): Promise<Epoch> {
+    const epoch = await this.#currentEpoch()
+    if (this.#follows(epoch)) return epoch
+    const { revision, hash } = await this.#copy.head()
+    this.#unsettled = null
+    if (this.isLoaded && revision === epoch.base.revision && hash === epoch.base.hash) {
+      await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
+    } else {
+      if (this.isLoaded)
+        this.#options.log.warn(
+          { epoch: epoch.epoch, base: epoch.base.revision, revision },
+          'another epoch began elsewhere than where this copy stands, it is loaded anew',
+        )
+      await this.#fill(epoch, epoch.base.revision)
+    }
+    return epoch
+  }
+
+  #follows({ epoch }: Epoch): boolean {
+    return this.#copy.note(EPOCH_NOTE) === String(epoch)
   }
 
   async #refill(epoch: Epoch, reason: string): Promise<void> {
@@ -294,17 +331,31 @@ class Store implements CassandraStore {
     await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
   }
 
+  beginEpoch(): Promise<number> {
+    return this.#exclusively(async () => {
+      if (!this.isLoaded) throw new GatewayError('STORE_UNAVAILABLE', 'this node has no copy to begin an epoch with')
+      const latest = await this.#log.epoch('SERIAL')
+      // Also above what the copy knows: a database that was put back has forgotten epochs, and their keys may still be in use.
+      const epoch = Math.max(latest?.epoch ?? 0, Number(this.#copy.note(EPOCH_NOTE))) + 1
+      const base = await this.#copy.head()
+      const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base }
+      this.#epoch = await this.#log.beginEpoch(wanted, this.#options.nodeId, this.#options.nowMs())
+      await this.#enteredEpoch()
+      return base.revision
+    })
+  }
+
   async #currentEpoch(): Promise<Epoch> {
     this.#epoch ??=
       (await this.#log.epoch('LOCAL_QUORUM')) ??
-      (await this.#log.beginFirstEpoch(this.#options.nodeId, this.#options.nowMs()))
+      (await this.#log.beginEpoch(FIRST_EPOCH, this.#options.nodeId, this.#options.nowMs()))
     return this.#epoch
   }
 
   async #writableEpoch(revision: number): Promise<Epoch> {
     const epoch = await this.#currentEpoch()
     // The copy belongs to another epoch until it is filled anew: what it validates is not what this one's log holds.
-    if (this.#copy.note(EPOCH_NOTE) !== String(epoch.epoch) || revision <= epoch.base.revision)
+    if (!this.#follows(epoch) || revision <= epoch.base.revision)
       throw new CassandraFailure('refused', `the copy of this node does not follow epoch ${epoch.epoch} yet`, true)
     return epoch
   }
@@ -321,9 +372,14 @@ class Store implements CassandraStore {
   /** The epoch is fixed for the pass; what it writes has that epoch in its keys. */
   async #project(): Promise<void> {
     const epoch = this.#epoch
-    if (!epoch || this.#copy.note(EPOCH_NOTE) !== String(epoch.epoch)) return
+    if (!epoch || !this.#follows(epoch)) return
     const mark = await this.#projection.watermark(epoch.epoch)
     let revision = mark?.revision ?? epoch.base.revision
+    if (!mark && revision > 0) {
+      // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
+      await this.#projection.projectState(epoch.epoch, (await this.#copy.stored()).rows)
+      await this.#projection.mark(epoch.epoch, epoch.base)
+    }
     this.projected = revision
     while (!this.#isClosed && epoch === this.#epoch) {
       const entries = await this.changes(revision, PROJECT_BATCH)
