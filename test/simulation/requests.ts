@@ -33,8 +33,8 @@ export class Requests {
     this.#timeoutMs = timeoutMs
   }
 
-  /** `run` is not stopped when the client has given up or died; its answer then comes to nobody. */
-  make<T>(client: Client, run: (coordinator: Replica, reply: Reply<T>) => void): Promise<T> {
+  /** A read has no effect that could be open. `run` is not stopped when the client has given up or died; its answer then comes to nobody. */
+  make<T>(client: Client, kind: 'read' | 'write', run: (coordinator: Replica, reply: Reply<T>) => void): Promise<T> {
     const { time, random, faults } = this.#network
     return new Promise<T>((resolve, reject) => {
       let isAnswered = false
@@ -49,7 +49,7 @@ export class Requests {
         time.after(LOCAL_MS, () => fail(new CassandraFailure('unreachable', 'no host of this data center is up', true)))
         return
       }
-      time.after(this.#timeoutMs, () => fail(new CassandraFailure('timeout', 'no answer in time', false)))
+      time.after(this.#timeoutMs, () => fail(new CassandraFailure('timeout', 'no answer in time', kind === 'read')))
       if (client.isCutOff || random.chance(faults.lost)) return
       const coordinator = random.pick(hosts)
       const back = (how: () => void) => {

@@ -105,7 +105,7 @@ export class SimulatedCassandra {
   async #select(client: Client, table: Table, selection: Selection): Promise<readonly TableRow[]> {
     checkSelection(table, selection)
     const { consistency } = selection
-    return this.#requests.make<TableRow[]>(client, ({ dataCenter }, reply) => {
+    return this.#requests.make<TableRow[]>(client, 'read', ({ dataCenter }, reply) => {
       if (consistency !== 'SERIAL' && consistency !== 'LOCAL_SERIAL')
         return this.#coordinator.read(dataCenter, table, selection, consistency, reply)
       const place = placeOf(table, selection.partition)
@@ -123,7 +123,7 @@ export class SimulatedCassandra {
   }
 
   #apply(client: Client, mutation: Mutation, { consistency }: WriteOptions): Promise<void> {
-    return this.#requests.make<void>(client, ({ dataCenter }, reply) => {
+    return this.#requests.make<void>(client, 'write', ({ dataCenter }, reply) => {
       this.onWrite(mutation)
       this.#coordinator.write(dataCenter, mutation, consistency, reply)
     })
@@ -137,7 +137,7 @@ export class SimulatedCassandra {
     decide: Proposal['decide'],
   ): Promise<Decision> {
     checkRow(table, row, row)
-    return this.#requests.make<Decision>(client, (coordinator, reply) =>
+    return this.#requests.make<Decision>(client, 'write', (coordinator, reply) =>
       this.#paxos.propose(coordinator, { table, key: row, options, decide }, reply),
     )
   }
