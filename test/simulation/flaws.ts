@@ -38,7 +38,7 @@ export const FLAWS: readonly Flaw[] = [
       insertIfAbsent: async (table, row, options) => {
         const result = await port.insertIfAbsent(table, row, options)
         if (result.isApplied || result.row?.txid !== row.txid) return result
-        return { isApplied: false, row: { ...result.row, txid: 'another' } as TableRow }
+        return { isApplied: false, row: { ...result.row, txid: 'another' } }
       },
     }),
   },

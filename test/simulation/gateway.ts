@@ -4,9 +4,7 @@ import { CassandraFailure } from '#store/cassandra/port.ts'
 import type { CassandraStore } from '#store/cassandra/store.ts'
 import type { Operation } from '#store/contract.ts'
 import { createWriter, type Writer } from '#store/writer.ts'
-import { kinds, W1 } from '../contract/store-fixture.ts'
-import { definitions, KEYRING_TEXT } from '../contract/store-fixture.ts'
-import { parseKeyring } from '#store/keyring.ts'
+import { definitions, kinds, W1 } from '../contract/store-fixture.ts'
 import { Disk } from './disk.ts'
 import type { Client } from './requests.ts'
 import { clockOf, delayOf, openSubject } from './store-under-test.ts'
@@ -36,7 +34,7 @@ export class Gateway {
   }
 
   async start(): Promise<void> {
-    const { time, random, cluster, profile, flaw } = this.#world
+    const { time, random, cluster, keyring, profile, flaw } = this.#world
     const client: Client = {
       name: `${this.name}.${++this.#lives}`,
       dataCenter: this.dataCenter,
@@ -46,7 +44,7 @@ export class Gateway {
     }
     this.client = client
     const { settleMs } = profile
-    const store = await openSubject({ time, random, cluster, client, disk: this.#disk, settleMs, flaw })
+    const store = await openSubject({ time, random, cluster, client, disk: this.#disk, keyring, settleMs, flaw })
     if (!client.isAlive) return
     this.store = store
     this.#note(() => 'starts')
@@ -55,7 +53,7 @@ export class Gateway {
     const writer = createWriter({
       store,
       definitions,
-      keyring: parseKeyring(KEYRING_TEXT, (size) => random.bytes(size)),
+      keyring,
       nowMs: clockOf({ time, client }),
       uuid: () => this.#uuid(),
       random: () => random.next(),
@@ -180,21 +178,23 @@ export class Gateway {
     const txid = this.#uuid()
     const transaction = { txid, operations, origin: { actor: this.name, via: 'simulation' }, atMs: 0 }
     history.began(txid, this.name, operations, time.nowMs)
-    let isOpen = false
     for (let tries = 0; tries < 4; tries++) {
+      if (tries > 0) {
+        await wait(random.next() * 200)
+        history.triedAgain(txid)
+      }
       try {
         const result = await store.append(transaction, (await store.head()).revision)
         this.#note(() => `${txid}: ${result.outcome}`)
         if (result.outcome === 'appended')
           return history.ended(txid, 'appended', 'appended', time.nowMs, result.entry.revision)
-        isOpen = result.outcome === 'open'
+        const isOpen = result.outcome === 'open'
         history.ended(txid, isOpen ? 'open' : 'not done', result.outcome, time.nowMs)
         if (result.outcome === 'refused' || (isOpen && random.chance(0.4))) return
       } catch (error) {
         history.ended(txid, 'not done', (error as Error).message, time.nowMs)
         return this.failed(error)
       }
-      await wait(random.next() * 200)
     }
   }
 

@@ -68,6 +68,11 @@ export class History {
     if (write) Object.assign(write, { outcome, told, revision, endedAtMs: nowMs })
   }
 
+  /** It is tried once more: what was told of it before no longer counts. */
+  triedAgain(txid: string): void {
+    this.ended(txid, 'open', 'nothing', Infinity)
+  }
+
   operationsOf(txid: string): readonly Operation[] {
     return this.#writes.get(txid)?.operations ?? []
   }

@@ -43,13 +43,14 @@ export class Requests {
         isAnswered = true
         time.wake(how)
       }
-      const fail = (failure: CassandraFailure) => settle(() => reject(failure))
+      const fail = (...[reason, message, isSettled]: ConstructorParameters<typeof CassandraFailure>) =>
+        settle(() => reject(new CassandraFailure(reason, message, isSettled)))
       const hosts = this.#replication.in(client.dataCenter).filter(({ isUp }) => isUp)
       if (hosts.length === 0) {
-        time.after(LOCAL_MS, () => fail(new CassandraFailure('unreachable', 'no host of this data center is up', true)))
+        time.after(LOCAL_MS, () => fail('unreachable', 'no host of this data center is up', true))
         return
       }
-      time.after(this.#timeoutMs, () => fail(new CassandraFailure('timeout', 'no answer in time', kind === 'read')))
+      time.after(this.#timeoutMs, () => fail('timeout', 'no answer in time', kind === 'read'))
       if (client.isCutOff || random.chance(faults.lost)) return
       const coordinator = random.pick(hosts)
       const back = (how: () => void) => {

@@ -3,6 +3,8 @@
  * have to come to one state; then the check. Everything follows from the seed.
  */
 import { CLUSTER, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
+import { parseKeyring } from '#store/keyring.ts'
+import { KEYRING_TEXT } from '../contract/store-fixture.ts'
 import { endAll, unleash } from './disasters.ts'
 import type { Flaw } from './flaws.ts'
 import { Gateway } from './gateway.ts'
@@ -45,7 +47,8 @@ export async function runSchedule(seed: number, flaw: Flaw | null = null, isTrac
   const history = new History(isTraced)
   const violation = (text: string) => history.violation(text)
   const truth = new Truth(cluster, profile.base, bucketOf, (txid) => history.operationsOf(txid), violation)
-  const world: World = { time, random, cluster, history, truth, profile, flaw, isBusy: true }
+  const keyring = parseKeyring(KEYRING_TEXT, (size) => random.bytes(size))
+  const world: World = { time, random, cluster, keyring, history, truth, profile, flaw, isBusy: true }
   if (profile.base > 0) seedLog(world)
   let rounds = 0
   try {

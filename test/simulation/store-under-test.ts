@@ -1,9 +1,9 @@
 /** The store as a gateway opens it, on simulated time, disk and cluster: the one place that knows how it is opened. */
 import { openCassandraStore, type CassandraStore } from '#store/cassandra/store.ts'
-import { parseKeyring } from '#store/keyring.ts'
+import type { Keyring } from '#store/keyring.ts'
 import { createMemoryCopy } from '#store/memory.ts'
 import { createHash } from 'node:crypto'
-import { definitions, KEYRING_TEXT, START_MS } from '../contract/store-fixture.ts'
+import { definitions, START_MS } from '../contract/store-fixture.ts'
 import { openCopy, type Disk } from './disk.ts'
 import type { Flaw } from './flaws.ts'
 import type { Random } from './random.ts'
@@ -17,6 +17,7 @@ export interface SubjectOptions {
   readonly cluster: SimulatedCassandra
   readonly client: Client
   readonly disk: Disk
+  readonly keyring: Keyring
   readonly settleMs: number
   readonly flaw: Flaw | null
 }
@@ -24,10 +25,9 @@ export interface SubjectOptions {
 const BUCKETS = 2
 
 export async function openSubject(options: SubjectOptions): Promise<CassandraStore> {
-  const { random, cluster, client, disk, settleMs, flaw } = options
+  const { random, cluster, client, disk, keyring, settleMs, flaw } = options
   const nowMs = clockOf(options)
   const wait = delayOf(options)
-  const keyring = parseKeyring(KEYRING_TEXT, (size) => random.bytes(size))
   const moment = async () => {
     if (random.chance(0.2)) await wait(random.next() * 20)
   }

@@ -1,4 +1,5 @@
 /** Everything that one schedule is made of, and what it was drawn to be like. */
+import type { Keyring } from '#store/keyring.ts'
 import type { Flaw } from './flaws.ts'
 import type { History } from './history.ts'
 import { NO_FAULTS, type Faults } from './network.ts'
@@ -11,6 +12,7 @@ export interface World {
   readonly time: VirtualTime
   readonly random: Random
   readonly cluster: SimulatedCassandra
+  readonly keyring: Keyring
   readonly history: History
   readonly truth: Truth
   readonly profile: Profile
