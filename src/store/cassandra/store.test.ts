@@ -187,6 +187,31 @@ test('without any answer the outcome is open, and told by the log once there is 
   assert.equal((await store.head()).revision, 1)
 })
 
+test('a transaction whose outcome is open is never told not to be done, also after another one of the same slot', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  let isSilent = true
+  const late: (() => Promise<unknown>)[] = []
+  const store = await follower(
+    withOverrides(port, {
+      insertIfAbsent: async (table, row, options) => {
+        if (table !== CONFIG_LOG) return port.insertIfAbsent(table, row, options)
+        if (!isSilent) throw new CassandraFailure('unavailable', 'no replicas', true)
+        late.push(() => port.insertIfAbsent(table, row, options))
+        throw new CassandraFailure('timeout', 'no answer', false)
+      },
+    }),
+  )
+  const first = transaction([put('groups', { id: 'a', name: 'one' })])
+  const second = transaction([put('groups', { id: 'b', name: 'two' })])
+  for (const open of [first, second])
+    assert.deepEqual(await store.append(open, 0), { outcome: 'open', txid: open.txid })
+  isSilent = false
+  assert.deepEqual(await store.append(first, 0), { outcome: 'open', txid: first.txid })
+  await late[0]?.()
+  await store.poll()
+  assert.equal((await store.entry(first.txid))?.revision, 1)
+})
+
 test('what certainly was not done is said to be unavailable, and everything is still read', async () => {
   const port: MapPort & CassandraPort = new MapPort()
   const store = await follower(port)
