@@ -145,6 +145,22 @@ test('a row that the projection lost is noticed by the digests', async () => {
   assert.deepEqual(await allRows(await follower(lagging)), await allRows(writer))
 })
 
+test('a row of the log that this data center lacks for good does not keep a node without a copy from loading', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  const writer = await follower(port)
+  for (const id of ['a', 'b', 'c']) await commit(writer, put('groups', { id, name: id }))
+  await writer.project()
+  await commit(writer, del('groups', 'b'))
+  const lacking = withOverrides(port, {
+    select: async (table, selection) => {
+      const rows = await port.select(table, selection)
+      const isLocal = table === CONFIG_LOG && selection.consistency === 'LOCAL_QUORUM'
+      return isLocal ? rows.filter(({ revision }) => revision !== 3) : rows
+    },
+  })
+  assert.deepEqual(await allRows(await follower(lacking)), await allRows(writer))
+})
+
 test('an insert whose answer was lost is found to be done', async () => {
   const port: MapPort & CassandraPort = new MapPort()
   let lost = 1

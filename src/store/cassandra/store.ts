@@ -328,9 +328,9 @@ class Store implements CassandraStore {
     try {
       await load('LOCAL_QUORUM')
     } catch (error) {
-      if (!isCode(error, 'COPY_DIVERGED')) throw error
-      // A replica here may lack what it should have: those of the other data centers have it.
-      this.#options.log.warn({ err: error }, 'the projection of this data center is not whole, asking the others')
+      if (!isCode(error, 'COPY_DIVERGED') && !isCode(error, 'STORE_UNAVAILABLE')) throw error
+      // The replicas here may lack what they should have, and rows of the log that reached a majority elsewhere, for good.
+      this.#options.log.warn({ err: error }, 'this data center does not have the whole state, asking the others')
       await load('QUORUM')
     }
     await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
