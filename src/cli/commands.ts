@@ -2,6 +2,7 @@ import type { Command } from './command.ts'
 import { configParse, configValidate } from './config-validate.ts'
 import { doctor } from './doctor.ts'
 import { log, logDiff } from './log.ts'
+import { nodes } from './nodes.ts'
 import { reload } from './reload.ts'
 import { rollback } from './rollback.ts'
 import { routeExplain } from './route-explain.ts'
@@ -10,12 +11,15 @@ import { status } from './status.ts'
 import { stop } from './stop.ts'
 import { tokenCreate } from './token-create.ts'
 import { version } from './version.ts'
+import { wait } from './wait.ts'
 
 export const commands: readonly Command[] = [
   start,
   stop,
   reload,
   status,
+  nodes,
+  wait,
   configValidate,
   configParse,
   log,

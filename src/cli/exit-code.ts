@@ -9,6 +9,7 @@ export const exitCodes = {
   unreachable: 4,
   refused: 5,
   blocked: 6,
+  lagging: 7,
 } as const
 
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
@@ -19,6 +20,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   unreachable: 'No gateway runs here, or the Admin API does not answer.',
   refused: 'The Admin API refused: no permission, no such revision, a conflict.',
   blocked: 'The gateway can not start here: a port is taken, the prefix folder can not be used, one runs already.',
+  lagging: 'Not every node that is up serves the revision; those that lag are listed.',
 }
 
 const BY_CODE: Partial<Readonly<Record<ErrorCode, number>>> = {
