@@ -10,6 +10,7 @@ import type { CheckContext, Model } from '#model/contract.ts'
 import { describeProblem } from '#model/declarative/problems.ts'
 import { DEFAULT_WORKSPACE } from '#model/document.ts'
 import type { Settings } from '#model/settings.ts'
+import type { Membership } from '#store/cassandra/nodes.ts'
 import type { ConfigStore } from '#store/contract.ts'
 import { keyringFromEnvironment, openKeyringFile } from '#store/keyring-file.ts'
 import type { Keyring } from '#store/keyring.ts'
@@ -25,6 +26,16 @@ export interface OpenedStore {
   readonly store: ConfigStore
   readonly writer: Writer
   readonly keyring: Keyring
+  /** Null for a store that only this node has. */
+  readonly cassandra: OpenedCassandra | null
+}
+
+/** What of a store on Cassandra the gateway shows, and ends before the store. */
+export interface OpenedCassandra {
+  /** Made by `createMembership` and started; who projects is `membership.projector`. */
+  readonly membership: Membership
+  readonly projected: () => number
+  readonly isReachable: () => boolean
 }
 
 export async function openStore(settings: Settings, model: Model): Promise<OpenedStore> {
@@ -39,7 +50,7 @@ export async function openStore(settings: Settings, model: Model): Promise<Opene
   const writer = createWriter({ ...common, store, uuid: randomUUID, random: Math.random, delay: (ms) => delay(ms) })
   try {
     await ensureDefaultWorkspace(settings, model, store, writer)
-    return { store, writer, keyring }
+    return { store, writer, keyring, cassandra: null }
   } catch (error) {
     await store.close()
     throw error

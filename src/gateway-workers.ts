@@ -78,7 +78,7 @@ export class Workers {
     const clientCertificate = clientCertificateOf(settings)
     this.#pool = new WorkerPool<WorkerStart, ToWorker>({
       count: settings.workers,
-      entry: new URL('./worker.ts', import.meta.url),
+      entry: new URL('./worker-entry.ts', import.meta.url),
       heapMegabytes: Math.round(settings.worker_heap_size / 1024 ** 2),
       silenceMs: settings.worker_silence_timeout,
       checkEveryMs: CHECK_MS,

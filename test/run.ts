@@ -4,9 +4,11 @@
  * the end, tells everything.
  */
 import { spawn } from 'node:child_process'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { startCassandra, type CassandraCluster } from './support/cassandra.ts'
+import { SHARED_CLUSTER } from './support/shared-cluster-name.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 /** As many as the smallest machine that the suite is meant for has cores; more only makes deadlines miss. */
@@ -30,6 +32,19 @@ if (files.length === 0) {
   process.exit(1)
 }
 
+/** Started once for all files that use it. Without one each of them says why it is skipped. */
+async function startShared(): Promise<CassandraCluster | null> {
+  const isUsed = files.some((file) => readFileSync(path.resolve(ROOT, file), 'utf8').includes('sharedCassandra('))
+  if (!isUsed) return null
+  try {
+    return await startCassandra({ topology: 'dc1:1,dc2:1' })
+  } catch (error) {
+    process.stderr.write(`no Cassandra for tests: ${(error as Error).message}\n`)
+    return null
+  }
+}
+
+const cluster = await startShared()
 const runner = spawn(
   process.execPath,
   [
@@ -43,13 +58,22 @@ const runner = spawn(
     cwd: ROOT,
     stdio: 'inherit',
     detached: true,
-    env: { ...process.env, ...(options.full && { MERIDIAN_TEST_EFFORT: 'full' }) },
+    env: {
+      ...process.env,
+      ...(options.full && { MERIDIAN_TEST_EFFORT: 'full' }),
+      ...(cluster !== null && { [SHARED_CLUSTER]: JSON.stringify(cluster.address) }),
+    },
   },
 )
 // To the whole group: the runner would wait for files that hang, and they end what they started themselves.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => runner.pid !== undefined && process.kill(-runner.pid, 'SIGTERM'))
+const endRunner = (): void => {
+  if (runner.pid !== undefined && runner.exitCode === null && runner.signalCode === null)
+    process.kill(-runner.pid, 'SIGTERM')
 }
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, endRunner)
+// Where a cluster was started, its own handler of these signals ends the process at once.
+process.on('exit', endRunner)
 runner.on('exit', (code) => {
   process.exitCode = code ?? 1
+  void cluster?.stop()
 })

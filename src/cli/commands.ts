@@ -9,6 +9,7 @@ import {
   migrationsStatus,
   migrationsUp,
 } from './migrations.ts'
+import { nodes } from './nodes.ts'
 import { reload } from './reload.ts'
 import { rollback } from './rollback.ts'
 import { routeExplain } from './route-explain.ts'
@@ -17,12 +18,15 @@ import { status } from './status.ts'
 import { stop } from './stop.ts'
 import { tokenCreate } from './token-create.ts'
 import { version } from './version.ts'
+import { wait } from './wait.ts'
 
 export const commands: readonly Command[] = [
   start,
   stop,
   reload,
   status,
+  nodes,
+  wait,
   configValidate,
   configParse,
   log,

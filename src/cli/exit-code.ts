@@ -11,6 +11,7 @@ export const exitCodes = {
   blocked: 6,
   pending: 7,
   interrupted: 8,
+  lagging: 9,
 } as const
 
 export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> = {
@@ -24,6 +25,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   blocked: 'The gateway can not start here: a port is taken, the prefix folder can not be used, one runs already.',
   pending: 'The keyspace lacks migrations of this version.',
   interrupted: 'Migrations stopped half-way, or another process applies them. Nothing is lost; repeat the command.',
+  lagging: 'Not every node that is up serves the revision; those that lag are listed.',
 }
 
 const BY_CODE: Partial<Readonly<Record<ErrorCode, number>>> = {

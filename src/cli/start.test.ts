@@ -36,7 +36,10 @@ process.exitCode = await runCli(process.argv.slice(1), {
         if (process.env.STOP === 'never') await new Promise(() => {})
         globalThis.server?.close()
       },
-      reload: async (read, changed) => say('reload ' + changed),
+      reload: async (read, changed) => {
+        say('reload ' + changed)
+        if (read.settings.keepalive_requests === 6) throw Object.assign(new Error('refused'), { details: [] })
+      },
       reopenLogs: () => say('reopen'),
     }
   },
@@ -154,6 +157,22 @@ test('SIGHUP applies what can be reloaded, names what waits, and keeps all when 
   writeFileSync(file, 'log_level = loud\n')
   started.signal('SIGHUP')
   await started.says('[error settings not reloaded, those before stay in force ["meridian.conf:1: log_level:')
+  started.signal('SIGTERM')
+  assert.equal(await started.ended, 0)
+})
+
+test('what a reload could not apply is applied by the next one that succeeds', async (context) => {
+  const folder = folderFor(context)
+  const file = path.join(folder, 'meridian.conf')
+  writeFileSync(file, 'log_level = info\n')
+  const started = startCli(context, ['start'], {}, folder)
+  await started.says(READY)
+  writeFileSync(file, 'log_level = debug\nkeepalive_requests = 6\n')
+  started.signal('SIGHUP')
+  await started.says('[error settings not reloaded, those before stay in force')
+  writeFileSync(file, 'log_level = debug\nworkers = 1\n')
+  started.signal('SIGHUP')
+  await started.says('[info settings reloaded ["log_level"]]')
   started.signal('SIGTERM')
   assert.equal(await started.ended, 0)
 })

@@ -14,7 +14,7 @@ const ROOT = path.resolve(import.meta.dirname, '..', '..')
 /** What the package has doors for, by the name of its file in dist/. Threads are started from files of their own. */
 const ENTRY_POINTS = {
   main: 'src/main.ts',
-  worker: 'src/worker.ts',
+  worker: 'src/worker-entry.ts',
   pdk: 'src/pdk/pdk.ts',
   'pdk-testing': 'src/pdk/testing.ts',
 }

@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { goProgram, pythonPackages } from './built-part.ts'
+import { goProgram, mavenJars, pythonPackages } from './built-part.ts'
 import { debianProgram, type Program } from './debian-part.ts'
+import { java17 } from './java.ts'
 
 /** Kong's recorded answers, beside the repository; not part of it. */
 export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 'shared', 'kong-corpus')
@@ -23,6 +24,7 @@ const parts = {
   h2load: { isRequired: true, locate: () => debianProgram('nghttp2-client', 'h2load') },
   reconciler: { isRequired: true, locate: locateReconciler },
   schemathesis: { isRequired: true, locate: locateSchemathesis },
+  cassandra: { isRequired: true, locate: locateCassandra },
   'kong-corpus': { isRequired: false, locate: locateCorpus },
 } satisfies Record<string, Part<unknown>>
 
@@ -38,6 +40,15 @@ async function locateReconciler(): Promise<Program> {
 async function locateSchemathesis(): Promise<Program> {
   const packages = await pythonPackages('schemathesis', path.join(COMPAT, 'schemathesis', 'requirements.txt'))
   return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** A real Cassandra: `java` and the folder of its jars, see cassandra.ts. */
+async function locateCassandra(): Promise<{ readonly command: string; readonly jars: string }> {
+  const command = await java17()
+  return {
+    command,
+    jars: await mavenJars('cassandra', path.join(import.meta.dirname, '..', '..', 'ops', 'cassandra', 'pom.xml')),
+  }
 }
 
 async function locateCorpus(): Promise<string> {

@@ -94,6 +94,8 @@ class Store implements CassandraStore {
   hasHole = false
   /** An entry whose insert had no answer: repeated until its slot is known to be taken. */
   #unsettled: LogEntry | null = null
+  /** The slots of all transactions whose insert had no answer: while such a slot is free, none of them can be told not to be done. */
+  readonly #open = new Map<string, number>()
   #isClosed = false
 
   constructor(options: CassandraStoreOptions) {
@@ -200,11 +202,12 @@ class Store implements CassandraStore {
         }
         if (!(error instanceof CassandraFailure)) throw error
         // Certainly not done, and nothing open from before: who asked may be told so.
-        if (error.isSettled && this.#unsettled?.txid !== entry.txid) {
+        if (error.isSettled && !this.#open.has(entry.txid)) {
           this.#options.onAppend?.('unavailable')
           throw new GatewayError('STORE_UNAVAILABLE', `Cassandra: ${error.message}`, { cause: error })
         }
         this.#unsettled = entry
+        this.#open.set(entry.txid, entry.revision)
         if (this.#isClosed || nowMs() >= deadlineMs) {
           this.#options.onAppend?.('open')
           return { outcome: 'open', txid: transaction.txid }
@@ -222,6 +225,7 @@ class Store implements CassandraStore {
 
   #forgetSettled(headRevision: number): void {
     if (this.#unsettled && this.#unsettled.revision <= headRevision) this.#unsettled = null
+    for (const [txid, revision] of this.#open) if (revision <= headRevision) this.#open.delete(txid)
   }
 
   #pauseMs(tries: number): number {
@@ -287,6 +291,7 @@ class Store implements CassandraStore {
     if (this.#follows(epoch)) return epoch
     const { revision, hash } = await this.#copy.head()
     this.#unsettled = null
+    this.#open.clear()
     if (this.isLoaded && revision === epoch.base.revision && hash === epoch.base.hash) {
       await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
     } else {
@@ -323,9 +328,9 @@ class Store implements CassandraStore {
     try {
       await load('LOCAL_QUORUM')
     } catch (error) {
-      if (!isCode(error, 'COPY_DIVERGED')) throw error
-      // A replica here may lack what it should have: those of the other data centers have it.
-      this.#options.log.warn({ err: error }, 'the projection of this data center is not whole, asking the others')
+      if (!isCode(error, 'COPY_DIVERGED') && !isCode(error, 'STORE_UNAVAILABLE')) throw error
+      // The replicas here may lack what they should have, and rows of the log that reached a majority elsewhere, for good.
+      this.#options.log.warn({ err: error }, 'this data center does not have the whole state, asking the others')
       await load('QUORUM')
     }
     await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openCassandraDriver } from '#store/cassandra/driver.ts'
+import { startCassandra } from './cassandra.ts'
+import { requirePart } from './parts.ts'
+import { sharedCassandra } from './shared-cassandra.ts'
+
+test('a cluster of two data centers answers, and a node that is killed comes back with its data', async (t) => {
+  if ((await requirePart(t, 'cassandra')) === null) return
+  await using cluster = await startCassandra({ topology: 'dc1:1,dc2:1' })
+  const [node] = cluster.of('dc2')
+  assert.ok(node)
+  assert.match(await node.nodetool('status'), /Datacenter: dc1[^]*UN {2}127[^]*Datacenter: dc2[^]*UN {2}127/)
+  const write = { kind: 'write', consistency: 'EACH_QUORUM', isPrepared: false } as const
+  const schema = { kind: 'schema', consistency: 'LOCAL_QUORUM', isPrepared: false } as const
+  const driver = openCassandraDriver({
+    contactPoints: [node.address],
+    port: cluster.port,
+    localDataCenter: 'dc2',
+    timeoutMs: 20_000,
+  })
+  try {
+    await driver.whenConnected(30_000)
+    const replicas = `{'class': 'NetworkTopologyStrategy', 'dc1': 1, 'dc2': 1}`
+    await driver.execute(`CREATE KEYSPACE k WITH replication = ${replicas}`, [], schema)
+    await driver.execute('CREATE TABLE k.t (id int PRIMARY KEY, name text)', [], schema)
+    await driver.execute("INSERT INTO k.t (id, name) VALUES (1, 'kept')", [], write)
+    await node.kill()
+    await node.restart()
+    const rows = await untilAnswered(() =>
+      driver.execute('SELECT name FROM k.t WHERE id = 1', [], { kind: 'read', consistency: 'LOCAL_QUORUM' }),
+    )
+    assert.deepEqual(rows.rows, [{ name: 'kept' }])
+  } finally {
+    await driver.close()
+  }
+})
+
+test('each caller of the shared cluster has a keyspace of its own', async (t) => {
+  const [one, other] = [await sharedCassandra(t), await sharedCassandra(t)]
+  if (one === null || other === null) return
+  assert.notEqual(one.keyspace, other.keyspace)
+  assert.deepEqual(Object.keys(one.address.dataCenters), ['dc1', 'dc2'])
+})
+
+/** The driver needs a moment to find the node again. */
+async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + 60_000
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
