@@ -40,4 +40,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
     for (const { kind } of loaded.entries) counts[kind] = (counts[kind] ?? 0) + 1
     return { ok: true, counts }
   },
+  async openCassandra(settings) {
+    // Only few commands need the driver.
+    const { openCassandra } = await import('./gateway-cassandra.ts')
+    return openCassandra(settings)
+  },
 })

@@ -38,6 +38,7 @@ async function run(context: TestContext, words: readonly string[], options: Part
     version: '0.1.0',
     run: () => assert.fail('nothing is to be started'),
     checkDeclarative: () => assert.fail('nothing is to be checked'),
+    openCassandra: () => assert.fail('nothing is to be connected to'),
     ...options,
   })
   return { code, out, err }

@@ -2,6 +2,13 @@ import type { Command } from './command.ts'
 import { configParse, configValidate } from './config-validate.ts'
 import { doctor } from './doctor.ts'
 import { log, logDiff } from './log.ts'
+import {
+  migrationsBootstrap,
+  migrationsFinalize,
+  migrationsList,
+  migrationsStatus,
+  migrationsUp,
+} from './migrations.ts'
 import { nodes } from './nodes.ts'
 import { reload } from './reload.ts'
 import { rollback } from './rollback.ts'
@@ -27,6 +34,11 @@ export const commands: readonly Command[] = [
   rollback,
   routeExplain,
   tokenCreate,
+  migrationsUp,
+  migrationsBootstrap,
+  migrationsList,
+  migrationsStatus,
+  migrationsFinalize,
   doctor,
   version,
 ]

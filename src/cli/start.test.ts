@@ -24,6 +24,7 @@ const entries = (level) => (fields, message) => say(level + ' ' + message + ' ' 
 process.exitCode = await runCli(process.argv.slice(1), {
   stdout: process.stdout, stderr: process.stderr, environment: process.env, workingFolder: process.cwd(), cores: 1, version: '0.1.0',
   checkDeclarative: async () => ({ ok: true, counts: {} }),
+  openCassandra: async () => { throw new Error('nothing is to be connected to') },
   run: async ({ settings }) => {
     say('run ' + settings.database + ' ' + settings.declarative_config)
     for (const listener of settings.proxy_listen) await reserve(listener)
@@ -242,6 +243,7 @@ async function runHere(
     version: '0.1.0',
     run: () => assert.fail(),
     checkDeclarative: () => assert.fail(),
+    openCassandra: () => assert.fail('nothing is to be connected to'),
   })
   return { code, out, err }
 }
