@@ -47,6 +47,7 @@ export interface AdminParts {
   readonly tellAll: (message: ToWorker) => void
   readonly warnings: () => readonly string[]
   readonly cluster: ClusterView
+  readonly isStoreReachable: () => boolean
 }
 
 export function adminPorts(parts: AdminParts): AdminPorts {
@@ -131,5 +132,6 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     },
     explain: (request: DescribedRequest) => parts.ask((id) => ({ type: 'explain', id, request })),
     cluster: parts.cluster,
+    isStoreReachable: parts.isStoreReachable,
   }
 }

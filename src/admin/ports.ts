@@ -28,6 +28,8 @@ export interface AdminPorts extends EntityPorts {
   readonly explain: ExplainRoute
   /** The nodes that follow this configuration. */
   readonly cluster: ClusterView
+  /** Whether the configuration store answers; what is served does not depend on it. */
+  readonly isStoreReachable: () => boolean
   /** Of the declarative configuration; set by whoever loads one. */
   readonly configurationHash: ConfigurationHash
   readonly declarative: Declarative

@@ -1,6 +1,7 @@
 import type { Command } from './command.ts'
 import { configParse, configValidate } from './config-validate.ts'
 import { doctor } from './doctor.ts'
+import { keyringCreate } from './keyring-create.ts'
 import { log, logDiff } from './log.ts'
 import {
   migrationsBootstrap,
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   rollback,
   routeExplain,
   tokenCreate,
+  keyringCreate,
   migrationsUp,
   migrationsBootstrap,
   migrationsList,

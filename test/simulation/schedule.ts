@@ -5,7 +5,7 @@
 import { CLUSTER, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
 import { parseKeyring } from '#store/keyring.ts'
 import { KEYRING_TEXT } from '../contract/store-fixture.ts'
-import { endAll, unleash } from './disasters.ts'
+import { compact, endAll, unleash } from './disasters.ts'
 import type { Flaw } from './flaws.ts'
 import { Gateway } from './gateway.ts'
 import { History } from './history.ts'
@@ -78,6 +78,7 @@ async function play(world: World): Promise<number> {
   for (const gateway of gateways) await gateway.start()
   cluster.network.faults = profile.faults
   void unleash(world, gateways)
+  void compact(world)
   await time.delay(profile.busyMs)
   world.isBusy = false
   history.note(time.nowMs, () => '--- peace')

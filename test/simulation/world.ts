@@ -41,6 +41,7 @@ export interface Profile {
   readonly lookUpMs: number
   /** How often, on average, something as large as a crash or a cut happens. */
   readonly disasterMs: number
+  readonly compactMs: number
 }
 
 const TOPOLOGIES: readonly Readonly<Record<string, number>>[] = [
@@ -83,5 +84,6 @@ export function drawProfile(random: Random): Profile {
     writeMs: random.pick([300, 700, 1500]),
     lookUpMs: 700,
     disasterMs: random.pick([700, 2000, 1e9]),
+    compactMs: random.pick([300, 1e9]),
   }
 }
