@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
@@ -14,15 +14,10 @@ import {
   type ApplyOptions,
 } from '#store/cassandra/migrations.ts'
 import { CassandraFailure } from '#store/cassandra/port.ts'
-import {
-  driverFor,
-  dropKeyspace,
-  newKeyspaceName,
-  replicasOf,
-  sharedPlace,
-  type ClusterPlace,
-} from '../support/cassandra-keyspace.ts'
+import { driverFor, dropKeyspace, replicasOf } from '../support/cassandra-keyspace.ts'
+import type { CassandraAddress } from '../support/cassandra.ts'
 import { runChild, startChild } from '../support/process.ts'
+import { sharedCassandra } from '../support/shared-cassandra.ts'
 
 const migrations = readMigrations()
 const NAMES = migrations.map(({ name }) => name)
@@ -32,27 +27,39 @@ const CHILD = path.join(import.meta.dirname, 'migrations-child.ts')
 /** In the tests' time. */
 const LEASE_MS = 3000
 
-let place: ClusterPlace
+let place: CassandraAddress
 /** One in each data center. */
-let drivers: readonly CassandraDriver[]
+let drivers: readonly CassandraDriver[] = []
 let driver: CassandraDriver
 const keyspaces: string[] = []
 
-before(async () => {
-  place = await sharedPlace()
-  drivers = Object.keys(place.addresses).map((name) => driverFor(place, name))
-  driver = drivers[0]!
-  await Promise.all(drivers.map((one) => one.whenConnected(30_000)))
-})
 after(async () => {
   for (const keyspace of keyspaces) await dropKeyspace(driver, keyspace)
   await Promise.all(drivers.map((one) => one.close()))
 })
 
-function newKeyspace(): string {
-  const keyspace = newKeyspaceName()
-  keyspaces.push(keyspace)
-  return keyspace
+/** A keyspace that is not made yet, with everything connected; null after marking the test as skipped. */
+async function newKeyspace(context: TestContext): Promise<string | null> {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return null
+  if (drivers.length === 0) {
+    place = shared.address
+    drivers = Object.keys(place.dataCenters).map((name) => driverFor(place, name))
+    driver = drivers[0]!
+  }
+  await Promise.all(drivers.map((one) => one.whenConnected(30_000)))
+  keyspaces.push(shared.keyspace)
+  return shared.keyspace
+}
+
+/** One with everything, for tests that leave it as it is. */
+let complete: Promise<string | null> | undefined
+function completeKeyspace(context: TestContext): Promise<string | null> {
+  complete ??= newKeyspace(context).then(async (keyspace) => {
+    if (keyspace !== null) await applyMigrations(optionsFor(keyspace))
+    return keyspace
+  })
+  return complete
 }
 
 function optionsFor(keyspace: string, lines: string[] = []): ApplyOptions {
@@ -77,9 +84,6 @@ const childFor = (keyspace: string, dataCenter = 'dc1', count = FEW.length) => (
   name: 'migrations',
 })
 
-/** One with everything, for tests that leave it as it is. */
-let complete = ''
-
 /** Names and ids of the tables, as each data center knows them. */
 async function tablesOf(keyspace: string): Promise<readonly unknown[]> {
   return await Promise.all(
@@ -100,9 +104,10 @@ function idsFor(keyspace: string, of: readonly Migration[] = FEW): Readonly<Reco
   )
 }
 
-test('makes keyspace and tables, then finds nothing to do, and says what there is', async () => {
-  const keyspace = newKeyspace()
-  complete = keyspace
+test('makes keyspace and tables, then finds nothing to do, and says what there is', async (context) => {
+  const keyspace = await newKeyspace(context)
+  if (keyspace === null) return
+  complete = Promise.resolve(keyspace)
   const before = await readMigrationState(optionsFor(keyspace))
   assert.deepEqual([before.replication, before.pending.length], [null, NAMES.length])
   await assert.rejects(requireSchema(optionsFor(keyspace)), { code: 'SCHEMA_PENDING' })
@@ -125,8 +130,9 @@ test('makes keyspace and tables, then finds nothing to do, and says what there i
   )
 })
 
-test('three processes in two data centers at once make each table once', async () => {
-  const keyspace = newKeyspace()
+test('three processes in two data centers at once make each table once', async (context) => {
+  const keyspace = await newKeyspace(context)
+  if (keyspace === null) return
   const ran = await Promise.all(
     ['dc1', 'dc2', 'dc1'].map((name) => runChild({ ...childFor(keyspace, name), timeoutMs: 120_000 })),
   )
@@ -136,8 +142,9 @@ test('three processes in two data centers at once make each table once', async (
   for (const tables of await tablesOf(keyspace)) assert.deepEqual(tables, idsFor(keyspace))
 })
 
-test('a run that was killed at any step is gone on with, and its lease is taken over with its holder told', async () => {
-  const keyspace = newKeyspace()
+test('a run that was killed at any step is gone on with, and its lease is taken over with its holder told', async (context) => {
+  const keyspace = await newKeyspace(context)
+  if (keyspace === null) return
   const steps = [/making keyspace/, /applying 001/, /applied {2}003/, /applying 005/]
   for (const [index, step] of steps.entries()) {
     const child = await startChild(childFor(keyspace))
@@ -155,8 +162,9 @@ test('a run that was killed at any step is gone on with, and its lease is taken 
   for (const tables of await tablesOf(keyspace)) assert.deepEqual(tables, idsFor(keyspace))
 })
 
-test('a process that was paused until another took over stops before its next change', async () => {
-  const keyspace = newKeyspace()
+test('a process that was paused until another took over stops before its next change', async (context) => {
+  const keyspace = await newKeyspace(context)
+  if (keyspace === null) return
   const child = await startChild(childFor(keyspace))
   await child.waitForOutput(/applying 003/, 60_000)
   child.signal('SIGSTOP')
@@ -170,8 +178,9 @@ test('a process that was paused until another took over stops before its next ch
   for (const tables of await tablesOf(keyspace)) assert.deepEqual(tables, idsFor(keyspace))
 })
 
-test('a keyspace of a newer version is refused; for nodes that run only once it is final', async () => {
-  const keyspace = complete
+test('a keyspace of a newer version is refused; for nodes that run only once it is final', async (context) => {
+  const keyspace = await completeKeyspace(context)
+  if (keyspace === null) return
   const older = { ...optionsFor(keyspace), migrations: migrations.slice(0, -1) }
   const named = { code: 'SCHEMA_NEWER', message: new RegExp(`${keyspace} has ${NAMES.at(-1)}, which this version`) }
   await assert.rejects(applyMigrations(older), named)
@@ -182,16 +191,18 @@ test('a keyspace of a newer version is refused; for nodes that run only once it 
   await requireSchema(optionsFor(keyspace))
 })
 
-test('a migration that was applied in another form is told, and not applied again', async () => {
-  const keyspace = complete
+test('a migration that was applied in another form is told, and not applied again', async (context) => {
+  const keyspace = await completeKeyspace(context)
+  if (keyspace === null) return
   const changed = migrations.map((one) => (one.number === 4 ? { ...one, checksum: 'another' } : one))
   const lines: string[] = []
   assert.deepEqual(await applyMigrations({ ...optionsFor(keyspace, lines), migrations: changed }), [])
   assert.deepEqual(lines, ['004_config_log was applied in another form: nothing is changed'])
 })
 
-test('data centers that the cluster does not have, or too many replicas, are refused before anything is made', async () => {
-  const keyspace = newKeyspace()
+test('data centers that the cluster does not have, or too many replicas, are refused before anything is made', async (context) => {
+  const keyspace = await newKeyspace(context)
+  if (keyspace === null) return
   const apply = (dataCenters: ApplyOptions['dataCenters']) => applyMigrations({ ...optionsFor(keyspace), dataCenters })
   const refused = (message: RegExp) => ({ code: 'SETTINGS_INVALID', message })
   await assert.rejects(
@@ -203,8 +214,9 @@ test('data centers that the cluster does not have, or too many replicas, are ref
   assert.equal((await readMigrationState(optionsFor(keyspace))).replication, null)
 })
 
-test('while another process has the lease it is waited for only so long', async () => {
-  const keyspace = newKeyspace()
+test('while another process has the lease it is waited for only so long', async (context) => {
+  const keyspace = await newKeyspace(context)
+  if (keyspace === null) return
   const child = await startChild(childFor(keyspace))
   await child.waitForOutput(/applying 003/, 60_000)
   child.signal('SIGSTOP')
@@ -216,8 +228,9 @@ test('while another process has the lease it is waited for only so long', async 
   }
 })
 
-test('schemas that do not come to agree stop it, with the nodes that differ, and a later run goes on', async () => {
-  const keyspace = newKeyspace()
+test('schemas that do not come to agree stop it, with the nodes that differ, and a later run goes on', async (context) => {
+  const keyspace = await newKeyspace(context)
+  if (keyspace === null) return
   // As a node that is down looks from another: the change is done, and the versions stay different.
   const disagreeing: CassandraDriver = {
     ...asObject(driver),
@@ -244,8 +257,9 @@ test('schemas that do not come to agree stop it, with the nodes that differ, and
   assert.deepEqual(await applyMigrations(few), NAMES.slice(3, FEW.length))
 })
 
-test('a replica that is down is found before anything is changed', async () => {
-  const keyspace = newKeyspace()
+test('a replica that is down is found before anything is changed', async (context) => {
+  const keyspace = await newKeyspace(context)
+  if (keyspace === null) return
   const down: CassandraDriver = {
     ...asObject(driver),
     async execute(statement, values, options) {
@@ -260,8 +274,9 @@ test('a replica that is down is found before anything is changed', async () => {
   assert.equal((await readMigrationState(optionsFor(keyspace))).applied.length, 0)
 })
 
-test('the note of a migration is written once', async () => {
-  const keyspace = complete
+test('the note of a migration is written once', async (context) => {
+  const keyspace = await completeKeyspace(context)
+  if (keyspace === null) return
   const port = createDriverPort({ driver, keyspace })
   const [row] = await port.select(MIGRATIONS, { partition: { scope: 'applied' }, limit: 1, consistency: 'SERIAL' })
   const another = { ...row!, applied_by: 'another' }

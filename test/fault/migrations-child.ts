@@ -1,10 +1,11 @@
 /** A process that applies the migrations to a keyspace, and prints what it does: the first so many. */
 import { readMigrations } from '#store/cassandra/migration-files.ts'
 import { applyMigrations } from '#store/cassandra/migrations.ts'
-import { driverFor, replicasOf, type ClusterPlace } from '../support/cassandra-keyspace.ts'
+import type { CassandraAddress } from '../support/cassandra.ts'
+import { driverFor, replicasOf } from '../support/cassandra-keyspace.ts'
 
 const [place = '', dataCenter = '', keyspace = '', leaseMs = '', count = ''] = process.argv.slice(2)
-const cluster = JSON.parse(place) as ClusterPlace
+const cluster = JSON.parse(place) as CassandraAddress
 const driver = driverFor(cluster, dataCenter)
 await driver.whenConnected(30_000)
 const applied = await applyMigrations({
