@@ -47,6 +47,8 @@ export interface AdminParts {
   readonly tellAll: (message: ToWorker) => void
   readonly warnings: () => readonly string[]
   readonly cluster: ClusterView
+  readonly isStoreReachable: () => boolean
+  readonly beginEpoch: (() => Promise<number>) | null
 }
 
 export function adminPorts(parts: AdminParts): AdminPorts {
@@ -131,5 +133,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     },
     explain: (request: DescribedRequest) => parts.ask((id) => ({ type: 'explain', id, request })),
     cluster: parts.cluster,
+    isStoreReachable: parts.isStoreReachable,
+    beginEpoch: parts.beginEpoch,
   }
 }

@@ -136,7 +136,11 @@ export class Gateway {
     this.#access = this.#readAccessList(settings)
     this.listeners = await reserveListeners(settings.proxy_listen)
     this.#fallback = await this.#readFallback(settings)
-    const opened = (this.#opened = await openStore(settings, this.#model))
+    const opened = (this.#opened = await openStore(settings, this.#model, {
+      id: this.#nodeId,
+      state: this.#describe(),
+      log: this.log,
+    }))
     this.#cluster = opened.cassandra?.membership ?? singleNodeView(this.#nodeId, this.#describe())
     const rejected = this.#figures.counter('meridian_config_rejected_total', { via: 'file' })
     this.#declarativeFile = new DeclarativeFile({
@@ -234,10 +238,8 @@ export class Gateway {
     await this.#admin?.close()
     await this.#status?.close()
     await this.#follower?.close()
-    await this.#opened?.cassandra?.membership.close()
-    await this.#opened?.writer.close()
     await this.#workers?.close()
-    await this.#opened?.store.close()
+    await this.#opened?.close()
     for (const log of this.#accessLogs) await log.close()
     await this.log.close()
   }
@@ -326,10 +328,14 @@ export class Gateway {
     return parsed.list
   }
 
+  #isStoreReachable(): boolean {
+    return this.#follower?.failure == null && this.#opened?.cassandra?.isReachable() !== false
+  }
+
   #registerFigures(workers: Workers, publisher: Publisher): void {
     const figures = this.#figures
     figures.gauge('meridian_ready', {}, () => Number(this.#isReady))
-    figures.gauge('kong_datastore_reachable', {}, () => Number(this.#follower?.failure == null))
+    figures.gauge('kong_datastore_reachable', {}, () => Number(this.#isStoreReachable()))
     figures.gauge('meridian_config_head_revision', {}, () => publisher.position.revision)
     registerClusterFigures(figures, this.#cluster!)
     if (this.#opened!.cassandra !== null) registerCassandraFigures(figures, this.#opened!.cassandra)
@@ -345,7 +351,7 @@ export class Gateway {
   }
 
   #adminPorts() {
-    const { store, writer, keyring } = this.#opened!
+    const { store, writer, keyring, cassandra } = this.#opened!
     const workers = this.#workers!
     const publisher = this.#publisher!
     return adminPorts({
@@ -367,6 +373,8 @@ export class Gateway {
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
       cluster: this.#cluster!,
+      isStoreReachable: () => this.#isStoreReachable(),
+      beginEpoch: cassandra && (() => cassandra.store.beginEpoch()),
       warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
     })
   }

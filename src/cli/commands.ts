@@ -1,6 +1,8 @@
 import type { Command } from './command.ts'
 import { configParse, configValidate } from './config-validate.ts'
 import { doctor } from './doctor.ts'
+import { epochBegin } from './epoch-begin.ts'
+import { keyringCreate } from './keyring-create.ts'
 import { log, logDiff } from './log.ts'
 import {
   migrationsBootstrap,
@@ -34,6 +36,8 @@ export const commands: readonly Command[] = [
   rollback,
   routeExplain,
   tokenCreate,
+  keyringCreate,
+  epochBegin,
   migrationsUp,
   migrationsBootstrap,
   migrationsList,

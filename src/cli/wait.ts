@@ -24,7 +24,7 @@ const LAGS = 409
 export const wait: Command = {
   name: 'wait',
   about:
-    'Waits until every node that is up, in all data centers, serves a revision. Exits with 7 when some do not in time, and lists them.',
+    'Waits until every node that is up, in all data centers, serves a revision. Exits with 9 when some do not in time, and lists them.',
   positionals: [],
   options: {
     ...adminOptions,

@@ -8,6 +8,7 @@ import { GatewayError } from '#core/errors.ts'
 import { createDriverPort } from './driver-port.ts'
 import type { CassandraDriver, StatementOptions, StatementResult } from './driver.ts'
 import { acquireLease, leaseHolder, type HeldLease, type LeaseOptions, type OtherHolder } from './lease.ts'
+import { patientPort } from './patient-port.ts'
 import { statementFor, type Migration } from './migration-files.ts'
 import { CassandraFailure, type CassandraPort, type ConditionalOptions, type Table } from './port.ts'
 
@@ -69,7 +70,7 @@ const LEASE_MS = 60_000
 /** Cassandra writes schema changes to disk on all nodes before it answers. */
 const DDL_TIMEOUT_MS = 30_000
 const POLL_MS = 500
-const ATTEMPTS = 3
+const ATTEMPTS = 5
 const LEASE = 'migrations'
 /** What a keyspace has to have before anything can be noted in it. */
 const OWN_TABLES = 2
@@ -82,7 +83,7 @@ export async function readMigrationState(options: MigrationOptions): Promise<Mig
     const replication = await readReplication(driver, keyspace)
     const nothing = { applied: [], pending: migrations, unknown: [], finalized: null, lease: null }
     if (replication === null || !(await hasOwnTables(driver, keyspace))) return { replication, ...nothing }
-    const port = createDriverPort({ driver, keyspace })
+    const port = patientPort(createDriverPort({ driver, keyspace }))
     const applied = await readApplied(port)
     const isApplied = new Set(applied.map(({ number }) => number))
     const newest = migrations.at(-1)?.number ?? 0
@@ -135,7 +136,7 @@ class Run {
 
   constructor(options: ApplyOptions) {
     this.#options = options
-    this.#port = createDriverPort(options)
+    this.#port = patientPort(createDriverPort(options))
   }
 
   async run(): Promise<readonly string[]> {
@@ -325,6 +326,7 @@ async function note(port: CassandraPort, row: Readonly<Record<string, string | n
       return
     } catch (error) {
       if (!(error instanceof CassandraFailure) || error.isSettled || attempt === ATTEMPTS) throw error
+      await delay(POLL_MS)
     }
   }
 }

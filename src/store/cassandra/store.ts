@@ -22,7 +22,7 @@ import type {
 import type { LocalCopy } from '../local-copy.ts'
 import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
 import { loadCopy } from './load.ts'
-import { CassandraFailure, type CassandraPort, type ReadConsistency } from './port.ts'
+import { CassandraFailure, type CassandraPort, type ReadConsistency, type WriteConsistency } from './port.ts'
 import { ProjectionTables } from './projection-tables.ts'
 
 export interface CassandraStoreOptions {
@@ -37,6 +37,10 @@ export interface CassandraStoreOptions {
   /** 0 to 1, for the jitter of repetitions. */
   readonly random: () => number
   readonly log: Pick<Logger, 'info' | 'warn'>
+  /** Of reads of the log; LOCAL_QUORUM at least, which is the default. */
+  readonly readConsistency?: ReadConsistency
+  /** How many replicas have a transaction before it is told; QUORUM by default. */
+  readonly commitConsistency?: WriteConsistency
   /** How long an append repeats an insert without an answer before it says that its outcome is open. */
   readonly settleMs?: number
   /** Told how long an insert into the log took, and what came of it. */
@@ -87,6 +91,7 @@ class Store implements CassandraStore {
   readonly #log: ClusterLog
   readonly #projection: ProjectionTables
   readonly #settleMs: number
+  readonly #reads: ReadConsistency
   #epoch: Epoch | undefined
   #working: Promise<unknown> = Promise.resolve()
   #projecting: Promise<void> | null = null
@@ -101,7 +106,8 @@ class Store implements CassandraStore {
   constructor(options: CassandraStoreOptions) {
     this.#options = options
     this.#copy = options.copy
-    this.#log = new ClusterLog(options.port)
+    this.#log = new ClusterLog(options.port, options.commitConsistency)
+    this.#reads = options.readConsistency ?? 'LOCAL_QUORUM'
     this.#projection = new ProjectionTables(options.port, options.dataCenter, options.bucketsOf)
     this.#settleMs = options.settleMs ?? SETTLE_MS
   }
@@ -242,7 +248,7 @@ class Store implements CassandraStore {
     const epoch = await this.#enteredEpoch()
     for (let isAtEnd = false; !isAtEnd && !this.#isClosed;) {
       const head = await this.#copy.head()
-      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, 'LOCAL_QUORUM')
+      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, this.#reads)
       this.hasHole = isHole
       if (isSame === false) return this.#refill(epoch, `revision ${head.revision} is another one in the cluster`)
       try {
