@@ -6,13 +6,15 @@ export interface NodePlan {
   /** Holds everything of the node. */
   readonly folder: string
   readonly address: string
+  /** The network namespace that it runs in; null on the machine itself. */
+  readonly namespace: string | null
   readonly dataCenter: string
   readonly token: string
   readonly seeds: readonly string[]
   readonly port: number
   readonly storagePort: number
   readonly tlsStoragePort: number
-  /** On 127.0.0.1, which JMX binds whatever the node's address is. */
+  /** On 127.0.0.1, which JMX binds whatever the node's address is; of the namespace, if it has one. */
   readonly jmxPort: number
   readonly heapMb: number
   /** Further settings of cassandra.yaml. */
@@ -80,8 +82,34 @@ export function writeNodeFiles(plan: NodePlan): void {
   writeFileSync(path.join(folder, 'logback.xml'), LOGBACK)
 }
 
+export interface CommandLine {
+  readonly command: string
+  readonly args: readonly string[]
+}
+
+export function nodeCommand(plan: NodePlan, java: string, jars: string): CommandLine {
+  return within(plan.namespace, java, nodeArguments(plan, jars))
+}
+
+/** JMX listens on the loopback of the node's own namespace, so nodetool runs there too. */
+export function nodetoolCommand(
+  { jmxPort, folder, namespace }: NodePlan,
+  java: string,
+  jars: string,
+  command: readonly string[],
+): CommandLine {
+  return within(namespace, java, nodetoolArguments(jmxPort, jars, folder, command))
+}
+
+/** `ip netns exec` becomes what it runs, so the process keeps its id. */
+function within(namespace: string | null, command: string, args: readonly string[]): CommandLine {
+  return namespace === null
+    ? { command, args }
+    : { command: 'ip', args: ['netns', 'exec', namespace, command, ...args] }
+}
+
 /** Arguments of `java`; the class path is the same for every node and needs no folder. */
-export function nodeArguments({ folder, heapMb, jmxPort }: NodePlan, jars: string): string[] {
+function nodeArguments({ folder, heapMb, jmxPort }: NodePlan, jars: string): string[] {
   const file = (name: string) => `file://${path.join(folder, name)}`
   return [
     ...jvmOptions(jars),
@@ -113,7 +141,7 @@ export function nodeArguments({ folder, heapMb, jmxPort }: NodePlan, jars: strin
   ]
 }
 
-export function nodetoolArguments(jmxPort: number, jars: string, home: string, command: readonly string[]): string[] {
+function nodetoolArguments(jmxPort: number, jars: string, home: string, command: readonly string[]): string[] {
   return [
     '--add-exports=java.base/sun.nio.ch=ALL-UNNAMED',
     '--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openCassandraDriver } from '#store/cassandra/driver.ts'
 import { startCassandra } from './cassandra.ts'
+import { openNetwork } from './network.ts'
 import { requirePart } from './parts.ts'
 import { sharedCassandra } from './shared-cassandra.ts'
 
@@ -31,6 +32,45 @@ test('a cluster of two data centers answers, and a node that is killed comes bac
       driver.execute('SELECT name FROM k.t WHERE id = 1', [], { kind: 'read', consistency: 'LOCAL_QUORUM' }),
     )
     assert.deepEqual(rows.rows, [{ name: 'kept' }])
+  } finally {
+    await driver.close()
+  }
+})
+
+test('data centers that are far apart', async (t) => {
+  if ((await requirePart(t, 'cassandra')) === null) return
+  const opened = await openNetwork({ sites: ['dc1', 'dc2'], delayMs: 40 })
+  if (opened.outcome === 'not_allowed') return t.skip(opened.reason)
+  await using network = opened.network
+  await using cluster = await startCassandra({ topology: 'dc1:1,dc2:1', network })
+  const [node] = cluster.of('dc2')
+  assert.ok(node)
+  assert.match(await node.nodetool('status'), /Datacenter: dc1[^]*UN {2}10[^]*Datacenter: dc2[^]*UN {2}10/)
+  const driver = openCassandraDriver({
+    contactPoints: [node.address],
+    port: cluster.port,
+    localDataCenter: 'dc2',
+    timeoutMs: 20_000,
+  })
+  try {
+    await driver.whenConnected(30_000)
+    const schema = { kind: 'schema', consistency: 'LOCAL_QUORUM', isPrepared: false } as const
+    const replicas = `{'class': 'NetworkTopologyStrategy', 'dc1': 1, 'dc2': 1}`
+    await driver.execute(`CREATE KEYSPACE k WITH replication = ${replicas}`, [], schema)
+    await driver.execute('CREATE TABLE k.t (id int PRIMARY KEY, name text)', [], schema)
+    const insert = async (consistency: 'LOCAL_QUORUM' | 'EACH_QUORUM') => {
+      const start = performance.now()
+      const write = { kind: 'write', consistency, isPrepared: false } as const
+      await untilAnswered(() => driver.execute("INSERT INTO k.t (id, name) VALUES (1, 'far')", [], write))
+      return performance.now() - start
+    }
+    await insert('EACH_QUORUM')
+    const farMs = await insert('EACH_QUORUM')
+    assert.ok(farMs >= 80, `${farMs} ms`)
+    await network.cut()
+    // It goes on in each data center by itself.
+    await insert('LOCAL_QUORUM')
+    await network.mend()
   } finally {
     await driver.close()
   }

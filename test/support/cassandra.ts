@@ -1,10 +1,11 @@
-/** A real Cassandra cluster over several data centers, on loopback addresses of its own, for tests, benchmarks and developers. */
+/** A real Cassandra cluster over several data centers, on addresses of its own, for tests, benchmarks and developers. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { nodeArguments, nodetoolArguments, writeNodeFiles, type NodePlan } from './cassandra-node.ts'
-import { freePort, freePorts } from './free-port.ts'
+import { nodeCommand, nodetoolCommand, writeNodeFiles, type NodePlan } from './cassandra-node.ts'
+import { planNodes } from './cassandra-plan.ts'
+import type { Network } from './network.ts'
 import { locatePart } from './parts.ts'
 import { runChild, startChild, type Child } from './process.ts'
 
@@ -16,6 +17,8 @@ export interface CassandraOptions {
   readonly settings?: Readonly<Record<string, unknown>>
   /** Where the nodes' files go, to be kept; by default a temporary folder that is deleted with the cluster. */
   readonly folder?: string
+  /** Puts the nodes of each data center into the site of its name; by default all are on loopback. */
+  readonly network?: Network
 }
 
 /** What of a cluster its clients need; it can be given to another process. */
@@ -28,7 +31,6 @@ export interface CassandraAddress {
 /** A first start on a busy machine, with several nodes beside it. */
 const READY_MS = 180_000
 const NODETOOL_MS = 60_000
-const HEAP_MB = 192
 
 export class CassandraNode {
   readonly plan: NodePlan
@@ -62,8 +64,7 @@ export class CassandraNode {
   /** Starts the process; `whenReady` waits for it. */
   async start(): Promise<void> {
     this.#child = await startChild({
-      command: this.#java,
-      args: nodeArguments(this.plan, this.#jars),
+      ...nodeCommand(this.plan, this.#java, this.#jars),
       cwd: this.plan.folder,
       name: `cassandra ${this.address}`,
     })
@@ -104,10 +105,8 @@ export class CassandraNode {
   }
 
   async nodetool(...command: string[]): Promise<string> {
-    const { jmxPort, folder } = this.plan
     const { code, output } = await runChild({
-      command: this.#java,
-      args: nodetoolArguments(jmxPort, this.#jars, folder, command),
+      ...nodetoolCommand(this.plan, this.#java, this.#jars, command),
       timeoutMs: NODETOOL_MS,
     })
     if (code !== 0) throw new Error(`nodetool ${command.join(' ')} ended with exit code ${code}\n${output}`)
@@ -169,45 +168,8 @@ export async function startCassandra(options: CassandraOptions): Promise<Cassand
   }
 }
 
-async function planNodes(folder: string, options: CassandraOptions): Promise<NodePlan[]> {
-  const { topology, heapMb = HEAP_MB, settings = {} } = options
-  const dataCenters = topology.split(',').map((part) => {
-    const [name = '', count = ''] = part.split(':')
-    if (!/^[\w.-]+$/.test(name) || !/^[1-9]$/.test(count))
-      throw new Error(`topology: expected data centers with 1 to 9 nodes, such as dc1:3,dc2:3; got '${topology}'`)
-    return { name, count: Number(count) }
-  })
-  const [port = 0, storagePort = 0, tlsStoragePort = 0] = await freePorts(3)
-  // Every address of 127.0.0.0/8 is this machine's; each cluster takes a block of its own.
-  const block = `127.${64 + Math.floor(Math.random() * 128)}.${Math.floor(Math.random() * 256)}`
-  const places = dataCenters.flatMap(({ name, count }, index) =>
-    Array.from({ length: count }, (_, number) => ({
-      dataCenter: name,
-      address: `${block}.${index * 10 + number + 1}`,
-      // Spread evenly within each data center, never the same in two.
-      token: String(-(2n ** 63n) + 1n + BigInt(number) * (2n ** 64n / BigInt(count)) + BigInt(index) * 1000n),
-    })),
-  )
-  const seeds = places.map(({ address }) => address)
-  const plans: NodePlan[] = []
-  for (const place of places) {
-    plans.push({
-      ...place,
-      folder: path.join(folder, place.address),
-      seeds,
-      port,
-      storagePort,
-      tlsStoragePort,
-      jmxPort: await freePort(),
-      heapMb,
-      settings,
-    })
-  }
-  return plans
-}
-
 /** Whether OPTIONS of the native protocol (version 4) is answered with SUPPORTED. */
-function answersOptions(host: string, port: number): Promise<boolean> {
+export function answersOptions(host: string, port: number): Promise<boolean> {
   const OPTIONS = Buffer.from([0x04, 0, 0, 0, 0x05, 0, 0, 0, 0])
   const SUPPORTED = 0x06
   return new Promise((resolve) => {
