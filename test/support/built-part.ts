@@ -51,3 +51,12 @@ export async function pythonPackages(name: string, requirements: string): Promis
     run('python3', ['-m', 'pip', 'install', ...options, '--target', into]),
   )
 }
+
+/** A folder with the jars that a Maven project file depends on. Needs Maven. */
+export async function mavenJars(name: string, pom: string): Promise<string> {
+  const hash = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 16)
+  const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime']
+  return await cached(`${name}_${hash}`, (into) =>
+    run('mvn', ['-B', '-q', '-f', pom, ...goal, `-DoutputDirectory=${into}`]),
+  )
+}

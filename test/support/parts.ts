@@ -2,13 +2,17 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { goProgram, pythonPackages } from './built-part.ts'
+import { goProgram, mavenJars, pythonPackages } from './built-part.ts'
+import { classArchive } from './cassandra-archive.ts'
+import type { CassandraProgram } from './cassandra-node.ts'
 import { debianProgram, type Program } from './debian-part.ts'
+import { java17 } from './java.ts'
 
 /** Kong's recorded answers, beside the repository; not part of it. */
 export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 'shared', 'kong-corpus')
 
 const COMPAT = path.resolve(import.meta.dirname, '..', 'compat')
+const CASSANDRA_POM = path.resolve(import.meta.dirname, '..', '..', 'ops', 'cassandra', 'pom.xml')
 
 interface Part<T> {
   /** Whether a run in CI fails without it. */
@@ -23,6 +27,7 @@ const parts = {
   h2load: { isRequired: true, locate: () => debianProgram('nghttp2-client', 'h2load') },
   reconciler: { isRequired: true, locate: locateReconciler },
   schemathesis: { isRequired: true, locate: locateSchemathesis },
+  cassandra: { isRequired: true, locate: locateCassandra },
   'kong-corpus': { isRequired: false, locate: locateCorpus },
 } satisfies Record<string, Part<unknown>>
 
@@ -38,6 +43,15 @@ async function locateReconciler(): Promise<Program> {
 async function locateSchemathesis(): Promise<Program> {
   const packages = await pythonPackages('schemathesis', path.join(COMPAT, 'schemathesis', 'requirements.txt'))
   return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** A real Cassandra, see cassandra.ts. */
+async function locateCassandra(): Promise<CassandraProgram> {
+  // Its nodes stand on addresses of 127.0.0.0/8 other than 127.0.0.1, which elsewhere have to be set up first.
+  if (process.platform !== 'linux') throw new Error('clusters on loopback addresses need Linux')
+  const java = await java17()
+  const jars = await mavenJars('cassandra', CASSANDRA_POM)
+  return { command: java.command, jars, archive: await classArchive(java, jars) }
 }
 
 async function locateCorpus(): Promise<string> {
