@@ -10,6 +10,7 @@ import type { LogLevel } from '#model/settings/node.ts'
 import { presentSettings } from '#model/settings/present.ts'
 import type { ReadSettings } from '#model/settings/read.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
+import type { ClusterView } from '#store/cluster-view.ts'
 import type { ConfigStore } from '#store/contract.ts'
 import type { Secrets } from '#store/secrets.ts'
 import type { Writer } from '#store/writer.ts'
@@ -45,6 +46,9 @@ export interface AdminParts {
   readonly ask: (question: (id: number) => ToWorker) => Promise<unknown>
   readonly tellAll: (message: ToWorker) => void
   readonly warnings: () => readonly string[]
+  readonly cluster: ClusterView
+  readonly isStoreReachable: () => boolean
+  readonly beginEpoch: (() => Promise<number>) | null
 }
 
 export function adminPorts(parts: AdminParts): AdminPorts {
@@ -128,15 +132,8 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       },
     },
     explain: (request: DescribedRequest) => parts.ask((id) => ({ type: 'explain', id, request })),
-    cluster: {
-      revisions: async () => [
-        {
-          node_id: parts.nodeId,
-          hostname: hostname(),
-          revision: publisher.revision,
-          hash: publisher.revision === publisher.position.revision ? publisher.position.hash : null,
-        },
-      ],
-    },
+    cluster: parts.cluster,
+    isStoreReachable: parts.isStoreReachable,
+    beginEpoch: parts.beginEpoch,
   }
 }

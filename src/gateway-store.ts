@@ -10,6 +10,7 @@ import type { CheckContext, Model } from '#model/contract.ts'
 import { describeProblem } from '#model/declarative/problems.ts'
 import { DEFAULT_WORKSPACE } from '#model/document.ts'
 import type { Settings } from '#model/settings.ts'
+import type { NodeState } from '#store/cluster-view.ts'
 import type { ConfigStore } from '#store/contract.ts'
 import { keyringFromEnvironment, openKeyringFile } from '#store/keyring-file.ts'
 import type { Keyring } from '#store/keyring.ts'
@@ -17,6 +18,7 @@ import { createMemoryStore } from '#store/memory.ts'
 import { openSqliteStore } from '#store/sqlite.ts'
 import { createWriter, type Writer } from '#store/writer.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
+import { openClusterStore, type ClusterStore } from './gateway-cluster-store.ts'
 
 /** How often the declarative file is looked at. */
 const WATCH_MS = 1000
@@ -25,28 +27,52 @@ export interface OpenedStore {
   readonly store: ConfigStore
   readonly writer: Writer
   readonly keyring: Keyring
+  /** Null for a store that only this node has. */
+  readonly cassandra: ClusterStore | null
+  /** Ends writer and store. */
+  close(): Promise<void>
 }
 
-export async function openStore(settings: Settings, model: Model): Promise<OpenedStore> {
-  if (settings.database === 'cassandra')
-    throw new GatewayError('SETTINGS_INVALID', 'database: the gateway does not run on cassandra yet')
+/** What a store that others have too needs to know of this node. */
+export interface OwnNode {
+  readonly id: string
+  readonly state: () => NodeState
+  readonly log: GatewayLog
+}
+
+export async function openStore(settings: Settings, model: Model, node: OwnNode): Promise<OpenedStore> {
   const definitions = { entities: model.entities, plugins: model.plugins }
   const file = path.join(settings.prefix, 'meridian.db')
   const isEmbedded = settings.database === 'sqlite'
   const keyring = openKeyring(settings, isEmbedded && existsSync(file))
   const common = { definitions, keyring, nowMs: Date.now }
-  const store = isEmbedded ? await openSqliteStore({ ...common, path: file }) : createMemoryStore(common)
+  const cassandra =
+    settings.database === 'cassandra'
+      ? await openClusterStore({ ...common, settings, nodeId: node.id, state: node.state, log: node.log })
+      : null
+  const store =
+    cassandra?.store ?? (isEmbedded ? await openSqliteStore({ ...common, path: file }) : createMemoryStore(common))
   const writer = createWriter({ ...common, store, uuid: randomUUID, random: Math.random, delay: (ms) => delay(ms) })
+  const close = async (): Promise<void> => {
+    await writer.close()
+    await (cassandra ?? store).close()
+  }
   try {
     await ensureDefaultWorkspace(settings, model, store, writer)
-    return { store, writer, keyring }
+    return { store, writer, keyring, cassandra, close }
   } catch (error) {
-    await store.close()
+    await close()
     throw error
   }
 }
 
 function openKeyring(settings: Settings, isStoreThere: boolean): Keyring {
+  if (settings.database === 'cassandra' && settings.keyring_file === null && settings.keyring_env === null) {
+    throw new GatewayError(
+      'SETTINGS_INVALID',
+      'keyring_file: expected the keyring of the cluster (or keyring_env) with database = cassandra: the same on all nodes, or none can read what another wrote. `meridian keyring create FILE` makes one',
+    )
+  }
   if (settings.keyring_env !== null)
     return keyringFromEnvironment(settings.keyring_env, process.env[settings.keyring_env], randomBytes)
   return openKeyringFile({

@@ -1,6 +1,5 @@
 /** The workers as the gateway uses them: what they are started with, their questions and answers, their loss. */
 import { randomBytes } from 'node:crypto'
-import { rootCertificates } from 'node:tls'
 import type { TargetStates } from '#balancer/target-states.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
@@ -17,6 +16,7 @@ import type { GatewayLog } from '#telemetry/logger.ts'
 import type { WorkerReport } from '#telemetry/totals.ts'
 import type { SharedFigures } from './gateway-admin.ts'
 import { readNamedFile } from './named-file.ts'
+import { trustedAuthorities } from './trusted-authorities.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
 /** Rate-limit counters of a node at one time. */
@@ -78,7 +78,7 @@ export class Workers {
     const clientCertificate = clientCertificateOf(settings)
     this.#pool = new WorkerPool<WorkerStart, ToWorker>({
       count: settings.workers,
-      entry: new URL('./worker.ts', import.meta.url),
+      entry: new URL('./worker-entry.ts', import.meta.url),
       heapMegabytes: Math.round(settings.worker_heap_size / 1024 ** 2),
       silenceMs: settings.worker_silence_timeout,
       checkEveryMs: CHECK_MS,
@@ -302,16 +302,6 @@ function clientCertificateOf({
   return client_ssl && client_ssl_cert !== null && client_ssl_cert_key !== null
     ? { cert: readPem('client_ssl_cert', client_ssl_cert), key: readPem('client_ssl_cert_key', client_ssl_cert_key) }
     : null
-}
-
-/** Null where Node's own list is all that is wanted. */
-function trustedAuthorities({ lua_ssl_trusted_certificate: sources }: Settings): string | null {
-  if (sources.every((source) => source === 'system')) return null
-  return sources
-    .map((source) =>
-      source === 'system' ? rootCertificates.join('\n') : readNamedFile('lua_ssl_trusted_certificate', source.path),
-    )
-    .join('\n')
 }
 
 function readPem(key: string, source: PemSource): string {

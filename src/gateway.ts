@@ -9,7 +9,7 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createConfigurationHash } from '#admin/configuration-hash.ts'
 import { createDeclarative } from '#admin/declarative-source.ts'
-import type { AdminListener } from '#admin/listener.ts'
+import { checkTls, type AdminListener, type AdminTls } from '#admin/listener.ts'
 import { openAdminServer, type AdminServer } from '#admin/server.ts'
 import { openStatusServer, type StatusServer } from '#admin/status-server.ts'
 import { NO_ACCESS_LIST, parseAccessList, type AccessList } from '#admin/tokens.ts'
@@ -26,8 +26,10 @@ import type { Listener } from '#model/settings/listener.ts'
 import type { ReadSettings } from '#model/settings/read.ts'
 import { refusalsOf, type AnyPlugin } from '#pdk/pdk.ts'
 import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
+import { Propagation } from '#snapshot/propagation.ts'
 import { Publisher } from '#snapshot/publisher.ts'
 import { References } from '#snapshot/references.ts'
+import { singleNodeView, type ClusterView } from '#store/cluster-view.ts'
 import { createFollower, type Follower } from '#store/follower.ts'
 import { keepHouse } from '#store/housekeeping.ts'
 import { Secrets } from '#store/secrets.ts'
@@ -38,6 +40,7 @@ import { answeredEntry } from '#telemetry/http-access.ts'
 import { openLog, type GatewayLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import { adminPorts } from './gateway-admin.ts'
+import { describeNode, registerCassandraFigures, registerClusterFigures } from './gateway-cluster.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
 import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
 import { readNamedFile } from './named-file.ts'
@@ -84,13 +87,16 @@ export function gatewayModel(plugins: readonly AnyPlugin[]): Model {
 export class Gateway {
   readonly log: GatewayLog
   listeners: readonly Listener[] = []
-  #read: ReadSettings
+  /** Of the start. What a reload can change is applied by it, and does not stand here. */
+  readonly #read: ReadSettings
+  #warnings: readonly string[]
   readonly #options: GatewayOptions
   readonly #model: Model
   readonly #figures = new Figures()
   readonly #configurationHash = createConfigurationHash()
   readonly #accessLogs: AccessLog[] = []
   #nodeId = ''
+  #cluster: ClusterView | null = null
   #opened: OpenedStore | null = null
   #declarativeFile: DeclarativeFile | null = null
   #publisher: Publisher | null = null
@@ -108,6 +114,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#options = options
     this.#read = options.read
+    this.#warnings = options.read.warnings
     this.#model = gatewayModel(options.plugins)
     const { settings } = options.read
     mkdirSync(settings.prefix, { recursive: true })
@@ -129,7 +136,12 @@ export class Gateway {
     this.#access = this.#readAccessList(settings)
     this.listeners = await reserveListeners(settings.proxy_listen)
     this.#fallback = await this.#readFallback(settings)
-    const opened = (this.#opened = await openStore(settings, this.#model))
+    const opened = (this.#opened = await openStore(settings, this.#model, {
+      id: this.#nodeId,
+      state: this.#describe(),
+      log: this.log,
+    }))
+    this.#cluster = opened.cassandra?.membership ?? singleNodeView(this.#nodeId, this.#describe())
     const rejected = this.#figures.counter('meridian_config_rejected_total', { via: 'file' })
     this.#declarativeFile = new DeclarativeFile({
       settings,
@@ -150,6 +162,10 @@ export class Gateway {
       log: this.log,
       onLost: (name) => this.#collector?.retire(name),
     }))
+    const propagation = new Propagation({
+      nowMs: Date.now,
+      observe: this.#figures.histogram('meridian_config_propagation_seconds'),
+    })
     const publisher = (this.#publisher = new Publisher({
       store: opened.store,
       definitions: this.#model.entities,
@@ -161,13 +177,20 @@ export class Gateway {
         log: this.log.log,
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
+      onServed: (revision) => {
+        propagation.served(revision)
+        this.#cluster?.wake()
+      },
     }))
     const position = await publisher.load()
     await workers.start(publisher)
     this.#follower = createFollower({
       store: opened.store,
       from: position,
-      onEntries: async (entries) => publisher.publish(entries),
+      onEntries: async (entries) => {
+        propagation.published(entries)
+        publisher.publish(entries)
+      },
       reload: async (reason) => {
         this.log.log.warn({ reason }, 'the log cannot be followed, the state is loaded anew')
         return publisher.load()
@@ -194,6 +217,7 @@ export class Gateway {
       setInterval(() => workers.rotateTicketKeys(), TICKET_KEY_MS),
     )
     this.#isReady = true
+    this.#cluster.wake()
   }
 
   /** Not ready at once; then drains and ends everything within the settings' times. `now` leaves out the time for load balancers to turn away. */
@@ -201,6 +225,7 @@ export class Gateway {
     const { drain_delay: drainDelayMs, shutdown_timeout: timeoutMs } = this.#settings
     this.#isDraining = true
     this.#isReady = false
+    this.#cluster?.wake()
     if (!now && drainDelayMs > 0) await delay(drainDelayMs)
     await this.#workers?.drain(timeoutMs)
     await this.close()
@@ -213,9 +238,8 @@ export class Gateway {
     await this.#admin?.close()
     await this.#status?.close()
     await this.#follower?.close()
-    await this.#opened?.writer.close()
     await this.#workers?.close()
-    await this.#opened?.store.close()
+    await this.#opened?.close()
     for (const log of this.#accessLogs) await log.close()
     await this.log.close()
   }
@@ -225,10 +249,14 @@ export class Gateway {
     const { settings } = read
     const fallback = await this.#readFallback(settings)
     const access = this.#readAccessList(settings)
-    this.#read = read
+    const admin = await this.#readTls('admin', settings, fallback)
+    const status = await this.#readTls('status', settings, fallback)
+    this.#warnings = read.warnings
     this.#fallback = fallback
     this.#access = access
     this.#workers?.setFallback(fallback)
+    this.#admin?.renewTls(admin)
+    this.#status?.renewTls(status)
     if (changed.includes('log_level')) {
       this.log.setLevel(settings.log_level)
       this.#workers?.tellAll({ type: 'log-level', level: settings.log_level, forMs: null })
@@ -239,6 +267,18 @@ export class Gateway {
     this.log.reopen()
     for (const log of this.#accessLogs) log.reopen()
     this.#workers?.tellAll({ type: 'reopen-logs' })
+  }
+
+  #describe() {
+    return describeNode({
+      settings: this.#settings,
+      version: this.#options.version,
+      kinds: [...this.#model.entities.keys()],
+      isReady: () => this.#isReady,
+      isDraining: () => this.#isDraining,
+      publisher: () => this.#publisher,
+      requests: () => this.#workers?.figures().requests ?? 0,
+    })
   }
 
   #keepHouse(): void {
@@ -260,6 +300,24 @@ export class Gateway {
     return { cert: [own.cert], key: [own.key] }
   }
 
+  /** How a listener that is not for proxying speaks TLS: with its own certificates, else with those for clients. */
+  async #readTls(name: 'admin' | 'status', settings: Settings, fallback: Fallback): Promise<AdminTls> {
+    const key = `${name}_ssl_cert` as const
+    const own = await loadCertificates(key, settings[key], settings[`${key}_key`])
+    const pairs = own.length > 0 ? { cert: own.map(({ cert }) => cert), key: own.map((pair) => pair.key) } : fallback
+    // Which file it is waits for the next start, what is in it does not.
+    const { admin_client_ca: file } = this.#options.read.settings
+    const clientCa = name === 'status' || file === null ? null : readNamedFile('admin_client_ca', file)
+    const tls = { ...pairs, clientCa }
+    try {
+      checkTls(tls)
+    } catch (cause) {
+      const message = `${key}${clientCa === null ? '' : ', admin_client_ca'}: ${(cause as Error).message}`
+      throw new GatewayError('CERTIFICATE_INVALID', message, { cause })
+    }
+    return tls
+  }
+
   #readAccessList({ admin_token_file: file }: Settings): AccessList {
     if (file === null) return NO_ACCESS_LIST
     const parsed = parseAccessList(readNamedFile('admin_token_file', file))
@@ -270,11 +328,17 @@ export class Gateway {
     return parsed.list
   }
 
+  #isStoreReachable(): boolean {
+    return this.#follower?.failure == null && this.#opened?.cassandra?.isReachable() !== false
+  }
+
   #registerFigures(workers: Workers, publisher: Publisher): void {
     const figures = this.#figures
     figures.gauge('meridian_ready', {}, () => Number(this.#isReady))
-    figures.gauge('kong_datastore_reachable', {}, () => Number(this.#follower?.failure == null))
+    figures.gauge('kong_datastore_reachable', {}, () => Number(this.#isStoreReachable()))
     figures.gauge('meridian_config_head_revision', {}, () => publisher.position.revision)
+    registerClusterFigures(figures, this.#cluster!)
+    if (this.#opened!.cassandra !== null) registerCassandraFigures(figures, this.#opened!.cassandra)
     figures.gauge('meridian_worker_restarts_total', {}, () => workers.restarts)
     figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.log.dropped)
     for (const name of ['kong_memory_lua_shared_dict_bytes', 'kong_memory_lua_shared_dict_total_bytes'] as const) {
@@ -287,7 +351,7 @@ export class Gateway {
   }
 
   #adminPorts() {
-    const { store, writer, keyring } = this.#opened!
+    const { store, writer, keyring, cassandra } = this.#opened!
     const workers = this.#workers!
     const publisher = this.#publisher!
     return adminPorts({
@@ -308,7 +372,10 @@ export class Gateway {
       countersBytes: workers.counters.byteLength,
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
-      warnings: () => [...this.#read.warnings, unservedRoutes(publisher)].filter((text) => text !== null),
+      cluster: this.#cluster!,
+      isStoreReachable: () => this.#isStoreReachable(),
+      beginEpoch: cassandra && (() => cassandra.store.beginEpoch()),
+      warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
     })
   }
 
@@ -317,12 +384,10 @@ export class Gateway {
     if (settings.admin_listen.length === 0) return
     const log = this.#openAccessLog(settings.admin_access_log, 'admin')
     const current = () => this.#access
-    const clientCa =
-      settings.admin_client_ca === null ? null : readNamedFile('admin_client_ca', settings.admin_client_ca)
-    const own = await loadCertificates('admin_ssl_cert', settings.admin_ssl_cert, settings.admin_ssl_cert_key)
+    const tls = await this.#readTls('admin', settings, this.#fallback)
     this.#admin = await openAdminServer({
       ...this.#adminPorts(),
-      listeners: settings.admin_listen.map((listener) => this.#httpListener(listener, own[0] ?? null, clientCa)),
+      listeners: settings.admin_listen.map((listener) => httpListener(listener, tls)),
       guard: { origins: settings.admin_gui_url, hosts: settings.admin_hosts },
       // Looked at for each request, because a reload may bring another list.
       access: {
@@ -346,15 +411,16 @@ export class Gateway {
     const settings = this.#settings
     if (settings.status_listen.length === 0) return
     const log = this.#openAccessLog(settings.status_access_log, 'status')
-    const own = await loadCertificates('status_ssl_cert', settings.status_ssl_cert, settings.status_ssl_cert_key)
+    const tls = await this.#readTls('status', settings, this.#fallback)
     this.#status = await openStatusServer({
       ...this.#adminPorts(),
-      listeners: settings.status_listen.map((listener) => this.#httpListener(listener, own[0] ?? null, null)),
+      listeners: settings.status_listen.map((listener) => httpListener(listener, tls)),
       readiness: () =>
         this.#isReady ? { isReady: true } : { isReady: false, reason: this.#isDraining ? 'draining' : 'starting' },
       startDraining: () => {
         this.#isDraining = true
         this.#isReady = false
+        this.#cluster?.wake()
       },
       metricsPage: () => this.#collector!.page(),
       access: log === null ? null : { log, newRequestId: () => randomBytes(16).toString('hex'), now: Date.now },
@@ -370,17 +436,11 @@ export class Gateway {
     if (log !== null) this.#accessLogs.push(log)
     return log
   }
+}
 
-  #httpListener(
-    listener: Listener,
-    own: { readonly cert: string; readonly key: string } | null,
-    clientCa: string | null,
-  ): AdminListener {
-    const { cert, key } = own ?? { cert: this.#fallback.cert[0]!, key: this.#fallback.key[0]! }
-    return {
-      address:
-        listener.socketPath === null ? { ip: listener.host, port: listener.port } : { path: listener.socketPath },
-      tls: listener.ssl ? { cert, key, clientCa } : null,
-    }
+function httpListener(listener: Listener, tls: AdminTls): AdminListener {
+  return {
+    address: listener.socketPath === null ? { ip: listener.host, port: listener.port } : { path: listener.socketPath },
+    tls: listener.ssl ? tls : null,
   }
 }

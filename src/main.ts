@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 /** The command `meridian`: hands the command line what it may start, and ends with its exit code. */
 import { readFileSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
 import { availableParallelism } from 'node:os'
-import path from 'node:path'
 import { runCli } from '#cli/cli.ts'
+import { keepCompiled, useCompileCache } from './compile-cache.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
@@ -16,10 +15,14 @@ process.exitCode = await runCli(process.argv.slice(2), {
   cores: availableParallelism(),
   version,
   async run(read) {
-    // Before the rest is loaded: a later start then takes compiled code from the prefix.
-    enableCompileCache(path.join(read.settings.prefix, 'compile-cache'))
+    // Before the rest is loaded, so that a later start takes compiled code from the prefix; V8 refuses what was compiled under other flags.
+    const { enableLinearRegexFallback } = await import('#core/pcre.ts')
+    enableLinearRegexFallback()
+    useCompileCache(read.settings.prefix)
     const [{ startGateway }, { loadPluginSet }] = await Promise.all([import('./gateway.ts'), import('./plugin-set.ts')])
-    return startGateway({ read, plugins: await loadPluginSet(read.settings), version })
+    const gateway = await startGateway({ read, plugins: await loadPluginSet(read.settings), version })
+    keepCompiled()
+    return gateway
   },
   async checkDeclarative(read, { path: file, text }) {
     const [{ gatewayModel }, { loadPluginSet }, { checkContext }, { loadDeclarative }, { describeProblem }] =
@@ -36,5 +39,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
     const counts: Record<string, number> = {}
     for (const { kind } of loaded.entries) counts[kind] = (counts[kind] ?? 0) + 1
     return { ok: true, counts }
+  },
+  async openCassandra(settings) {
+    // Only few commands need the driver.
+    const { openCassandra } = await import('./gateway-cassandra.ts')
+    return openCassandra(settings)
   },
 })

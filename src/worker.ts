@@ -1,6 +1,6 @@
 /** One worker thread: builds what proxies requests and hands the parts to each other. The counterpart of `main.ts`. */
 import { randomUUID } from 'node:crypto'
-import { parentPort, threadId, workerData } from 'node:worker_threads'
+import { threadId, type MessagePort } from 'node:worker_threads'
 import { createDirectBalancer } from '#balancer/direct.ts'
 import type { UpstreamHealthReport } from '#balancer/health-report.ts'
 import { createHealthTable } from '#balancer/health-table.ts'
@@ -8,7 +8,6 @@ import { targetStates } from '#balancer/target-states.ts'
 import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { Deadlines } from '#core/deadlines.ts'
-import { enableLinearRegexFallback } from '#core/pcre.ts'
 import { createRequestIds } from '#core/request-id.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import { Outbox } from '#http/outbox.ts'
@@ -53,8 +52,15 @@ import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
+/** Serves what the main thread says; `onListening` is called once connections may come. */
+export async function startWorker(start: WorkerStart, port: MessagePort, onListening: () => void): Promise<void> {
+  // Messages wait in the port until somebody listens, so nothing is lost while plugins load.
+  new WorkerThread(start, port, await loadPluginSet(start.settings), onListening)
+}
+
 class WorkerThread {
-  readonly #port: NonNullable<typeof parentPort>
+  readonly #port: MessagePort
+  readonly #onListening: () => void
   readonly #deadlines = new Deadlines()
   readonly #outbox = new Outbox()
   readonly #loopDelay = new LoopDelay()
@@ -70,8 +76,9 @@ class WorkerThread {
   #applyMs = 0
   #isListening = false
 
-  constructor(start: WorkerStart, port: NonNullable<typeof parentPort>, plugins: readonly AnyPlugin[]) {
+  constructor(start: WorkerStart, port: MessagePort, plugins: readonly AnyPlugin[], onListening: () => void) {
     this.#port = port
+    this.#onListening = onListening
     const { settings } = start
     const definitions = [...coreEntities, ...pluginEntities, ...plugins.flatMap(({ entities = [] }) => entities)]
     this.#log = openLog({
@@ -175,6 +182,12 @@ class WorkerThread {
           { plugin: document.name, plugin_id: document.id, err: error },
           'a plugin configuration cannot be used, its requests are refused',
         ),
+      pluginNotClosed: (document, error) =>
+        this.#log.log.error(
+          { plugin: document.name, plugin_id: document.id, err: error },
+          'a plugin failed to close a configuration that is no longer used',
+        ),
+      nowMs: Date.now,
     })
     this.#context = {
       settings: proxySettings(settings, start.version),
@@ -242,8 +255,11 @@ class WorkerThread {
     })
     const beat = () => beatPulse(context.pulse, this.#acceptor, context, this.#metrics)
     setInterval(beat, 200)
-    // Names whose answers expired are asked for anew also where no request comes by.
-    setInterval(() => this.#compiler.refreshBalancers(), 1000)
+    setInterval(() => {
+      // Names whose answers expired are asked for anew also where no request comes by.
+      this.#compiler.refreshBalancers()
+      this.#compiler.closeRetired()
+    }, 1000)
     beat()
     port.on('message', (message: ToWorker) => this.#onMessage(message))
   }
@@ -275,15 +291,12 @@ class WorkerThread {
   }
 
   #healthChanged(change: HealthChange): void {
-    const { upstream, target, ip, port, isHealthy, cause } = change
-    const id = [...this.#compiler.documents('upstreams')].find((document) => document['name'] === upstream)?.id
-    if (cause === 'request' && id !== undefined) {
-      this.#say({
-        type: 'health',
-        change: { upstreamId: id, target, address: ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`, isHealthy },
-      })
+    const { upstreamId, target, ip, port, isHealthy, cause } = change
+    if (cause === 'request') {
+      const address = ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
+      this.#say({ type: 'health', change: { upstreamId, target, address, isHealthy } })
     }
-    this.#log.log.warn({ ...change }, change.isHealthy ? 'a target is healthy again' : 'a target is unhealthy')
+    this.#log.log.warn({ ...change }, isHealthy ? 'a target is healthy again' : 'a target is unhealthy')
   }
 
   #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {
@@ -369,8 +382,9 @@ class WorkerThread {
       this.#say({ type: 'listening' })
     } catch (error) {
       const { message, code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }
-      this.#say({ type: 'failed', message, code: code ?? null, address: address ?? null, port: port ?? null })
+      return this.#say({ type: 'failed', message, code: code ?? null, address: address ?? null, port: port ?? null })
     }
+    this.#onListening()
   }
 
   async #flush(id: number): Promise<void> {
@@ -443,11 +457,4 @@ function createClock(): { date: string } {
     clock.date = new Date().toUTCString()
   }, 500).unref()
   return clock
-}
-
-if (parentPort !== null) {
-  const start = workerData as WorkerStart
-  enableLinearRegexFallback()
-  // Messages wait in the port until somebody listens, so nothing is lost while plugins load.
-  new WorkerThread(start, parentPort, await loadPluginSet(start.settings))
 }

@@ -93,7 +93,8 @@ test('the page of metrics has every metric, and says of each what the gateway sa
   assert.deepEqual(rows.map(([, name = '']) => name).toSorted(), metricNames.toSorted())
   const lines = new Set(rows.map((row) => row[0]))
   const wanted = Object.entries<MetricFamily>(families).map(([name, { type, labels, perWorker, help }]) => {
-    const all = [...labels, ...(perWorker === true ? ['worker'] : [])].map((label) => `\`${label}\``)
+    const own = [...(perWorker === true ? ['worker'] : []), ...(type === 'histogram' ? ['le'] : [])]
+    const all = [...labels, ...own].map((label) => `\`${label}\``)
     return `| \`${name}\` | ${type} | ${all.join(', ')} | ${help} |`
   })
   assert.deepEqual(

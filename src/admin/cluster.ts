@@ -1,4 +1,5 @@
-/** `/cluster/revision`: which revision every live node serves, and waiting until all serve one. */
+/** `/cluster/*`: the nodes as this one sees them, which revision each serves, and waiting until all serve one. */
+import { conditionOf, CONDITIONS, type NodeView } from '#store/cluster-view.ts'
 import { type Answer, answerJson, answerMessage } from './answer.ts'
 import type { AdminRequest, Endpoint } from './endpoint.ts'
 import type { AdminPorts } from './ports.ts'
@@ -6,11 +7,22 @@ import type { AdminPorts } from './ports.ts'
 /** `wait` without `timeout`. */
 const TIMEOUT_S = 5
 const TIMEOUT_MAX_S = 300
-/** Between two looks at the nodes: their heartbeats are slower than this. */
+/** Between two looks at the nodes: news of them come more slowly than this. */
 const LOOK_MS = 100
 
 export function clusterEndpoints(ports: AdminPorts): Endpoint[] {
   return [
+    {
+      path: '/cluster/nodes',
+      methods: {
+        GET: {
+          handler: () => nodes(ports),
+          about: 'The nodes of each data center, as this node sees them.',
+          role: 'viewer',
+          answers: { 200: { schema: NODES_SCHEMA } },
+        },
+      },
+    },
     {
       path: '/cluster/revision',
       methods: {
@@ -26,11 +38,126 @@ export function clusterEndpoints(ports: AdminPorts): Endpoint[] {
               schema: { type: 'number', minimum: 0, maximum: TIMEOUT_MAX_S },
             },
           ],
-          answers: { 200: { schema: { type: 'object' } }, 400: 'message', 409: { schema: { type: 'object' } } },
+          answers: { 200: { schema: REVISIONS_SCHEMA }, 400: 'message', 409: { schema: REVISIONS_SCHEMA } },
         },
       },
     },
   ]
+}
+
+const REVISION = {
+  type: 'integer',
+  minimum: -1,
+  description: 'The lowest over the workers of the node; -1 while one has none.',
+}
+const HASH = { type: ['string', 'null'] }
+const IDS = { type: 'array', items: { type: 'string' } }
+
+const NODES_SCHEMA = {
+  type: 'object',
+  properties: {
+    revision: { type: 'integer', description: 'The newest revision that any of the nodes is known to have.' },
+    data_centers: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          name: { type: 'string' },
+          nodes: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: {
+                node_id: { type: 'string' },
+                hostname: { type: 'string' },
+                is_self: { type: 'boolean', description: 'Whether this node answers.' },
+                state: {
+                  enum: [...CONDITIONS],
+                  description:
+                    'What the node says of itself while it is up; `down` when it is silent or has ended, `unknown` while its data center can not be read.',
+                },
+                address: { type: ['string', 'null'], description: 'Where others reach it, else where it listens.' },
+                admin_address: { type: ['string', 'null'] },
+                proxy_address: { type: ['string', 'null'] },
+                revision: REVISION,
+                lag: { type: 'integer', minimum: 0, description: 'Revisions behind the newest.' },
+                applied_revision: { type: 'integer', description: 'The newest that its main thread holds.' },
+                hash: { ...HASH, description: 'Of the applied revision.' },
+                version: { type: 'string' },
+                role: { type: 'string' },
+                workers: { type: 'integer' },
+                requests_per_second: { type: 'number' },
+                started_at: { type: ['string', 'null'], format: 'date-time' },
+                understands: { type: 'object', description: 'What of the log its version can read.' },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+}
+
+const REVISIONS_SCHEMA = {
+  type: 'object',
+  properties: {
+    message: { type: 'string' },
+    revision: { type: 'integer', description: 'The newest that this node knows of.' },
+    hash: HASH,
+    nodes: {
+      type: 'array',
+      description: 'All that are not down.',
+      items: {
+        type: 'object',
+        properties: {
+          node_id: { type: 'string' },
+          hostname: { type: 'string' },
+          data_center: { type: 'string' },
+          revision: REVISION,
+          hash: HASH,
+        },
+      },
+    },
+    lagging: { ...IDS, description: 'Ids of those that do not serve the revision, as far as this node knows.' },
+    down: { ...IDS, description: 'Ids of those that are not waited for.' },
+  },
+}
+
+async function nodes({ cluster, store }: AdminPorts): Promise<Answer> {
+  const head = await store.head()
+  const seen = cluster.nodes()
+  const newest = Math.max(head.revision, ...seen.map(({ applied_revision }) => applied_revision))
+  return answerJson(200, {
+    revision: newest,
+    data_centers: cluster.dataCenters.map((name) => ({
+      name,
+      nodes: seen.filter(({ data_center }) => data_center === name).map((node) => present(node, newest)),
+    })),
+  })
+}
+
+function present(node: NodeView, newest: number): Record<string, unknown> {
+  const { node_id, hostname, is_self, address, admin_address, proxy_address, serving_revision, applied_revision } = node
+  const { hash, version, role, workers, requests_per_second, started_at_ms, understands } = node
+  return {
+    node_id,
+    hostname,
+    is_self,
+    state: conditionOf(node),
+    address,
+    admin_address,
+    proxy_address,
+    revision: serving_revision,
+    lag: Math.max(0, newest - Math.max(0, serving_revision)),
+    applied_revision,
+    hash: hash === '' ? null : hash,
+    version,
+    role,
+    workers,
+    requests_per_second,
+    started_at: started_at_ms > 0 ? new Date(started_at_ms).toISOString() : null,
+    understands,
+  }
 }
 
 async function revision(ports: AdminPorts, { query }: AdminRequest): Promise<Answer> {
@@ -43,12 +170,34 @@ async function revision(ports: AdminPorts, { query }: AdminRequest): Promise<Ans
   const wanted = wait === undefined ? null : Number(wait)
   const untilMs = performance.now() + timeoutS * 1000
   for (;;) {
-    const [{ revision, hash }, nodes] = await Promise.all([ports.store.head(), ports.cluster.revisions()])
-    const lagging = nodes.filter((node) => node.revision < (wanted ?? revision))
-    const body = { revision, hash, nodes, lagging: lagging.map(({ node_id }) => node_id) }
-    if (wanted === null || lagging.length === 0) return answerJson(200, body)
+    const body = await revisions(ports, wanted)
+    if (wanted === null || body.lagging.length === 0) return answerJson(200, body)
     const leftMs = untilMs - performance.now()
     if (leftMs <= 0) return answerJson(409, { message: `not every node serves revision ${wanted}`, ...body })
+    ports.cluster.wake()
     await new Promise((resolve) => setTimeout(resolve, Math.min(LOOK_MS, leftMs)))
+  }
+}
+
+/** Who serves what. Of a node that can't be seen it is not known that it serves the revision, so it lags; one that is down serves nobody. */
+async function revisions({ store, cluster }: AdminPorts, wanted: number | null) {
+  const { revision, hash } = await store.head()
+  const seen = cluster.nodes()
+  const live = seen.filter(({ status }) => status !== 'down')
+  const lagging = live.filter(
+    ({ status, serving_revision }) => serving_revision < (wanted ?? revision) || (wanted !== null && status !== 'up'),
+  )
+  return {
+    revision,
+    hash,
+    nodes: live.map((node) => ({
+      node_id: node.node_id,
+      hostname: node.hostname,
+      data_center: node.data_center,
+      revision: node.serving_revision,
+      hash: node.serving_revision === node.applied_revision ? node.hash : null,
+    })),
+    lagging: lagging.map(({ node_id }) => node_id),
+    down: seen.filter(({ status }) => status === 'down').map(({ node_id }) => node_id),
   }
 }

@@ -123,7 +123,7 @@ const UNIT_NAMES = ['b', 'B', 'k', 'K', 'm', 'M', 'g', 'G']
 const SCALE_MAX = 20
 
 async function status(
-  { statistics, store, node, isDatabase, serving, configurationHash }: AdminPorts,
+  { statistics, store, node, isDatabase, serving, configurationHash, isStoreReachable }: AdminPorts,
   request: AdminRequest,
 ): Promise<Answer> {
   const size = sizeFormat(request.query)
@@ -142,8 +142,7 @@ async function status(
       ),
     },
     server: statistics.connections(),
-    // The head was read just now.
-    database: { reachable: true },
+    database: { reachable: isStoreReachable() },
     ...(isDatabase ? {} : { configuration_hash: configurationHash.current() }),
     meridian: { revision, serving: serving.revision, warnings: node.warnings() },
   })

@@ -1,6 +1,7 @@
 /** Opens the sockets of the Admin API: plain or TLS, with the limits that node:http enforces by itself. */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { isLoopbackAddress } from './guard.ts'
 import type { AccessList } from './tokens.ts'
 
@@ -11,8 +12,9 @@ export interface AdminListener {
 }
 
 export interface AdminTls {
-  readonly cert: string
-  readonly key: string
+  /** PEM: certificate chains, and their keys in the same order. */
+  readonly cert: readonly string[]
+  readonly key: readonly string[]
   /** PEM of the authorities that may sign client certificates (`admin_client_ca`); null asks clients for none. */
   readonly clientCa: string | null
 }
@@ -72,6 +74,16 @@ export async function listen(
   return server
 }
 
+/** Throws when the certificates can't be used together. */
+export function checkTls(tls: AdminTls): void {
+  createSecureContext(secureOptions(tls))
+}
+
+/** Takes other certificates into use for the handshakes to come; whether clients are asked for one stays as it is. */
+export function renewTls(server: Server, tls: AdminTls): void {
+  if (server instanceof HttpsServer) server.setSecureContext(secureOptions(tls))
+}
+
 /** Stops listening, lets requests finish, and ends after the time what is left. */
 export async function closeListener(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -93,12 +105,19 @@ function createNodeServer({ tls }: AdminListener, limits: AdminLimits): Server {
   if (tls === null) return createHttpServer(http)
   return createHttpsServer({
     ...http,
-    cert: tls.cert,
-    key: tls.key,
-    minVersion: 'TLSv1.2',
+    ...secureOptions(tls),
     // A client without certificate may still have a token.
-    ...(tls.clientCa === null ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: false }),
+    ...(tls.clientCa === null ? {} : { requestCert: true, rejectUnauthorized: false }),
   })
+}
+
+function secureOptions({ cert, key, clientCa }: AdminTls): SecureContextOptions {
+  return {
+    cert: [...cert],
+    key: [...key],
+    minVersion: 'TLSv1.2',
+    ...(clientCa === null ? {} : { ca: clientCa }),
+  }
 }
 
 function nameOf({ address }: AdminListener): string {

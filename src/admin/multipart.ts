@@ -56,6 +56,7 @@ function entryOf(name: string, text: string, mimeType: string): FormEntry | null
   try {
     return { name, value: { json: JSON.parse(text) as unknown } }
   } catch {
+    // The caller refuses the whole form.
     return null
   }
 }

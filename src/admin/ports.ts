@@ -1,6 +1,7 @@
 /** What the Admin API needs from the rest of the gateway, handed in by `main.ts`. */
 import type { CheckContext, Model } from '#model/contract.ts'
 import type { Document } from '#model/document.ts'
+import type { ClusterView } from '#store/cluster-view.ts'
 import type { ConfigStore, StateReader } from '#store/contract.ts'
 import type { Secrets } from '#store/secrets.ts'
 import type { ConfigurationHash } from './configuration-hash.ts'
@@ -25,7 +26,12 @@ export interface AdminPorts extends EntityPorts {
   readonly caches: Caches
   readonly logLevel: LogLevel
   readonly explain: ExplainRoute
-  readonly cluster: Cluster
+  /** The nodes that follow this configuration. */
+  readonly cluster: ClusterView
+  /** Whether the configuration store answers; what is served does not depend on it. */
+  readonly isStoreReachable: () => boolean
+  /** See `CassandraStore.beginEpoch`; null for other stores. */
+  readonly beginEpoch: (() => Promise<number>) | null
   /** Of the declarative configuration; set by whoever loads one. */
   readonly configurationHash: ConfigurationHash
   readonly declarative: Declarative
@@ -111,17 +117,6 @@ export interface DescribedRequest {
 }
 /** Says which route a request matches and why the others don't; what it returns is shown as it is. */
 export type ExplainRoute = (request: DescribedRequest) => Promise<unknown>
-
-export interface NodeRevision {
-  readonly node_id: string
-  readonly hostname: string
-  readonly revision: number
-  readonly hash: string | null
-}
-export interface Cluster {
-  /** What every live node serves now. */
-  revisions(): Promise<readonly NodeRevision[]>
-}
 
 /** The document as this caller may see it: a viewer sees no secrets, everybody else what Kong shows. */
 export function presentFor(

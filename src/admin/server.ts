@@ -6,7 +6,16 @@ import { createEndpoints } from './endpoints.ts'
 import { answerMessage } from './answer.ts'
 import { invalidUnique } from './fail.ts'
 import type { GuardSettings } from './guard.ts'
-import { type AdminLimits, type AdminListener, closeListener, DEFAULT_LIMITS, listen, refusalOf } from './listener.ts'
+import {
+  type AdminLimits,
+  type AdminListener,
+  type AdminTls,
+  closeListener,
+  DEFAULT_LIMITS,
+  listen,
+  refusalOf,
+  renewTls,
+} from './listener.ts'
 import type { AdminPorts } from './ports.ts'
 import { type AnsweredRequest, createResponder } from './respond.ts'
 import type { AccessList } from './tokens.ts'
@@ -24,6 +33,8 @@ export interface AdminServerOptions extends AdminPorts {
 export interface AdminServer {
   /** Where it listens, in the order of the listeners; a Unix socket is its path. */
   readonly addresses: readonly (AddressInfo | string)[]
+  /** Takes other certificates into use for the handshakes to come. */
+  renewTls(tls: AdminTls): void
   /** Stops listening, lets requests finish, and ends after the time what is left. */
   close(graceMs?: number): Promise<void>
 }
@@ -63,6 +74,7 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   }
   return {
     addresses: servers.map((server) => server.address()!),
+    renewTls: (tls) => servers.forEach((server) => renewTls(server, tls)),
     close: async (graceMs = CLOSE_GRACE_MS) => {
       await Promise.all(servers.map((server) => closeListener(server, graceMs)))
     },

@@ -15,10 +15,12 @@ import { informationEndpoints } from './information.ts'
 import {
   type AdminLimits,
   type AdminListener,
+  type AdminTls,
   closeListener,
   DEFAULT_LIMITS,
   isLoopbackListener,
   listen,
+  renewTls,
 } from './listener.ts'
 import type { AdminPorts } from './ports.ts'
 import { parseQuery } from './query.ts'
@@ -41,6 +43,8 @@ export interface StatusServerOptions extends AdminPorts {
 export interface StatusServer {
   /** Where it listens, in the order of the listeners; a Unix socket is its path. */
   readonly addresses: readonly (AddressInfo | string)[]
+  /** Takes other certificates into use for the handshakes to come. */
+  renewTls(tls: AdminTls): void
   close(graceMs?: number): Promise<void>
 }
 
@@ -75,6 +79,7 @@ export async function openStatusServer(options: StatusServerOptions): Promise<St
   }
   return {
     addresses: servers.map((server) => server.address()!),
+    renewTls: (tls) => servers.forEach((server) => renewTls(server, tls)),
     close: async (graceMs = CLOSE_GRACE_MS) => {
       await Promise.all(servers.map((server) => closeListener(server, graceMs)))
     },

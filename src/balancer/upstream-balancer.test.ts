@@ -201,9 +201,11 @@ test('failures take an address out, and the upstream when none is left', () => {
   balancer.started(two)
   balancer.ended(two, ERROR, 1)
   assert.match(refusalOf(balancer.pick(null, [])), /^all_unhealthy/)
+  const { id: upstreamId, name: upstream } = anUpstream()
+  const told = { upstreamId, upstream, port: 80, isHealthy: false, cause: 'request' }
   assert.deepEqual(changes, [
-    { upstream: 'up.test', target: '10.0.0.1:80', ip: '10.0.0.1', port: 80, isHealthy: false, cause: 'request' },
-    { upstream: 'up.test', target: '10.0.0.2:80', ip: '10.0.0.2', port: 80, isHealthy: false, cause: 'request' },
+    { ...told, target: '10.0.0.1:80', ip: '10.0.0.1' },
+    { ...told, target: '10.0.0.2:80', ip: '10.0.0.2' },
   ])
 })
 

@@ -32,6 +32,8 @@ export interface UpstreamBalancerOptions {
 }
 
 export interface HealthChange {
+  /** The upstream's id; names are unique within a workspace only. */
+  readonly upstreamId: string
   readonly upstream: string
   readonly target: string
   readonly ip: string
@@ -240,7 +242,8 @@ class TargetBalancer implements UpstreamBalancer {
 
   #tell({ ip, port, targetName, targetPort }: Address, isHealthy: boolean, cause: HealthChange['cause']): void {
     const target = `${bracketed(targetName)}:${targetPort}`
-    this.#options.onHealthChange?.({ upstream: this.#upstream.name, target, ip, port, isHealthy, cause })
+    const { id: upstreamId, name: upstream } = this.#upstream
+    this.#options.onHealthChange?.({ upstreamId, upstream, target, ip, port, isHealthy, cause })
   }
 
   #createAlgorithm(upstream: Upstream): Algorithm {

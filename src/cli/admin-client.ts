@@ -12,6 +12,8 @@ export interface AdminClient {
   readonly url: string
   /** The answer's JSON. Throws ADMIN_UNREACHABLE when there is none, ADMIN_REFUSED for a status from 400 up. */
   ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown>
+  /** The same where a status of this list is an answer too. */
+  askFor(statuses: readonly number[], path: string): Promise<{ readonly status: number; readonly answer: unknown }>
   close(): Promise<void>
 }
 
@@ -37,37 +39,39 @@ async function openClient(context: CliContext, { url, socketPath, ca }: Place): 
     bodyTimeout: TIMEOUT_MS,
   })
   const token = context.environment['MERIDIAN_ADMIN_TOKEN']
+  const send = async (statuses: readonly number[], method: 'GET' | 'POST', target: string, body?: unknown) => {
+    let status: number
+    let text: string
+    try {
+      const response = await request(url + target, {
+        method,
+        dispatcher: agent,
+        headers: {
+          accept: 'application/json',
+          ...(token !== undefined && { 'kong-admin-token': token }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
+      status = response.statusCode
+      text = await response.body.text()
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException
+      throw new GatewayError('ADMIN_UNREACHABLE', `the Admin API at ${url} does not answer (${code ?? message})`, {
+        cause,
+      })
+    }
+    const answer = parseJson(text)
+    if (status < 400 || statuses.includes(status)) return { status, answer }
+    throw new GatewayError(
+      'ADMIN_REFUSED',
+      `the Admin API answered ${status}: ${messageOf(answer) ?? text.slice(0, 500)}`,
+    )
+  }
   return {
     url,
-    async ask(method, target, body) {
-      let status: number
-      let text: string
-      try {
-        const response = await request(url + target, {
-          method,
-          dispatcher: agent,
-          headers: {
-            accept: 'application/json',
-            ...(token !== undefined && { 'kong-admin-token': token }),
-            ...(body !== undefined && { 'content-type': 'application/json' }),
-          },
-          ...(body !== undefined && { body: JSON.stringify(body) }),
-        })
-        status = response.statusCode
-        text = await response.body.text()
-      } catch (cause) {
-        const { code, message } = cause as NodeJS.ErrnoException
-        throw new GatewayError('ADMIN_UNREACHABLE', `the Admin API at ${url} does not answer (${code ?? message})`, {
-          cause,
-        })
-      }
-      const answer = parseJson(text)
-      if (status < 400) return answer
-      throw new GatewayError(
-        'ADMIN_REFUSED',
-        `the Admin API answered ${status}: ${messageOf(answer) ?? text.slice(0, 500)}`,
-      )
-    },
+    ask: async (method, target, body) => (await send([], method, target, body)).answer,
+    askFor: (statuses, target) => send(statuses, 'GET', target),
     close: () => agent.close(),
   }
 }

@@ -38,6 +38,7 @@ async function run(context: TestContext, words: readonly string[], options: Part
     version: '0.1.0',
     run: () => assert.fail('nothing is to be started'),
     checkDeclarative: () => assert.fail('nothing is to be checked'),
+    openCassandra: () => assert.fail('nothing is to be connected to'),
     ...options,
   })
   return { code, out, err }
@@ -173,7 +174,8 @@ async function fakeAdmin(
         token: request.headers['kong-admin-token'] as string | undefined,
         body,
       })
-      const [status, answer] = answers[request.url!.split('?')[0]!] ?? [404, { message: 'Not found' }]
+      const [status, answer] = answers[request.url!] ??
+        answers[request.url!.split('?')[0]!] ?? [404, { message: 'Not found' }]
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer))
     })
   })
@@ -255,29 +257,100 @@ test('route explain describes the request as curl would send it', async (context
   })
 })
 
-test('status shows a row for each node, with what the status listener says of this one', async (context) => {
-  const ready = await fakeAdmin(context, { '/status/ready': [503, { message: 'draining' }] })
-  const nodes = [
-    { node_id: 'n1', hostname: 'a', revision: 8 },
-    { node_id: 'n2', hostname: 'b', revision: 5 },
-  ]
+/** What the Admin API says of two data centers. */
+const twoDataCenters = {
+  revision: 8,
+  data_centers: [
+    {
+      name: 'dc1',
+      nodes: [
+        listed({ node_id: 'n1', hostname: 'a', address: '10.0.0.1:8001', revision: 8, requests_per_second: 12.5 }),
+        listed({ node_id: 'n2', hostname: 'b', address: '10.0.0.2:8001', revision: 5, lag: 3, state: 'draining' }),
+      ],
+    },
+    { name: 'dc2', nodes: [listed({ node_id: 'n3', hostname: 'c', revision: -1, lag: 8, state: 'down' })] },
+  ],
+}
+
+function listed(node: object) {
+  const rest = { is_self: false, state: 'ready', address: null, lag: 0, version: '0.1.0', workers: 2 }
+  return { ...rest, requests_per_second: 0, started_at: '2026-11-21T09:17:52.000Z', ...node }
+}
+
+test('status shows the nodes of each data center as nodetool does', async (context) => {
   const { port } = await fakeAdmin(context, {
-    '/cluster/revision': [200, { revision: 8, nodes }],
-    '/': [
-      200,
-      { node_id: 'n1', meridian: { version: '0.1.0', workers: 2, warnings: ['TCP routes are not served yet'] } },
-    ],
+    '/cluster/nodes': [200, twoDataCenters],
+    '/': [200, { meridian: { warnings: ['TCP routes are not served yet'] } }],
   })
-  const environment = { MERIDIAN_ADMIN_LISTEN: `127.0.0.1:${port}`, MERIDIAN_STATUS_LISTEN: `127.0.0.1:${ready.port}` }
-  const { out } = await run(context, ['status'], { environment })
-  assert.match(
-    out,
-    /^STATE.*\ndraining +a +8 +0 +0\.1\.0 +n1\nup +b +5 +3 +n2\nwarning: TCP routes are not served yet\n$/,
-  )
-  assert.partialDeepStrictEqual(JSON.parse((await run(context, ['status', '--json'], { environment })).out), {
+  const words = ['status', '--admin', `http://127.0.0.1:${port}`]
+  const { out } = await run(context, words)
+  const lines = out.replaceAll(/ {2,}/g, '  ').split('\n')
+  assert.deepEqual(lines, [
+    'Datacenter: dc1',
+    '===============',
+    'Status=Up/Down/?=not known',
+    '|/ State=Normal/Starting/Draining',
+    '--  Address  Revision  Lag  Load  Workers  Version  Host  Node',
+    'UN  10.0.0.1:8001  8  0  12.5 req/s  2  0.1.0  a  n1',
+    'UD  10.0.0.2:8001  5  3  0 req/s  2  0.1.0  b  n2',
+    '',
+    'Datacenter: dc2',
+    '===============',
+    'Status=Up/Down/?=not known',
+    '|/ State=Normal/Starting/Draining',
+    '--  Address  Revision  Lag  Load  Workers  Version  Host  Node',
+    'D-  -  -  8  0 req/s  2  0.1.0  c  n3',
+    '',
+    'Newest revision: 8',
+    'warning: TCP routes are not served yet',
+    '',
+  ])
+  assert.partialDeepStrictEqual(JSON.parse((await run(context, [...words, '--json'])).out), {
     revision: 8,
-    nodes: [{ state: 'draining' }, { lag: 3 }],
+    data_centers: [{ name: 'dc1', nodes: [{ state: 'ready' }, { lag: 3 }] }, { name: 'dc2' }],
+    warnings: ['TCP routes are not served yet'],
   })
+})
+
+test('nodes lists them all, one a line', async (context) => {
+  const { port } = await fakeAdmin(context, { '/cluster/nodes': [200, twoDataCenters] })
+  const words = ['nodes', '--admin', `http://127.0.0.1:${port}`]
+  const lines = (await run(context, words)).out.trim().split('\n')
+  assert.match(lines[2]!, /^n2 +dc1 +b +10\.0\.0\.2:8001 +draining +5 +3 +0\.1\.0 +2026-11-21T09:17:52\.000Z$/)
+  assert.match(lines[3]!, /^n3 +dc2 +c +- +down +- +8 /)
+  assert.partialDeepStrictEqual(JSON.parse((await run(context, [...words, '--json'])).out), {
+    nodes: [{ node_id: 'n1', data_center: 'dc1' }, {}, { node_id: 'n3', data_center: 'dc2' }],
+  })
+})
+
+test('wait exits with 0 when every node serves the revision, with a code of its own and a list when some lag', async (context) => {
+  const nodes = [
+    { node_id: 'n1', hostname: 'a', data_center: 'dc1', revision: 8 },
+    { node_id: 'n2', hostname: 'b', data_center: 'dc2', revision: 5 },
+  ]
+  const { port, asked } = await fakeAdmin(context, {
+    '/cluster/revision': [200, { revision: 8, nodes, lagging: ['n2'], down: [] }],
+    '/cluster/revision?wait=5&timeout=30.000': [400, { message: 'too long' }],
+    '/cluster/revision?wait=5&timeout=10.000': [200, { revision: 8, nodes, lagging: [], down: ['n3'] }],
+    '/cluster/revision?wait=8&timeout=0.000': [409, { message: '', revision: 8, nodes, lagging: ['n2'], down: [] }],
+  })
+  const wait = (...words: string[]) => run(context, ['wait', '--admin', `http://127.0.0.1:${port}`, ...words])
+  const served = await wait('--revision', '5', '--timeout', '10')
+  assert.deepEqual(
+    [served.code, served.out.split('\n')[0]],
+    [exitCodes.done, 'Every node that is up (2) serves revision 5.'],
+  )
+  assert.match(served.out, /because down: n3\n$/)
+  const late = await wait('--timeout', '0')
+  assert.deepEqual([late.code, asked.at(-2)?.url], [exitCodes.lagging, '/cluster/revision'])
+  assert.match(late.out, /^Of 2 nodes 1 can not be seen to serve revision 8:\nNODE.*\nn2 +dc2 +b +5\n$/)
+  const asJson = await wait('--revision', '8', '--timeout', '0s', '--json')
+  assert.partialDeepStrictEqual(JSON.parse(asJson.out), { served: false, lagging: ['n2'] })
+  for (const words of [
+    ['--revision', 'x'],
+    ['--timeout', 'soon'],
+  ])
+    assert.equal((await wait(...words)).code, exitCodes.usage)
 })
 
 test('token create prints the token once and keeps only its hash', async (context) => {

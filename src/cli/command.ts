@@ -1,6 +1,8 @@
 /** What a command is, and what it gets: everything of the outside world comes in by `CliContext`, so that tests can stand in for it. */
+import type { Settings } from '#model/settings.ts'
 import type { ReadSettings } from '#model/settings/read.ts'
 import type { Listener } from '#model/settings/listener.ts'
+import type { CassandraDriver } from '#store/cassandra/driver.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
 
 export interface Output {
@@ -39,6 +41,8 @@ export interface CliContext {
     read: ReadSettings,
     file: { readonly path: string; readonly text: string },
   ) => Promise<DeclarativeVerdict>
+  /** Begins to connect to the cluster of the settings. */
+  readonly openCassandra: (settings: Settings) => Promise<CassandraDriver>
 }
 
 export interface CommandOption {

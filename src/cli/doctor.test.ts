@@ -106,6 +106,7 @@ test('a port that is taken is named with who holds it', { skip: process.platform
     version: '0.1.0',
     run: () => assert.fail(),
     checkDeclarative: () => assert.fail(),
+    openCassandra: () => assert.fail('nothing is to be connected to'),
   })
   const ports = (JSON.parse(out) as Finding[]).filter(({ check }) => check === 'ports')
   assert.equal(code, 1)

@@ -122,6 +122,7 @@ function processFields(pid: number): string[] | null {
     // The name before may hold blanks and parentheses of its own.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   } catch {
+    // The process has ended meanwhile, or this system has no /proc.
     return null
   }
 }

@@ -24,6 +24,7 @@ const entries = (level) => (fields, message) => say(level + ' ' + message + ' ' 
 process.exitCode = await runCli(process.argv.slice(1), {
   stdout: process.stdout, stderr: process.stderr, environment: process.env, workingFolder: process.cwd(), cores: 1, version: '0.1.0',
   checkDeclarative: async () => ({ ok: true, counts: {} }),
+  openCassandra: async () => { throw new Error('nothing is to be connected to') },
   run: async ({ settings }) => {
     say('run ' + settings.database + ' ' + settings.declarative_config)
     for (const listener of settings.proxy_listen) await reserve(listener)
@@ -35,7 +36,10 @@ process.exitCode = await runCli(process.argv.slice(1), {
         if (process.env.STOP === 'never') await new Promise(() => {})
         globalThis.server?.close()
       },
-      reload: async (read, changed) => say('reload ' + changed),
+      reload: async (read, changed) => {
+        say('reload ' + changed)
+        if (read.settings.keepalive_requests === 6) throw Object.assign(new Error('refused'), { details: [] })
+      },
       reopenLogs: () => say('reopen'),
     }
   },
@@ -157,6 +161,22 @@ test('SIGHUP applies what can be reloaded, names what waits, and keeps all when 
   assert.equal(await started.ended, 0)
 })
 
+test('what a reload could not apply is applied by the next one that succeeds', async (context) => {
+  const folder = folderFor(context)
+  const file = path.join(folder, 'meridian.conf')
+  writeFileSync(file, 'log_level = info\n')
+  const started = startCli(context, ['start'], {}, folder)
+  await started.says(READY)
+  writeFileSync(file, 'log_level = debug\nkeepalive_requests = 6\n')
+  started.signal('SIGHUP')
+  await started.says('[error settings not reloaded, those before stay in force')
+  writeFileSync(file, 'log_level = debug\nworkers = 1\n')
+  started.signal('SIGHUP')
+  await started.says('[info settings reloaded ["log_level"]]')
+  started.signal('SIGTERM')
+  assert.equal(await started.ended, 0)
+})
+
 test('options of the command line win, and a declarative file means no database', async (context) => {
   const folder = folderFor(context)
   writeFileSync(path.join(folder, 'kong.yml'), '')
@@ -223,6 +243,7 @@ async function runHere(
     version: '0.1.0',
     run: () => assert.fail(),
     checkDeclarative: () => assert.fail(),
+    openCassandra: () => assert.fail('nothing is to be connected to'),
   })
   return { code, out, err }
 }

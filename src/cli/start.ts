@@ -111,11 +111,12 @@ const END_SIGNALS = { SIGTERM: false, SIGQUIT: false, SIGINT: true } as const
  */
 function live(context: CliContext, options: OptionValues, node: RunningNode, started: ReadSettings): Promise<void> {
   return new Promise((resolve, reject) => {
-    let current = started
+    // One after the other: what is applied is compared with what was in force before.
+    let current = Promise.resolve(started)
     let isEnding = false
     const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
       SIGHUP: () => {
-        if (!isEnding) current = reload(context, options, node, current)
+        current = current.then((before) => (isEnding ? before : reload(context, options, node, before)))
       },
       SIGUSR1: () => node.reopenLogs(),
     }
@@ -146,7 +147,12 @@ function live(context: CliContext, options: OptionValues, node: RunningNode, sta
 }
 
 /** Settings that can't be read leave everything as it is. Answers what holds from now on. */
-function reload(context: CliContext, options: OptionValues, node: RunningNode, before: ReadSettings): ReadSettings {
+async function reload(
+  context: CliContext,
+  options: OptionValues,
+  node: RunningNode,
+  before: ReadSettings,
+): Promise<ReadSettings> {
   const { log } = node.log
   let read: ReadSettings
   try {
@@ -158,9 +164,13 @@ function reload(context: CliContext, options: OptionValues, node: RunningNode, b
   }
   const { applied, waiting } = changedSettings(before.texts, read.texts)
   if (waiting.length > 0) log.warn({ settings: waiting }, 'changed settings wait for the next start')
-  node.reload(read, applied).then(
-    () => log.info({ settings: applied }, 'settings reloaded'),
-    (error: unknown) => log.error({ error }, 'settings not reloaded, those before stay in force'),
-  )
+  try {
+    await node.reload(read, applied)
+  } catch (error) {
+    const details = error instanceof GatewayError ? error.details : []
+    log.error({ error, problems: details }, 'settings not reloaded, those before stay in force')
+    return before
+  }
+  log.info({ settings: applied }, 'settings reloaded')
   return read
 }

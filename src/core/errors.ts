@@ -129,6 +129,44 @@ export const errors = {
     message: 'A stored secret does not open with the key of its id.',
     remedy: 'Use the keyring that the store was written with; if it is the right one, the stored data was changed.',
   },
+  CASSANDRA_UNREACHABLE: {
+    status: 503,
+    message: 'No node of the Cassandra cluster can be asked.',
+    remedy:
+      'Check that Cassandra runs, and that `cassandra_contact_points`, `cassandra_port` and `cassandra_ssl` are right.',
+  },
+  CASSANDRA_REFUSED: {
+    status: 503,
+    message: 'The Cassandra cluster does not let this node in, or is not the one that the settings describe.',
+    remedy:
+      'Check the setting that is named, `cassandra_username`, the certificate authorities in `lua_ssl_trusted_certificate`, and the rights of the role.',
+  },
+  CASSANDRA_FAILED: {
+    status: 503,
+    message: 'Cassandra did not do what it was asked.',
+    remedy:
+      'Repeat it: what was done stays, and is not done twice. Look at `nodetool status` and the logs of the nodes.',
+  },
+  SCHEMA_PENDING: {
+    status: null,
+    message: 'The keyspace lacks tables that this version needs.',
+    remedy: 'Run `meridian migrations up` once, on any node.',
+  },
+  SCHEMA_NEWER: {
+    status: null,
+    message: 'The keyspace was made by a newer version of Meridian.',
+    remedy: 'Use that version, or a newer one; or name another keyspace in `cassandra_keyspace`.',
+  },
+  SCHEMA_DISAGREEMENT: {
+    status: null,
+    message: 'The nodes of the Cassandra cluster do not have the same schema, or some are down.',
+    remedy: 'Start the nodes that are named, wait until `nodetool describecluster` shows one schema, and repeat it.',
+  },
+  MIGRATIONS_BUSY: {
+    status: null,
+    message: 'Another process applies migrations.',
+    remedy: 'Wait for it; when it was killed its lease ends by itself, and a run after that goes on where it stopped.',
+  },
   INVALID_OFFSET: {
     status: 400,
     message: 'The offset of a page is not one that a page before gave.',

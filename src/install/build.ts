@@ -3,7 +3,7 @@
  * bundled, the package needs nothing but Node itself, and an image holds nothing but the package.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -14,7 +14,7 @@ const ROOT = path.resolve(import.meta.dirname, '..', '..')
 /** What the package has doors for, by the name of its file in dist/. Threads are started from files of their own. */
 const ENTRY_POINTS = {
   main: 'src/main.ts',
-  worker: 'src/worker.ts',
+  worker: 'src/worker-entry.ts',
   pdk: 'src/pdk/pdk.ts',
   'pdk-testing': 'src/pdk/testing.ts',
 }
@@ -37,6 +37,7 @@ async function main(): Promise<void> {
   for (const file of ['LICENSE', 'README.md']) {
     if (existsSync(path.join(ROOT, file))) copyFileSync(path.join(ROOT, file), path.join(out, file))
   }
+  cpSync(path.join(ROOT, 'cql'), path.join(out, 'cql'), { recursive: true })
   writeFileSync(path.join(out, 'THIRD-PARTY-LICENSES.txt'), thirdPartyLicenses(metafile))
   chmodSync(path.join(out, 'main.js'), 0o755)
 }
@@ -84,6 +85,7 @@ const siblings: Plugin = {
 
 function siblingOf(file: string): string {
   if (file === path.join(ROOT, 'package.json')) return 'package.json'
+  if (file === path.join(ROOT, 'cql')) return 'cql'
   const found = Object.entries(ENTRY_POINTS).find(([, source]) => path.join(ROOT, source) === file)
   if (!found) throw new Error(`${file} is reached by its URL, so it has to be one of the entry points of the build`)
   return `${found[0]}.js`

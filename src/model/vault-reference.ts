@@ -30,6 +30,42 @@ export function parseVaultReference(text: string): VaultReference | null {
   }
 }
 
+export type Followed = { readonly value: string } | { readonly reason: string }
+
+/**
+ * What the vault `env` has for a reference: a variable, or a member of the JSON object in it. `prefix` is that of the vault's entity;
+ * the variable `withheld` is refused. The reason never shows the value.
+ */
+export function readVariable(
+  { config, resource, key, version }: VaultReference,
+  prefix: string,
+  environment: Readonly<Record<string, string | undefined>>,
+  withheld: string | null = null,
+): Followed {
+  // The env vault's second version is what was there before.
+  const suffix = version === 2 ? '_PREVIOUS' : ''
+  const name = ((config.get('prefix') ?? prefix) + resource).replaceAll('-', '_').toUpperCase() + suffix
+  if (name === withheld) return { reason: `the environment variable ${name} holds the keyring` }
+  const value = environment[name]
+  if (value === undefined) return { reason: `the environment variable ${name} is not set` }
+  return key === null ? { value } : memberOf(value, key)
+}
+
+function memberOf(text: string, key: string): Followed {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    // The parser's message would show a part of the secret.
+    return { reason: 'the value is not JSON' }
+  }
+  const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+  const value = isObject && Object.hasOwn(parsed as object, key) ? (parsed as Record<string, unknown>)[key] : undefined
+  if (typeof value === 'string') return { value }
+  if (typeof value === 'number' || typeof value === 'boolean') return { value: String(value) }
+  return { reason: `expected a text below ${JSON.stringify(key)} in the JSON object` }
+}
+
 /** Broken escapes stand for themselves. */
 function unescaped(text: string): string {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (bytes) => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString('utf8'))

@@ -38,7 +38,7 @@ export interface ConsumerGroup {
 
 /** Reading and replacing the request's body; implemented by the proxy. */
 export interface RequestBody {
-  /** The whole body, or the reason why not. A second call answers the same bytes. */
+  /** The whole body, or the reason why not: it is larger, or its client left, or it is passed on already. Each call answers the same bytes. */
   read(limitBytes: number): Promise<Buffer | { readonly error: 'too_large' | 'aborted' }>
   /** Sends these bytes instead (Content-Length follows); also where the request has no body. */
   replace(bytes: Buffer): void

@@ -87,8 +87,11 @@ export class PhaseRunner {
 
   #wait(promise: Promise<void | Exit>, step: AccessStep, index: number, consumer: unknown): void {
     this.#worker.pulse[PULSE_PLUGIN] = 0
+    // A plugin that has yet to answer uses its state also when the client has left.
+    this.#snapshot.inFlight++
     promise.then(
       (exit) => {
+        this.#snapshot.inFlight--
         if (this.#host.isOver) return
         if (exit !== undefined) return this.#host.exit(exit)
         if (this.#host.exchange.consumer === consumer) return this.run(index + 1)
@@ -96,6 +99,7 @@ export class PhaseRunner {
         if (next >= 0) this.run(next)
       },
       (error: unknown) => {
+        this.#snapshot.inFlight--
         if (!this.#host.isOver) this.#failed(step, error)
       },
     )

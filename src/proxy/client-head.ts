@@ -8,7 +8,8 @@ import { debugFields } from './debug-header.ts'
 import { statusLine } from './reasons.ts'
 import type { ProxySettings } from './settings.ts'
 
-const SKIPPED = skipTable([
+/** What the gateway writes itself, what ends here, and what nginx takes as instructions for itself. */
+const OURS = [
   'connection',
   'keep-alive',
   'content-length',
@@ -22,23 +23,9 @@ const SKIPPED = skipTable([
   'x-accel-limit-rate',
   'x-accel-redirect',
   'x-accel-charset',
-])
-const SKIPPED_WITH_TRAILER = skipTable([
-  'connection',
-  'keep-alive',
-  'content-length',
-  'transfer-encoding',
-  'upgrade',
-  'via',
-  'proxy-connection',
-  'x-kong-request-id',
-  'x-accel-expires',
-  'x-accel-buffering',
-  'x-accel-limit-rate',
-  'x-accel-redirect',
-  'x-accel-charset',
-  'trailer',
-])
+] as const
+const SKIPPED = skipTable(OURS)
+const SKIPPED_WITH_TRAILER = skipTable([...OURS, 'trailer'])
 
 /** Types that nginx gives a charset when they have none (its `charset_types` with Kong's `charset UTF-8`). */
 const CHARSET_TYPES = new Set([

@@ -142,6 +142,36 @@ test('a client that waits for 100 is asked for its body when somebody first want
   assert.equal(asked(), 1)
 })
 
+test('all who read at the same time get the body, each up to its own limit', async () => {
+  const { body } = bed()
+  const readings = [body.read(MAX_READ), body.read(3), body.read(10)]
+  body.onData(Buffer.from('1234'), false)
+  assert.deepEqual(await readings[1], { error: 'too_large' })
+  readings.push(body.read(MAX_READ))
+  body.onData(Buffer.from('5678'), false)
+  body.onEnd()
+  for (const at of [0, 2, 3]) assert.deepEqual(await readings[at], Buffer.from('12345678'))
+})
+
+test('all who read at the same time are told that the client left', async () => {
+  const { body } = bed()
+  const readings = [body.read(10), body.read(20)]
+  body.onAbort()
+  assert.deepEqual(await Promise.all(readings), [{ error: 'aborted' }, { error: 'aborted' }])
+})
+
+test('who reads a body that goes on unread is told so, and never gets a part of it', async () => {
+  const { body } = bed()
+  const early = body.read(MAX_READ)
+  body.onData(Buffer.from('held'), false)
+  body.flow(new Target())
+  assert.deepEqual(await early, { error: 'aborted' })
+  body.onData(Buffer.from(' rest'), false)
+  assert.deepEqual(await body.read(MAX_READ), { error: 'aborted' })
+  body.onEnd()
+  assert.deepEqual(await body.read(MAX_READ), { error: 'aborted' })
+})
+
 test('bytes that a plugin gave instead are what is read', async () => {
   const { body } = bed()
   body.replace(Buffer.from('other'))

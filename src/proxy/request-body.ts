@@ -5,6 +5,13 @@ import type { RequestBody } from '#pdk/exchange.ts'
 
 type ReadResult = Buffer | { readonly error: 'too_large' | 'aborted' }
 
+/** One who waits for the whole body, with who came before. */
+interface Waiter {
+  readonly limitBytes: number
+  readonly callback: (result: ReadResult) => void
+  readonly before: Waiter | null
+}
+
 /** The body of a request that has none; a plugin can still give it one. */
 export class AbsentBody implements RequestBody {
   readonly exists = false
@@ -45,10 +52,12 @@ export class BodyFlow implements RequestBody {
   #held: Buffer[] = []
   #heldBytes = 0
   #target: BodyTarget | null = null
-  #waiting: { limitBytes: number; callback: (result: ReadResult) => void } | null = null
+  #waiting: Waiter | null = null
   #beforeReading: () => void
   #maxReadBytes: number
   #isAborted = false
+  /** Bytes went on without being kept: the whole can't be had any more. */
+  #isPassedOn = false
 
   /**
    * @param maxReadBytes what a plugin can have whole at most (`client_body_buffer_size`)
@@ -70,10 +79,10 @@ export class BodyFlow implements RequestBody {
   /** Calls back with the whole body, at once when it is there; or with why it can't be had. Bytes that were collected stay held. */
   collect(limitBytes: number, callback: (result: ReadResult) => void): void {
     if (this.declaredLength > limitBytes || this.#heldBytes > limitBytes) return callback({ error: 'too_large' })
-    if (this.#isAborted) return callback({ error: 'aborted' })
+    if (this.#isAborted || this.#isPassedOn) return callback({ error: 'aborted' })
     if (this.isComplete) return callback(this.#join())
     this.#beforeReading()
-    this.#waiting = { limitBytes, callback }
+    this.#waiting = { limitBytes, callback, before: this.#waiting }
     this.#connection.resumeBody()
   }
 
@@ -106,8 +115,11 @@ export class BodyFlow implements RequestBody {
     }
     this.#held.push(areShared ? copyBytes(bytes) : bytes)
     this.#heldBytes += bytes.length
-    const waiting = this.#waiting
-    if (waiting !== null && this.#heldBytes > waiting.limitBytes) this.#answer({ error: 'too_large' })
+    for (let waiter = this.#waiting; waiter !== null; waiter = waiter.before) {
+      if (this.#heldBytes <= waiter.limitBytes) continue
+      this.#refuse(this.#heldBytes)
+      break
+    }
     if (this.#waiting === null && this.#heldBytes >= HOLD_BYTES) this.#connection.pauseBody()
   }
 
@@ -131,6 +143,8 @@ export class BodyFlow implements RequestBody {
     this.#target = target
     this.#held = []
     this.#heldBytes = 0
+    this.#isPassedOn = true
+    if (this.#waiting !== null) this.#answer({ error: 'aborted' })
     this.#connection.resumeBody()
   }
 
@@ -148,9 +162,20 @@ export class BodyFlow implements RequestBody {
     return this.#held[0] ?? Buffer.alloc(0)
   }
 
-  #answer(result: ReadResult): void {
-    const { callback } = this.#waiting!
+  /** Tells those who wait for fewer bytes; the others go on waiting. */
+  #refuse(bytes: number): void {
+    let waiter = this.#waiting
     this.#waiting = null
-    callback(result)
+    for (; waiter !== null; waiter = waiter.before) {
+      const { limitBytes, callback } = waiter
+      if (bytes > limitBytes) callback({ error: 'too_large' })
+      else this.#waiting = { limitBytes, callback, before: this.#waiting }
+    }
+  }
+
+  #answer(result: ReadResult): void {
+    let waiter = this.#waiting
+    this.#waiting = null
+    for (; waiter !== null; waiter = waiter.before) waiter.callback(result)
   }
 }

@@ -84,6 +84,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#outgoing = new OutgoingBody(this.#body, connection)
     this.exchange = newExchange(worker, connection, head, this.#body ?? this.#noBody, this.#beganMs)
     worker.inFlight++
+    this.#snapshot.inFlight++
   }
 
   /** Begins; everything after it happens in callbacks. */
@@ -490,6 +491,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     exchange.request.bytesReceived = this.#connection.bytesReceived
     runLog(this.#plan, exchange, this.#worker.events)
     this.#worker.inFlight--
+    this.#snapshot.inFlight--
     this.#worker.events.exchangeEnded(exchange, this.#compiled)
   }
 }

@@ -103,12 +103,12 @@ export function upstreamHead(
   text += '\r\nX-Real-IP: ' + request.clientIp
 
   if (settings.headers.via) {
-    const via = headers.getKnown(headerId['via'])
-    text += (via === null ? '\r\nVia: ' : '\r\nVia: ' + via + ', ') + request.httpVersion + ' ' + settings.product
+    const via = headers.hasKnown(VIA) ? headers.getAllKnown(VIA).join(', ') + ', ' : ''
+    text += '\r\nVia: ' + via + request.httpVersion + ' ' + settings.product
   }
   if (settings.headers.requestIdUpstream) text += '\r\nX-Kong-Request-Id: ' + exchange.id
-  const te = headers.getKnown(headerId['te'])
-  if (te !== null && /(^|,)\s*trailers\s*(,|;|$)/i.test(te)) text += '\r\nTE: trailers'
+  if (headers.hasKnown(TE) && /(^|,)\s*trailers\s*(,|;|$)/i.test(headers.getAllKnown(TE).join(',')))
+    text += '\r\nTE: trailers'
   return text + framingLine(framing) + headers.serialise(SKIPPED) + '\r\n'
 }
 

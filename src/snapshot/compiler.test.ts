@@ -45,6 +45,7 @@ function fakeBalancer(label: string, targets: string[]): FakeBalancer {
 function bed(parts: Partial<CompilerParts> = {}) {
   const closed: unknown[] = []
   const broken: string[] = []
+  const notClosed: string[] = []
   const made: FakeBalancer[] = []
   const plugin = (name: string): AnyPlugin =>
     ({
@@ -75,12 +76,14 @@ function bed(parts: Partial<CompilerParts> = {}) {
     idHash: () => 1,
     figuresFor: (route) => ({ of: route.id }),
     pluginBroken: (document) => broken.push(document.id),
+    pluginNotClosed: (document) => notClosed.push(document.id),
+    nowMs: () => 0,
     ...parts,
   })
   let revision = 0
   const apply = (changes: readonly Change[], isWhole = false): Snapshot =>
     compiler.apply({ revision: ++revision, hash: `h${revision}`, isWhole, changes, lookedUp: [] })
-  return { compiler, apply, closed, broken, made }
+  return { compiler, apply, closed, broken, notClosed, made }
 }
 
 function put(kind: string, document: { readonly id: string }): Change {
@@ -308,6 +311,18 @@ describe('plugins', () => {
     assert.deepEqual(closed, [{ of: 'p1' }, { of: 'changed' }])
   })
 
+  test('one is closed when the last exchange that began with it has ended, whatever changed in between', () => {
+    const { compiler, apply, closed } = withRoute()
+    const first = apply([put('plugins', aPlugin('p1'))])
+    first.inFlight = 1
+    apply([put('routes', aRoute('r2'))])
+    apply([gone('plugins', 'p1')])
+    assert.deepEqual(closed, [])
+    first.inFlight = 0
+    compiler.closeRetired()
+    assert.deepEqual(closed, [{ of: 'p1' }])
+  })
+
   test('one that cannot be prepared is told, and fails its requests instead of letting them pass', async () => {
     const { apply, broken } = withRoute()
     const snapshot = apply([put('plugins', aPlugin('p1', { config: { fails: true } }))])
@@ -325,11 +340,11 @@ describe('plugins', () => {
         throw new Error('cannot be closed')
       },
     } as unknown as AnyPlugin
-    const { apply, broken } = bed({ plugins: new Map([['one', failing]]) })
+    const { apply, notClosed } = bed({ plugins: new Map([['one', failing]]) })
     apply([put('plugins', aPlugin('p1'))])
     const after = apply([gone('plugins', 'p1'), put('services', aService('s1')), put('routes', aRoute('r1'))])
     assert.equal(compiledAt(after, '/r1').plan.instances.length, 0)
-    assert.deepEqual(broken, ['p1'])
+    assert.deepEqual(notClosed, ['p1'])
   })
 
   test('a plugin that this node does not run is passed over', () => {

@@ -16,6 +16,7 @@ import type { Exchange } from '#pdk/exchange.ts'
 import type { Router } from '#router/contract.ts'
 import type { TlsTarget } from '#upstream/pool.ts'
 import { createPlan, type Plan, type PluginInstance } from './plan.ts'
+import { RetiredPlugins } from './retired-plugins.ts'
 import { ScopeIndex, type PlanScope } from './scopes.ts'
 import type { CompiledRoute, CompiledService, Snapshot } from './snapshot.ts'
 import type { SnapshotUpdate } from './update.ts'
@@ -49,6 +50,8 @@ export interface CompilerParts {
   readonly idHash: (id: string) => number
   readonly figuresFor: (route: Route, service: Service | null, workspace: string) => unknown
   readonly pluginBroken: (document: PluginDocument, error: Error) => void
+  readonly pluginNotClosed: (document: PluginDocument, error: Error) => void
+  readonly nowMs: () => number
 }
 
 type BalancerOf = (service: Service) => {
@@ -78,10 +81,12 @@ export class SnapshotCompiler {
   #upstreams = new Map<string, UpstreamEntry>()
   #directs = new Map<string, Balancer>()
   #instances = new Map<string, PluginInstance>()
+  readonly #retired: RetiredPlugins
   #epoch = 0
 
   constructor(parts: CompilerParts) {
     this.#parts = parts
+    this.#retired = new RetiredPlugins((instance) => this.#close(instance), parts.nowMs)
     this.#current = new CompiledSnapshot(0, '', 0, parts, parts.emptyRouter, new Map(), new ScopeIndex(), (service) =>
       this.#balancerOf(service),
     )
@@ -112,7 +117,7 @@ export class SnapshotCompiler {
     }
     // Routes alone don't change what any other route was compiled to.
     if ([...byKind.keys()].some((kind) => kind !== 'routes')) this.#epoch++
-    const scopes = this.#applyPlugins(before.scopes, byKind.get('plugins') ?? [])
+    const { scopes, removed } = this.#applyPlugins(before.scopes, byKind.get('plugins') ?? [])
     this.#applyUpstreams(before.tables, tables, byKind)
     const router = this.#applyRoutes(before, tables, byKind)
     this.#current = new CompiledSnapshot(
@@ -125,10 +130,14 @@ export class SnapshotCompiler {
       scopes,
       (service) => this.#balancerOf(service),
     )
+    this.#retired.replaced(before, removed)
     return this.#current
   }
 
-  #applyPlugins(scopes: ScopeIndex, changes: readonly Change[]): ScopeIndex {
+  #applyPlugins(
+    scopes: ScopeIndex,
+    changes: readonly Change[],
+  ): { readonly scopes: ScopeIndex; readonly removed: readonly PluginInstance[] } {
     const removed: PluginInstance[] = []
     const added: PluginInstance[] = []
     for (const { id, document } of changes) {
@@ -136,7 +145,6 @@ export class SnapshotCompiler {
       if (before !== undefined) {
         this.#instances.delete(id)
         removed.push(before)
-        if (before.broken === null) this.#close(before)
       }
       if (document === null) continue
       const instance = this.#prepare(document as unknown as PluginDocument)
@@ -144,15 +152,16 @@ export class SnapshotCompiler {
       this.#instances.set(id, instance)
       added.push(instance)
     }
-    return removed.length + added.length === 0 ? scopes : scopes.with(removed, added)
+    return { scopes: removed.length + added.length === 0 ? scopes : scopes.with(removed, added), removed }
   }
 
-  #close({ plugin, document, state }: PluginInstance): void {
+  #close({ plugin, document, state, broken }: PluginInstance): void {
+    if (broken !== null) return
     try {
       plugin.close?.(state)
     } catch (error) {
       // What a plugin leaves open is its own; the change is served all the same.
-      this.#parts.pluginBroken(document, error instanceof Error ? error : new Error(String(error)))
+      this.#parts.pluginNotClosed(document, error instanceof Error ? error : new Error(String(error)))
     }
   }
 
@@ -279,6 +288,11 @@ export class SnapshotCompiler {
     }
   }
 
+  /** To be called now and then: closes the plugin instances whose last exchange has ended. */
+  closeRetired(): void {
+    this.#retired.sweep()
+  }
+
   /** To be called now and then, so that upstreams without traffic stay up to date. */
   refreshBalancers(): void {
     for (const { balancer } of this.#upstreams.values()) balancer.refresh()
@@ -298,6 +312,7 @@ class CompiledSnapshot implements Snapshot {
   readonly rewrite: Snapshot['rewrite']
   readonly tables: Tables
   readonly scopes: ScopeIndex
+  inFlight = 0
   readonly #epoch: number
   readonly #parts: CompilerParts
   readonly #balancerOf: BalancerOf

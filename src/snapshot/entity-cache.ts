@@ -1,7 +1,7 @@
 /**
  * What a worker knows of entities that are looked up by key (consumers, credentials): bounded, exact, and never waiting when it
- * knows. A change of the configuration takes out just what it touches; a look-up that was under way meanwhile is asked again, because
- * its answer may be older than the change.
+ * knows. A change of the configuration takes out just what it touches. A look-up that was under way meanwhile may bring what was
+ * true before the change: that is right for those who asked before it, but is not kept, and who asks later asks anew.
  */
 import { LRUCache } from 'lru-cache'
 import { DEFAULT_WORKSPACE, EXPIRES_AT, type Change, type Document } from '#model/document.ts'
@@ -41,17 +41,15 @@ export interface EntityCacheFigures {
   misses: number
 }
 
-interface Pending {
-  readonly promise: Promise<readonly Document[]>
-  isStale: boolean
-}
-
 export class EntityCache implements EntityReader {
   readonly figures: EntityCacheFigures = { hits: 0, misses: 0 }
   #options: EntityCacheOptions
   #found: LRUCache<string, readonly Document[]>
   #unknown: LRUCache<string, true>
-  #pending = new Map<string, Pending>()
+  /** Look-ups whose answers are as new as the configuration. */
+  #pending = new Map<string, Promise<readonly Document[]>>()
+  /** All look-ups, with those whose answers a change has overtaken. */
+  #asking = 0
   /** Cache keys that hold a document, by its kind and id. */
   #keysOf = new Map<string, Set<string>>()
 
@@ -110,9 +108,11 @@ export class EntityCache implements EntityReader {
       for (const key of this.#keysOf.get(`${kind} ${id}`) ?? []) this.#found.delete(key)
       this.#drop(`${kind} id ${id}`)
       if (document !== null) this.#dropKeysOf(kind, document, workspace)
-      // A deleted or changed row may be the answer that a look-up under way is bringing.
-      for (const [key, pending] of this.#pending) if (key.startsWith(`${kind} `)) pending.isStale = true
     }
+    // A deleted or changed row may be the answer that a look-up under way is bringing.
+    const prefixes = [...new Set(changes.map(({ kind }) => `${kind} `))]
+    for (const key of this.#pending.keys())
+      if (prefixes.some((prefix) => key.startsWith(prefix))) this.#pending.delete(key)
   }
 
   /** What is kept under a key (`kind field value`), undefined when nothing is. */
@@ -137,7 +137,7 @@ export class EntityCache implements EntityReader {
   clear(): void {
     this.#found.clear()
     this.#unknown.clear()
-    for (const pending of this.#pending.values()) pending.isStale = true
+    this.#pending.clear()
   }
 
   /** Every key under which a new version of the document can be found. */
@@ -169,33 +169,37 @@ export class EntityCache implements EntityReader {
       return NOTHING
     }
     this.figures.misses++
-    return this.#pending.get(key)?.promise ?? this.#ask(key, request)
+    return this.#pending.get(key) ?? this.#ask(key, request)
   }
 
   #ask(key: string, request: LookupRequest): Promise<readonly Document[]> {
-    if (this.#pending.size >= this.#options.maxPending)
-      return Promise.reject(unavailable('too many look-ups are under way'))
-    const pending: Pending = { promise: this.#askUntilFresh(key, request, () => pending), isStale: false }
-    this.#pending.set(key, pending)
-    return pending.promise
+    if (this.#asking >= this.#options.maxPending) return Promise.reject(unavailable('too many look-ups are under way'))
+    this.#asking++
+    const promise: Promise<readonly Document[]> = this.#options.ask(request).then(
+      (documents) => {
+        if (this.#ended(key, promise)) this.#remember(key, request, documents)
+        return documents
+      },
+      (error: unknown) => {
+        this.#ended(key, promise)
+        throw error
+      },
+    )
+    this.#pending.set(key, promise)
+    return promise
   }
 
-  async #askUntilFresh(key: string, request: LookupRequest, self: () => Pending): Promise<readonly Document[]> {
-    try {
-      for (;;) {
-        const documents = await this.#options.ask(request)
-        const pending = self()
-        if (pending.isStale) {
-          pending.isStale = false
-          continue
-        }
-        if (documents.length > 0 || request.by === 'reference') this.#keep(key, documents)
-        else this.#unknown.set(key, true)
-        return documents
-      }
-    } finally {
-      this.#pending.delete(key)
-    }
+  /** Says whether no change has overtaken the answer. */
+  #ended(key: string, promise: Promise<readonly Document[]>): boolean {
+    this.#asking--
+    if (this.#pending.get(key) !== promise) return false
+    this.#pending.delete(key)
+    return true
+  }
+
+  #remember(key: string, request: LookupRequest, documents: readonly Document[]): void {
+    if (documents.length > 0 || request.by === 'reference') this.#keep(key, documents)
+    else this.#unknown.set(key, true)
   }
 
   #keep(key: string, documents: readonly Document[]): void {

@@ -18,6 +18,8 @@ export interface PublisherOptions {
   readonly references?: References
   /** Told after each published revision. */
   readonly onPublished?: (position: Position, changes: readonly Change[]) => void
+  /** Told when the lowest revision over the workers has changed by what one of them serves. */
+  readonly onServed?: (revision: number) => void
 }
 
 interface WorkerState {
@@ -111,8 +113,10 @@ export class Publisher {
   served(index: number, revision: number): void {
     const worker = this.#workers[index]
     if (worker === undefined || !worker.isFollowing) return
+    const before = this.revision
     worker.serving = revision
     this.#wake()
+    if (this.revision !== before) this.#options.onServed?.(this.revision)
   }
 
   /** The lowest revision over the workers that run; -1 while one has none yet. */

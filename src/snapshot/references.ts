@@ -4,7 +4,7 @@
  */
 import type { Change, Document } from '#model/document.ts'
 import type { Field, Fields } from '#model/field.ts'
-import { isVaultReference, parseVaultReference } from '#model/vault-reference.ts'
+import { isVaultReference, parseVaultReference, readVariable, type Followed } from '#model/vault-reference.ts'
 
 export interface ReferenceOptions {
   /** The fields of a document, with those of its plugin's configuration. */
@@ -18,7 +18,6 @@ export interface ReferenceOptions {
 /** Failures that are remembered, so that each is logged once; more than these are logged again. */
 const FAILURES_MAX = 10_000
 
-type Followed = { readonly value: string } | { readonly reason: string }
 type JsonObject = Readonly<Record<string, unknown>>
 
 export class References {
@@ -62,29 +61,9 @@ export class References {
     const vault = this.#vaults.get(reference.vault)
     if (vault === undefined && reference.vault !== 'env') return { reason: 'there is no vault of that prefix' }
     const config = (vault?.['config'] ?? {}) as { readonly prefix?: string | null }
-    const prefix = reference.config.get('prefix') ?? config.prefix ?? ''
-    // The env vault's second version is what was there before.
-    const suffix = reference.version === 2 ? '_PREVIOUS' : ''
-    const name = (prefix + reference.resource).replaceAll('-', '_').toUpperCase() + suffix
-    if (name === this.#options.withheld) return { reason: `the environment variable ${name} holds the keyring` }
-    const value = this.#options.environment[name]
-    if (value === undefined) return { reason: `the environment variable ${name} is not set` }
-    return reference.key === null ? { value } : memberOf(value, reference.key)
+    const { environment, withheld } = this.#options
+    return readVariable(reference, config.prefix ?? '', environment, withheld)
   }
-}
-
-function memberOf(text: string, key: string): Followed {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    // The parser's message would show a part of the secret.
-    return { reason: 'the value is not JSON' }
-  }
-  const value = isObject(parsed) && Object.hasOwn(parsed, key) ? parsed[key] : undefined
-  if (typeof value === 'string') return { value }
-  if (typeof value === 'number' || typeof value === 'boolean') return { value: String(value) }
-  return { reason: `expected a text below ${JSON.stringify(key)} in the JSON object` }
 }
 
 function holdsReference(value: unknown): boolean {

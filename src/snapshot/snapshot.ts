@@ -49,6 +49,8 @@ export interface Snapshot {
   /** Instances without scope: they run for requests that match no route, too. */
   readonly globalPlan: Plan
   readonly rewrite: readonly Step<void | Exit | Promise<void | Exit>>[]
+  /** Exchanges that serve from it and plugins that have yet to answer, counted by those: plugin instances live as long as they do. */
+  inFlight: number
   /** The compiled form of a route that `router` matched. */
   compiled(route: Route): CompiledRoute
   /** The plan with the consumer's configurations, derived on first use. */

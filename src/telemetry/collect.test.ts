@@ -175,6 +175,19 @@ test('counters never go back when a worker is replaced', async () => {
   ])
 })
 
+test('a histogram has cumulated buckets, a sum and a count', async () => {
+  const main = new Figures()
+  const observe = main.histogram('meridian_config_propagation_seconds')
+  for (const seconds of [0, 0.01, 0.02, 3, 100]) observe(seconds)
+  const samples = parsePage(await pageOf(createCollector(() => [], main)))
+  const name = 'meridian_config_propagation_seconds'
+  const bucket = (le: string) =>
+    samples.find((sample) => sample.name === `${name}_bucket` && sample.labels['le'] === le)?.value
+  assert.deepEqual([bucket('0.01'), bucket('0.025'), bucket('2.5'), bucket('60'), bucket('+Inf')], [2, 3, 3, 4, 5])
+  const [sum, count] = ['sum', 'count'].map((part) => samples.find((one) => one.name === `${name}_${part}`)?.value)
+  assert.deepEqual([sum, count], [103.03, 5])
+})
+
 test('scrapes at the same time share one collection', async () => {
   let asked = 0
   const report: WorkerReport = { figures: {}, routes: [] }

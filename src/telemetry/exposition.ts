@@ -3,6 +3,7 @@
  * must not stop for it.
  */
 import { families, familyNamed, type MetricFamily } from './families.ts'
+import { SUM } from './figures.ts'
 import { KONG_BUCKETS_MS, UPSTREAM_BUCKETS_MS } from './request-metrics.ts'
 import type { RouteTotal, Totals } from './totals.ts'
 
@@ -19,7 +20,8 @@ export function* exposition(totals: Totals): Generator<string> {
     const family = familyNamed(name)!
     const names = family.perWorker === true ? [...family.labels, 'worker'] : family.labels
     text += head(name, family.type, family.help)
-    for (const { labels, value } of series.values()) text += sample(name, names, labels, value)
+    if (family.type === 'histogram') text += buckets(name, names, [...series.values()])
+    else for (const { labels, value } of series.values()) text += sample(name, names, labels, value)
   }
   yield text
 
@@ -39,7 +41,7 @@ export function* exposition(totals: Totals): Generator<string> {
 
 interface RouteFamily {
   readonly name: string
-  readonly type: MetricFamily['type'] | 'histogram'
+  readonly type: MetricFamily['type']
   readonly help: string
   write(name: string, route: RouteTotal): string
 }
@@ -95,6 +97,26 @@ const ROUTE_FAMILIES: readonly RouteFamily[] = [
     write: (name, route) => histogram(name, route, UPSTREAM_BUCKETS_MS, route.request),
   },
 ]
+
+/** The buckets from the lowest up, then the sum: the order in which `Figures` makes them. */
+function buckets(
+  name: string,
+  names: readonly string[],
+  series: readonly { readonly labels: readonly string[]; readonly value: number }[],
+): string {
+  let text = ''
+  let count = 0
+  for (const { labels, value } of series) {
+    if (labels.at(-1) === SUM) {
+      text += sample(`${name}_sum`, names, labels, value) + sample(`${name}_count`, names, labels, count)
+      count = 0
+    } else {
+      count += value
+      text += sample(`${name}_bucket`, [...names, 'le'], labels, count)
+    }
+  }
+  return text
+}
 
 /** The names of all metrics that can stand on the page, those of the process itself aside. */
 export const metricNames: readonly string[] = [...Object.keys(families), ...ROUTE_FAMILIES.map(({ name }) => name)]

@@ -3,7 +3,7 @@
  * dashboards work. Durations are in seconds unless Kong's name says `ms`.
  */
 export interface MetricFamily {
-  readonly type: 'counter' | 'gauge'
+  readonly type: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly labels: readonly string[]
   /** Whether each thread keeps its own series (label `worker`) instead of one sum. */
@@ -13,6 +13,8 @@ export interface MetricFamily {
    * worker that was replaced had counted stays in the sum, as for counters.
    */
   readonly grows?: true | readonly string[]
+  /** Of a histogram: the upper bounds of its buckets; a last one takes the rest. */
+  readonly bounds?: readonly number[]
 }
 
 export const families = {
@@ -83,6 +85,27 @@ export const families = {
     labels: [],
     perWorker: true,
   },
+  meridian_config_propagation_seconds: {
+    type: 'histogram',
+    help: "Time from a revision's commit, by the clock of the node that wrote it, until the last worker of this node served it; never below 0.",
+    labels: [],
+    bounds: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 30, 60],
+  },
+  meridian_config_projected_revision: {
+    type: 'gauge',
+    help: 'Revision up to which this node knows that the projection of its data center is written.',
+    labels: [],
+  },
+  meridian_cluster_nodes: {
+    type: 'gauge',
+    help: 'Nodes as this one sees them, by data center and state: ready, starting, draining, down, or unknown while their rows can not be read.',
+    labels: ['data_center', 'state'],
+  },
+  meridian_cassandra_reachable: {
+    type: 'gauge',
+    help: '1 while this node reads and writes in Cassandra, 0 while it serves its copy alone.',
+    labels: [],
+  },
   meridian_rejected_requests_total: {
     type: 'counter',
     help: 'Requests and connections that were refused before a route was looked for, by the code in docs/reference/errors.md.',
@@ -150,6 +173,10 @@ export const families = {
 } as const satisfies Readonly<Record<string, MetricFamily>>
 
 export type FamilyName = keyof typeof families
+
+export type HistogramName = {
+  [Name in FamilyName]: (typeof families)[Name]['type'] extends 'histogram' ? Name : never
+}[FamilyName]
 
 export function familyNamed(name: string): MetricFamily | undefined {
   return Object.hasOwn(families, name) ? families[name as FamilyName] : undefined

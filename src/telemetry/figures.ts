@@ -1,12 +1,17 @@
-/** Counters and gauges of one thread: what the parts of the gateway count into, and what goes to the main thread as plain data. */
-import { families, type FamilyName, type LabelsOf, type MetricFamily } from './families.ts'
+/** Counters, gauges and histograms of one thread: what the parts of the gateway count into, and what goes to the main thread as plain data. */
+import { families, type FamilyName, type HistogramName, type LabelsOf, type MetricFamily } from './families.ts'
 
 /** A series: adding to it is one addition. */
 export interface Counter {
   value: number
 }
 
-/** One series: the values of its family's labels in their order, and its value. */
+/** The series of a histogram that stands after those of its buckets: the sum of all values. */
+export const SUM = 'sum'
+/** The bucket of what is above all bounds. */
+export const REST = '+Inf'
+
+/** One series: the values of its family's labels in their order, and its value. Of a histogram the bound of the bucket comes last. */
 export type SeriesReport = readonly [labels: readonly string[], value: number]
 
 export type FiguresReport = Readonly<Record<string, readonly SeriesReport[]>>
@@ -25,18 +30,20 @@ export class Figures {
 
   /** The counter with these labels; the same object each time, so keep it. */
   counter<Name extends FamilyName>(name: Name, labels: LabelsOf<Name>): Counter {
-    const { counters } = this.#family(name)
-    const values = labelValues(name, labels)
-    const key = JSON.stringify(values)
-    const known = counters.get(key)
-    if (known !== undefined) return known.counter
-    if (counters.size >= SERIES_LIMIT) {
-      if (name !== 'kong_nginx_metric_errors_total') this.counter('kong_nginx_metric_errors_total', {}).value++
-      return otherOf(counters, values.length)
+    return this.#counter(name, labelValues(name, labels))
+  }
+
+  /** What counts a value into the histogram; families of this type have no labels of their own. */
+  histogram(name: HistogramName): (value: number) => void {
+    const bounds: readonly number[] = families[name].bounds
+    // One counter for each bucket, not cumulated, so that reports add up.
+    const buckets = [...bounds.map(String), REST].map((bound) => this.#counter(name, [bound]))
+    const sum = this.#counter(name, [SUM])
+    return (value) => {
+      const at = bounds.findIndex((bound) => value <= bound)
+      buckets.at(at)!.value++
+      sum.value += value
     }
-    const counter = { value: 0 }
-    counters.set(key, { labels: values, counter })
-    return counter
   }
 
   /** A value that is read when somebody asks for the metrics. */
@@ -54,6 +61,20 @@ export class Figures {
       report[name] = series
     }
     return report
+  }
+
+  #counter(name: FamilyName, values: readonly string[]): Counter {
+    const { counters } = this.#family(name)
+    const key = JSON.stringify(values)
+    const known = counters.get(key)
+    if (known !== undefined) return known.counter
+    if (counters.size >= SERIES_LIMIT) {
+      if (name !== 'kong_nginx_metric_errors_total') this.counter('kong_nginx_metric_errors_total', {}).value++
+      return otherOf(counters, values.length)
+    }
+    const counter = { value: 0 }
+    counters.set(key, { labels: values, counter })
+    return counter
   }
 
   #family(name: FamilyName): Family {

@@ -114,7 +114,7 @@ export class Totals {
 }
 
 function growsFor(family: MetricFamily, labels: readonly string[]): boolean {
-  if (family.type === 'counter' || family.grows === true) return true
+  if (family.type !== 'gauge' || family.grows === true) return true
   return family.grows?.includes(labels.at(-1) ?? '') === true
 }
 

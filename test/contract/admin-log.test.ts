@@ -1,7 +1,8 @@
 /** What is ours of the Admin API: revisions, preconditions, the log, going back, and waiting until everybody serves. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openTestAdmin, type TestAnswer } from '../support/admin.ts'
+import type { NodeView } from '#store/cluster-view.ts'
+import { clusterOf, openTestAdmin, type TestAnswer } from '../support/admin.ts'
 
 function revisionOf(answer: TestAnswer): number {
   return Number(answer.headers.get('x-config-revision'))
@@ -168,21 +169,60 @@ test('a rollback to a revision that is not there, or is no revision, is refused'
 })
 
 test('waiting for a revision answers when every node serves it, or says who lags', async () => {
-  const nodes = [
-    { node_id: 'near', hostname: 'near', revision: 2, hash: null },
-    { node_id: 'far', hostname: 'far', revision: 1, hash: null },
-  ]
-  await using admin = await openTestAdmin({ overrides: { cluster: { revisions: async () => nodes } } })
+  const near = { node_id: 'near', hostname: 'near', applied_revision: 2, serving_revision: 2, hash: 'h2' }
+  const far = { node_id: 'far', hostname: 'far', data_center: 'dc2', applied_revision: 2, serving_revision: 1 }
+  let nodes: Partial<NodeView>[] = [near, far]
+  await using admin = await openTestAdmin({ overrides: { cluster: clusterOf(() => nodes) } })
   await admin.call('PUT', '/services/s', { host: 'a' })
-  assert.deepEqual((await admin.call('GET', '/cluster/revision')).json.nodes, nodes)
+  assert.deepEqual((await admin.call('GET', '/cluster/revision')).json.nodes, [
+    { node_id: 'near', hostname: 'near', data_center: 'dc1', revision: 2, hash: 'h2' },
+    { node_id: 'far', hostname: 'far', data_center: 'dc2', revision: 1, hash: null },
+  ])
   assert.equal((await admin.call('GET', '/cluster/revision?wait=1')).status, 200)
   const late = await admin.call('GET', '/cluster/revision?wait=2&timeout=0.05')
   assert.deepEqual([late.status, late.json.lagging], [409, ['far']])
   const waiting = admin.call('GET', '/cluster/revision?wait=2')
-  nodes[1] = { ...nodes[1]!, revision: 2 }
+  nodes = [near, { ...far, serving_revision: 2 }]
   assert.equal((await waiting).status, 200)
   for (const query of ['wait=x', 'wait=-1', 'wait=1&wait=2', 'wait=1&timeout=x', 'timeout=301'])
     assert.equal((await admin.call('GET', `/cluster/revision?${query}`)).status, 400, query)
+})
+
+test('a node that is down is not waited for but named; one that can not be seen is not known to serve anything', async () => {
+  const served = { applied_revision: 2, serving_revision: 2 }
+  const nodes: Partial<NodeView>[] = [
+    { ...served, node_id: 'a', is_self: true },
+    { node_id: 'b', serving_revision: 1, status: 'down' },
+  ]
+  await using admin = await openTestAdmin({ overrides: { cluster: clusterOf(() => nodes) } })
+  const { status, json } = await admin.call('GET', '/cluster/revision?wait=2&timeout=0')
+  assert.deepEqual([status, json.lagging, json.down], [200, [], ['b']])
+  nodes[1] = { ...served, node_id: 'b', status: 'unknown' }
+  const unseen = await admin.call('GET', '/cluster/revision?wait=2&timeout=0')
+  assert.deepEqual([unseen.status, unseen.json.lagging], [409, ['b']])
+})
+
+test('the list of nodes says per data center what each is, serves and understands', async () => {
+  const nodes: Partial<NodeView>[] = [
+    { node_id: 'a', is_self: true, applied_revision: 7, serving_revision: 7, address: '10.0.0.1:8001' },
+    { node_id: 'b', data_center: 'dc2', serving_revision: 4, draining: true, started_at_ms: 1_700_000_000_000 },
+    { node_id: 'c', data_center: 'dc2', serving_revision: -1, status: 'down', address: '10.0.0.3:8000' },
+  ]
+  await using admin = await openTestAdmin({ overrides: { cluster: clusterOf(() => nodes) } })
+  const { json } = await admin.call('GET', '/cluster/nodes')
+  assert.partialDeepStrictEqual(json, {
+    revision: 7,
+    data_centers: [
+      { name: 'dc1', nodes: [{ node_id: 'a', state: 'ready', revision: 7, lag: 0, address: '10.0.0.1:8001' }] },
+      {
+        name: 'dc2',
+        nodes: [
+          { node_id: 'b', state: 'draining', revision: 4, lag: 3, started_at: '2023-11-14T22:13:20.000Z' },
+          { node_id: 'c', state: 'down', revision: -1, lag: 7, address: '10.0.0.3:8000', started_at: null },
+        ],
+      },
+    ],
+  })
 })
 
 test('the description of a request is handed on to who explains routes, and mistakes in it are named', async () => {

@@ -1,6 +1,9 @@
 /** What the Admin API says of protocols: those that are not served, and plugins that never run where they are put. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createDeclarative } from '#admin/declarative-source.ts'
+import { testModel } from '#model/testing.ts'
+import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
 import { openTestAdmin } from '../support/admin.ts'
 
 const WARNING = 'x-meridian-warning'
@@ -53,4 +56,23 @@ test('a plugin is refused when protocols are given and none is its route’s, or
   const moved = { route: null, service: { name: 's' }, protocols: ['tcp', 'http'] }
   assert.equal((await admin.call('PATCH', `/plugins/${id}`, moved)).status, 400, 'not a protocol of this plugin')
   assert.equal((await admin.call('GET', `/plugins/${id}`)).json.route.id.length, 36)
+})
+
+test('a state whose route took other protocols than its plugin, or whose plugin took the default ones, is dumped and loaded again', async () => {
+  await using before = await openTestAdmin()
+  const put = async (method: string, path: string, body: object) =>
+    assert.ok((await before.call(method, path, body)).status < 300)
+  await put('PUT', '/services/s', { host: 'h', protocol: 'tcp' })
+  await put('PUT', '/services/s/routes/r', { paths: ['/'] })
+  await put('POST', '/routes/r/plugins', { name: 'correlation-id', protocols: ['http'] })
+  await put('POST', '/services/s/plugins', { name: 'cors', protocols: ['http', 'https'] })
+  await put('PATCH', '/routes/r', { protocols: ['tcp'], paths: null, destinations: [{ port: 1 }] })
+  await put('POST', '/routes/r/plugins', { name: 'key-auth' })
+  const declarative = createDeclarative({ model: testModel(pluginSchemas, pluginEntities), nowMs: Date.now })
+  const dumped = await declarative.dump(before.store)
+
+  await using after = await openTestAdmin({ isDatabase: false })
+  const answer = await after.call('POST', '/config', { config: dumped })
+  assert.equal(answer.status, 201, answer.text)
+  assert.equal((await after.call('GET', '/config')).json.config, dumped)
 })

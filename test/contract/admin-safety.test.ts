@@ -189,7 +189,7 @@ function authority(name: string) {
 
 test('a client certificate that is listed is let in, one that is not or is of another authority is not', async () => {
   const [ours, theirs] = await Promise.all([authority('localhost'), authority('other')])
-  const tls = { cert: ours.cert, key: ours.private, clientCa: ours.cert }
+  const tls = { cert: [ours.cert], key: [ours.private], clientCa: ours.cert }
   const listener = { address: { ip: 'localhost', port: 0 }, tls }
   const entry = (subject: string) => accessList(JSON.stringify({ name: 'ops', role: 'editor', subject }))
   const ask = (port: number, cert?: string, key?: string) =>

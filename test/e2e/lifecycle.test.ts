@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -179,7 +188,7 @@ function start(settings: Record<string, string>, args: readonly string[] = []) {
   })
 }
 
-test('a start again has the configuration, compiled code, its certificate and its node id, and serves', async () => {
+test('a start again has the configuration, its certificate and its node id, and serves', async () => {
   await using upstream = await startUpstream()
   const prefix = mkdtempSync(path.join(folder, 'again-'))
   const first = await startGateway({ database: 'sqlite', prefix })
@@ -197,7 +206,6 @@ test('a start again has the configuration, compiled code, its certificate and it
   )
   // As a crash leaves it.
   await first.kill()
-  assert.ok(readdirSync(path.join(prefix, 'compile-cache')).length > 0)
 
   await using second = await startGateway({ database: 'sqlite', prefix })
   const ask = async (key: string) =>
@@ -209,6 +217,34 @@ test('a start again has the configuration, compiled code, its certificate and it
   assert.deepEqual(
     readFileSync(path.join(prefix, 'certificates', readdirSync(path.join(prefix, 'certificates'))[0]!)),
     certificate,
+  )
+})
+
+test('a start writes compiled code under the prefix, and the next one runs from it, in every thread', async () => {
+  const prefix = mkdtempSync(path.join(folder, 'compiled-'))
+  const compiled = () =>
+    readdirSync(path.join(prefix, 'compile-cache'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => `${name} ${statSync(path.join(parentPath, name)).mtimeMs}`)
+      .toSorted()
+  const first = await startGateway({ prefix, workers: 2 })
+  // A crash: nothing of it is written at the end.
+  await first.kill()
+  const written = compiled()
+  assert.ok(written.length > 100, `${written.length} files`)
+
+  // Node then says of each module whether its code came from the cache.
+  process.env['NODE_DEBUG_NATIVE'] = 'COMPILE_CACHE'
+  const second = await startGateway({ prefix, workers: 2 }).finally(() => delete process.env['NODE_DEBUG_NATIVE'])
+  await second.stop()
+  const accepted = (file: string) => second.child.output.split(`src/${file} was accepted`).length - 1
+  assert.equal(accepted('gateway.ts'), 1)
+  assert.equal(accepted('proxy/run.ts'), 2, 'once in each worker')
+  // What only its orderly end loaded may be new.
+  const now = new Set(compiled())
+  assert.deepEqual(
+    written.filter((file) => !now.has(file)),
+    [],
   )
 })
 

@@ -57,3 +57,40 @@ test('without it, or where the plugin is disabled, there are no such series', as
   const disabled = { enabled: false, config: { upstream_health_metrics: true } }
   assert.deepEqual(await states(await startWith(disabled, target), target), {})
 })
+
+test('a target that fails in one workspace is not unhealthy in another that has an upstream of the same name', async () => {
+  const target = `127.0.0.1:${(await freePorts(1))[0]}`
+  const gateway = await startGateway({ database: 'sqlite', workers: 2 })
+  gateways.push(gateway)
+  const admin = async (method: string, path: string, body?: object): Promise<any> => {
+    const response = await fetch(gateway.adminUrl + path, {
+      method,
+      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`)
+    return JSON.parse(text)
+  }
+  await admin('POST', '/workspaces', { name: 'w2' })
+  const healthchecks = { passive: { unhealthy: { tcp_failures: 1 } } }
+  // In this order a search by name finds the wrong one.
+  for (const [workspace, id] of [
+    ['', 'aaaaaaaa-0000-4000-8000-000000000002'],
+    ['/w2', 'aaaaaaaa-0000-4000-8000-000000000001'],
+  ]) {
+    await admin('PUT', `${workspace}/upstreams/${id}`, { name: 'u', healthchecks })
+    await admin('POST', `${workspace}/upstreams/u/targets`, { target })
+    await admin('POST', `${workspace}/services`, { name: 's', host: 'u', retries: 1 })
+  }
+  await admin('POST', '/w2/services/s/routes', { paths: ['/w2'] })
+  // Connections of their own, so that each worker has some and tells the other.
+  for (let i = 0; i < 20; i++) {
+    const response = await fetch(`${gateway.proxyUrl}/w2`, { headers: { connection: 'close' } })
+    await response.arrayBuffer()
+    assert.ok(response.status >= 500)
+  }
+  const health = async (workspace: string) =>
+    (await admin('GET', `${workspace}/upstreams/u/health`)).data.map((one: { health: string }) => one.health)
+  assert.deepEqual(await health('/w2'), ['UNHEALTHY'])
+  assert.deepEqual(await health(''), ['HEALTHY'])
+})

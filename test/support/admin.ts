@@ -13,6 +13,7 @@ import { DEFAULT_WORKSPACE } from '#model/document.ts'
 import { coreEntities, vaultConfigs } from '#model/entities/index.ts'
 import { createModel } from '#model/model.ts'
 import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
+import { parseNodeState, type ClusterView, type NodeView } from '#store/cluster-view.ts'
 import type { ConfigStore } from '#store/contract.ts'
 import { newKeyringText, parseKeyring } from '#store/keyring.ts'
 import { createMemoryStore } from '#store/memory.ts'
@@ -113,11 +114,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     caches: { get: async () => undefined, delete: async () => {}, clear: async () => {} },
     logLevel: createLogLevel(),
     explain: async (request) => ({ request }),
-    cluster: {
-      revisions: async () => [
-        { node_id: 'self', hostname: 'test', revision: (await store.head()).revision, hash: null },
-      ],
-    },
+    cluster: clusterOf(() => []),
     configurationHash: createConfigurationHash(),
     metricsPage: async function* () {
       yield '# TYPE up gauge\n'
@@ -125,6 +122,8 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     },
     declarative: createDeclarative({ model, nowMs }),
     nowMs,
+    isStoreReachable: () => true,
+    beginEpoch: null,
     log: { error: (fields, message) => console.error(message, fields) },
   }
   const server = await openAdminServer({
@@ -151,6 +150,23 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** A cluster of these nodes, with what each test leaves out. */
+export function clusterOf(nodes: () => readonly Partial<NodeView>[]): ClusterView {
+  return {
+    dataCenters: ['dc1', 'dc2'],
+    nodes: () => nodes().map((node) => ({ ...A_NODE, ...node })),
+    wake: () => {},
+  }
+}
+
+const A_NODE: NodeView = {
+  ...parseNodeState('{"ready":true,"version":"0.0.0"}'),
+  node_id: 'node',
+  data_center: 'dc1',
+  is_self: false,
+  status: 'up',
 }
 
 async function call(

@@ -6,9 +6,10 @@ import {
   type DriverOptions,
   type StatementOptions,
 } from '#store/cassandra/driver.ts'
-import { sharedCassandra, startCassandra } from './cassandra.ts'
+import { startCassandra } from './cassandra.ts'
 import { nodePlans, parseTopology } from './cassandra-plan.ts'
 import { requirePart } from './parts.ts'
+import { sharedCassandra } from './shared-cassandra.ts'
 
 const CONNECT_MS = 30_000
 const schema: StatementOptions = { kind: 'schema', consistency: 'LOCAL_QUORUM', isPrepared: false }
@@ -79,10 +80,10 @@ test('each caller has a keyspace of its own in the shared cluster', async (t) =>
   const [one, other] = [await sharedCassandra(t), await sharedCassandra(t)]
   if (one === null || other === null) return
   assert.notEqual(one.keyspace, other.keyspace)
-  assert.deepEqual(Object.keys(one.dataCenters), ['dc1', 'dc2'])
+  assert.deepEqual(Object.keys(one.address.dataCenters), ['dc1', 'dc2'])
   await using client = openDriver({
-    contactPoints: one.dataCenters['dc2'] ?? [],
-    port: one.port,
+    contactPoints: one.address.dataCenters['dc2'] ?? [],
+    port: one.address.port,
     localDataCenter: 'dc2',
   })
   await makeKeyspace(client.driver, one.keyspace, `'dc1': 1, 'dc2': 1`)

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { TestContext } from 'node:test'
 import {
   FIRST_ROLE,
   nodeArguments,
@@ -18,7 +17,7 @@ import { planNodes, type ClusterPlan } from './cassandra-plan.ts'
 import { makeCertificate, type TestCertificate } from './certificates.ts'
 import { knownPeers } from './cql-probe.ts'
 import { freePort } from './free-port.ts'
-import { locatePart, requirePart } from './parts.ts'
+import { locatePart } from './parts.ts'
 import { runChild, startChild, type Child } from './process.ts'
 
 export interface CassandraOptions extends ClusterPlan {
@@ -135,11 +134,6 @@ export class CassandraNode {
     return output
   }
 
-  /** Lets this process end while the node runs, and the node with it. */
-  unref(): void {
-    this.#running().unref()
-  }
-
   #running(): Child {
     if (this.#child === null || this.#child.exit !== null) throw new Error(`${this.address} does not run`)
     return this.#child
@@ -248,38 +242,6 @@ export async function startCassandra(options: CassandraOptions): Promise<Cassand
     await cluster.stop()
     throw error
   }
-}
-
-/** By which test/run.ts tells the cluster that all test files share: a `CassandraAddress` as JSON. */
-export const SHARED_CASSANDRA = 'MERIDIAN_TEST_CASSANDRA'
-export const SHARED_TOPOLOGY = 'dc1:1,dc2:1'
-
-export interface SharedCassandra extends CassandraAddress {
-  /** A name that nobody else has; the keyspace is the caller's to make. */
-  readonly keyspace: string
-}
-
-/**
- * A cluster of two data centers with a node each, for tests that change nothing but their own keyspace: one for all files
- * of a run, or, in a file that runs alone, started by the first who asks. Null after marking the test as skipped.
- */
-export async function sharedCassandra(test: TestContext): Promise<SharedCassandra | null> {
-  const told = process.env[SHARED_CASSANDRA]
-  if (told === undefined && (await requirePart(test, 'cassandra')) === null) return null
-  shared ??= told === undefined ? startOwn() : Promise.resolve(JSON.parse(told) as CassandraAddress)
-  // The time as well: process ids come again while a developer's cluster stays.
-  const keyspace = `test_${Date.now().toString(36)}_${process.pid}_${++keyspaces}`
-  return { ...(await shared), keyspace }
-}
-
-let shared: Promise<CassandraAddress> | undefined
-let keyspaces = 0
-
-async function startOwn(): Promise<CassandraAddress> {
-  const cluster = await startCassandra({ topology: SHARED_TOPOLOGY })
-  // Nobody stops it: it ends when the file's last test has.
-  for (const node of cluster.nodes) node.unref()
-  return cluster.address
 }
 
 /** One certificate for all nodes, with their addresses: clients know the nodes by these. */

@@ -1,7 +1,7 @@
 /** Real processes for tests and benchmarks: started in a group of their own, waited for with deadlines, ended by id. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface ChildOptions {
@@ -100,13 +100,6 @@ export class Child {
       if (performance.now() > deadline) throw this.failure(`not ${what} within ${timeoutMs} ms`)
       await sleep(20)
     }
-  }
-
-  /** Lets this process end while the child still runs; that ends the child, too. */
-  unref(): void {
-    this.#process.unref()
-    // Pipes are sockets.
-    for (const stream of [this.#process.stdout, this.#process.stderr]) (stream as Socket | null)?.unref()
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -7,7 +7,6 @@ import { invalidDeclarativeConfig, type Refusal } from '../refusal.ts'
 import { readHead, type Head } from './format.ts'
 import { identify, inReferenceOrder, type Identity } from './identity.ts'
 import { collectNodes, type Node } from './nodes.ts'
-import { protocolMismatches } from './plugin-protocols.ts'
 import { asFieldErrors, messagesOf, problemAt, putError, type Problem } from './problems.ts'
 import { parsedSource, parseSource, type Locate } from './source.ts'
 import { findClashes } from './unique.ts'
@@ -98,8 +97,6 @@ function loadRoot(root: Readonly<Values>, loading: Loading): Loaded {
       problems.push({ path: node.path, message })
     }
   }
-  // A route that was refused is missing here: its plugins would be blamed for it.
-  if (problems.length === 0) for (const { node, errors } of protocolMismatches(documents)) refuse(node, errors)
   if (problems.length > 0) {
     // Kong looks for the next kind of mistake only when there is none of the one before; people are told all of them.
     const fields = [tree, duplicates, identities.dangling].find((errors) => Object.keys(errors).length > 0)!

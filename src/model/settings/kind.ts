@@ -1,7 +1,8 @@
 /** What a setting's kind promises: it turns the text of a file or an environment variable into a value, or says what it expected. */
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T; readonly warning?: string }
-  | { readonly ok: false; readonly expected: string; readonly hint?: string }
+  /** `at`: the part of the text that is wrong, which is not shown where the text is a secret. */
+  | { readonly ok: false; readonly expected: string; readonly hint?: string; readonly at?: string }
 
 /** What a text can depend on besides itself. */
 export interface Surroundings {
@@ -28,6 +29,11 @@ export function accept<T>(value: T, warning?: string): Parsed<T> {
 /** The hint is what follows what came: why, and what to do. */
 export function expect(expected: string, hint?: string): Parsed<never> {
   return hint === undefined ? { ok: false, expected } : { ok: false, expected, hint }
+}
+
+/** The part `at` of the text is not what was expected. */
+export function expectAt(expected: string, at: string): Parsed<never> {
+  return { ok: false, expected, at }
 }
 
 /** Parts between commas, trimmed, empty ones left out: Kong's form of lists. */

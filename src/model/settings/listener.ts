@@ -1,7 +1,7 @@
 /** Listen lists as Kong and nginx write them: `0.0.0.0:8000 reuseport backlog=16384, [::1]:8443 ssl, unix:/run/m.sock`, or `off`. */
 import { isIP, isIPv6 } from 'node:net'
 import path from 'node:path'
-import { accept, expect, splitList, type Kind, type Parsed } from './kind.ts'
+import { accept, expect, expectAt, splitList, type Kind, type Parsed } from './kind.ts'
 
 export interface Listener {
   /** As written, without flags: what messages and `/` name. */
@@ -40,7 +40,7 @@ export const listeners: Kind<readonly Listener[]> = {
     for (const part of parts) {
       if (part === 'off') return expect('off alone, or addresses without it')
       const parsed = parseListener(part)
-      if (!parsed.ok) return parts.length === 1 ? parsed : expect(`${parsed.expected} (at '${part}')`)
+      if (!parsed.ok) return parts.length === 1 ? parsed : expectAt(parsed.expected, part)
       found.push(parsed.value)
     }
     return accept(found)

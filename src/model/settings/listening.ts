@@ -83,24 +83,22 @@ export const tlsSettings = {
   }),
   admin_ssl_cert: setting(
     list(pemSource),
-    'Certificate chains of `admin_listen` with `ssl`; when unset, the self-made one.',
-    {
-      default: '',
-    },
+    'Certificate chains of `admin_listen` with `ssl`; when unset, those of `ssl_cert`, or the self-made one.',
+    { default: '', reloadable: true },
   ),
   admin_ssl_cert_key: setting(list(pemSource), 'Private keys of `admin_ssl_cert`, in the same order.', {
     default: '',
+    reloadable: true,
     secret: true,
   }),
   status_ssl_cert: setting(
     list(pemSource),
-    'Certificate chains of `status_listen` with `ssl`; when unset, the self-made one.',
-    {
-      default: '',
-    },
+    'Certificate chains of `status_listen` with `ssl`; when unset, those of `ssl_cert`, or the self-made one.',
+    { default: '', reloadable: true },
   ),
   status_ssl_cert_key: setting(list(pemSource), 'Private keys of `status_ssl_cert`, in the same order.', {
     default: '',
+    reloadable: true,
     secret: true,
   }),
 } as const

@@ -1,6 +1,6 @@
 /** Kinds of settings that name addresses: trusted networks, name servers, port maps. */
 import { isIP, isIPv4 } from 'node:net'
-import { accept, expect, splitList, type Kind } from './kind.ts'
+import { accept, expect, expectAt, splitList, type Kind } from './kind.ts'
 
 /** `10.0.0.0/8`, `::1`, or `unix:` for peers on Unix sockets. */
 export const network: Kind<string> = {
@@ -56,9 +56,9 @@ export const portMaps: Kind<readonly PortMap[]> = {
       const external = Number(parts?.[1] ?? 0)
       const internal = Number(parts?.[2] ?? 0)
       if (![external, internal].every((port) => port >= 1 && port <= 65_535)) {
-        return expect(`pairs of ports such as 80:8000, 443:8443 (at '${part}')`)
+        return expectAt('pairs of ports such as 80:8000, 443:8443', part)
       }
-      if (maps.some((map) => map.internal === internal)) return expect(`each inner port once (at '${part}')`)
+      if (maps.some((map) => map.internal === internal)) return expectAt('each inner port once', part)
       maps.push({ external, internal })
     }
     return accept(maps)

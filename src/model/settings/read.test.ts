@@ -193,13 +193,37 @@ test('a value may be a reference to another variable', () => {
 
 test('a reference that leads nowhere names what is missing', () => {
   assert.deepEqual(problemsOf({ environment: { MERIDIAN_LOG_LEVEL: '{vault://env/nothing}' } }), [
-    'MERIDIAN_LOG_LEVEL: the variable NOTHING, which the reference names, is not set',
+    'MERIDIAN_LOG_LEVEL: {vault://env/nothing}: the environment variable NOTHING is not set',
   ])
   assert.match(problemsOf({ environment: { MERIDIAN_LOG_LEVEL: '{vault://hcv/x}' } })[0]!, /environment only/)
   assert.match(
     problemsOf({ environment: { MERIDIAN_LOG_LEVEL: '{vault://env/a/b}', A: 'text' } })[0]!,
-    /JSON object with a text under 'b'/,
+    /the value is not JSON$/,
   )
+})
+
+test('what a reference leads to is never shown: not in a message, and not among the settings', () => {
+  const environment = {
+    MERIDIAN_WORKERS: '{vault://env/secret}',
+    MERIDIAN_LOG_LEVEL: '{vault://env/secret}',
+    MERIDIAN_PROXY_LISTEN: '127.0.0.1:8000, {vault://env/secret}',
+    MERIDIAN_TRUSTED_IPS: '{vault://env/list}',
+    SECRET: 'swordfish',
+    LIST: '10.0.0.0/8, swordfish',
+  }
+  const problems = problemsOf({ environment })
+  assert.equal(problems.length, 4)
+  assert.ok(
+    problems.includes(
+      'MERIDIAN_LOG_LEVEL: expected one of debug, info, notice, warn, error, crit, alert, emerg, got what {vault://env/secret} leads to',
+    ),
+    problems.join(),
+  )
+  assert.doesNotMatch(problems.join(), /swordfish/)
+
+  const { texts, settings } = read({ environment: { MERIDIAN_SSL_SESSION_TICKETS: '{vault://env/flag}', FLAG: 'off' } })
+  assert.equal(settings.ssl_session_tickets, false)
+  assert.equal(presentSettings(texts)['ssl_session_tickets'], '{vault://env/flag}')
 })
 
 test('a declarative file without database = off is refused, not ignored', () => {

@@ -151,7 +151,7 @@ class Reading {
     const definition = definitions.get(key)!
     const given = this.#given.get(key)
     const { place, line } = given ?? { place: key, line: Infinity }
-    let text: string | null = given === undefined || given.text === '' ? definition.default : given.text
+    const text: string | null = given === undefined || given.text === '' ? definition.default : given.text
     texts.set(key, text)
     if (text === null) {
       values[key] = null
@@ -162,12 +162,14 @@ class Reading {
       this.#problems.push({ line, text: `${place}: ${opened.problem}` })
       return
     }
-    text = opened.text
-    const parsed = definition.kind.parse(text, surroundings)
+    const parsed = definition.kind.parse(opened.text, surroundings)
+    // What a reference leads to is a secret wherever it stands; a hint may repeat it.
+    const isShown = !definition.secret && !opened.isReferred
     if (!parsed.ok) {
-      const came = definition.secret ? 'something else' : quote(text)
-      const hint = parsed.hint === undefined ? '' : `; ${parsed.hint}`
-      this.#problems.push({ line, text: `${place}: expected ${parsed.expected}, got ${came}${hint}` })
+      const came = opened.isReferred ? `what ${text} leads to` : isShown ? quote(text) : 'something else'
+      const hint = parsed.hint === undefined || !isShown ? '' : `; ${parsed.hint}`
+      const at = parsed.at === undefined || !isShown ? '' : ` (at '${parsed.at}')`
+      this.#problems.push({ line, text: `${place}: expected ${parsed.expected}${at}, got ${came}${hint}` })
       return
     }
     if (parsed.warning !== undefined) this.#warnings.push(`${place}: ${parsed.warning}`)

@@ -1,41 +1,25 @@
 /** Settings whose text is `{vault://env/NAME}` or `{vault://env/NAME/key}`: read from another environment variable at start, as in Kong. */
-export type OpenedReference =
-  | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly problem: string }
+import { isVaultReference, parseVaultReference, readVariable } from '../vault-reference.ts'
 
-const REFERENCE = /^\{vault:\/\/([^/{}]+)\/([^/{}?#]+)(?:\/([^/{}?#]+))?(?:\?prefix=([A-Za-z0-9_]*))?\}$/
+export type OpenedReference =
+  | { readonly ok: true; readonly text: string; readonly isReferred: boolean }
+  | { readonly ok: false; readonly problem: string }
 
 export function openReference(
   text: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): OpenedReference {
-  if (!text.startsWith('{vault://')) return { ok: true, text }
-  const [, vault, name, key, prefix = ''] = REFERENCE.exec(text) ?? []
-  if (vault !== 'env' || name === undefined) {
+  if (!isVaultReference(text)) return { ok: true, text, isReferred: false }
+  const reference = parseVaultReference(text)
+  if (reference?.vault !== 'env') {
     return {
       ok: false,
-      problem: `expected a reference {vault://env/NAME} or {vault://env/NAME/key}; settings can be read from the environment only`,
+      problem:
+        'expected a reference {vault://env/NAME} or {vault://env/NAME/key}; settings can be read from the environment only',
     }
   }
-  const variable = (prefix + name).toUpperCase().replaceAll('-', '_')
-  const value = environment[variable]
-  if (value === undefined)
-    return { ok: false, problem: `the variable ${variable}, which the reference names, is not set` }
-  if (key === undefined) return { ok: true, text: value.trim() }
-  const part = memberOf(value, key)
-  if (part === null)
-    return { ok: false, problem: `expected the variable ${variable} to hold a JSON object with a text under '${key}'` }
-  return { ok: true, text: part.trim() }
-}
-
-function memberOf(json: string, key: string): string | null {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(json)
-  } catch {
-    return null // the caller names the variable; the parser's message would repeat a part of the secret
-  }
-  if (typeof parsed !== 'object' || parsed === null || !Object.hasOwn(parsed, key)) return null
-  const value = (parsed as Record<string, unknown>)[key]
-  return typeof value === 'string' ? value : null
+  const followed = readVariable(reference, '', environment)
+  return 'value' in followed
+    ? { ok: true, text: followed.value.trim(), isReferred: true }
+    : { ok: false, problem: `${text}: ${followed.reason}` }
 }

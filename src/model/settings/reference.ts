@@ -29,7 +29,7 @@ export function settingsReference(): string {
     '',
     'Generated from `src/model/settings.ts` by `npm run docs`.',
     '',
-    'A setting is a line `key = value` in `meridian.conf` (in the working folder, or named by `--conf` or `MERIDIAN_CONF`), or an environment variable: `MERIDIAN_<KEY>`, else `KONG_<KEY>`. The environment wins over the file, options of the command line win over both. `#` starts a comment, `\\#` is the character. A value `{vault://env/NAME}` is read from the variable NAME.',
+    'A setting is a line `key = value` in `meridian.conf` (in the working folder, or named by `--conf` or `MERIDIAN_CONF`), or an environment variable: `MERIDIAN_<KEY>`, else `KONG_<KEY>`. The environment wins over the file, options of the command line win over both. `#` starts a comment, `\\#` is the character. A value `{vault://env/NAME}` is read from the variable NAME, `{vault://env/NAME/key}` from the JSON object in it, and shown nowhere.',
     '',
     'An unknown key in the file stops the start; unknown variables are named in one warning. Times are seconds without a unit, or such as `500ms`, `30s`, `1h30m`; sizes are bytes, or such as `8k`, `1m`, `2g`. Lists are separated by commas. Relative paths start at the working folder, those of logs at the prefix. Settings marked with ↻ are applied by `meridian reload` (SIGHUP), the others at the next start.',
   ]

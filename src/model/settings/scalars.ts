@@ -1,6 +1,6 @@
 /** Kinds of single values, in the forms that Kong and nginx use. In `Settings` every duration is in ms and every size in bytes. */
 import path from 'node:path'
-import { accept, expect, splitList, type Kind, type Parsed } from './kind.ts'
+import { accept, expect, expectAt, splitList, type Kind, type Parsed } from './kind.ts'
 
 export const flag: Kind<boolean> = {
   form: 'on | off',
@@ -143,7 +143,7 @@ export function list<T>(
       const values: T[] = []
       for (const part of parts) {
         const parsed = element.parse(part, surroundings)
-        if (!parsed.ok) return parts.length === 1 ? parsed : expect(`${parsed.expected} (at '${part}')`)
+        if (!parsed.ok) return parts.length === 1 ? parsed : expectAt(parsed.expected, part)
         values.push(parsed.value)
       }
       return accept(values)

@@ -9,6 +9,7 @@ import {
   type ReadConsistency,
   type SerialConsistency,
   type TableRow,
+  type WriteConsistency,
 } from './port.ts'
 import { CLUSTER, CONFIG_LOG, CONFIG_PAYLOAD, EPOCHS } from './tables.ts'
 
@@ -52,9 +53,11 @@ const PARTS_AT_ONCE = 8
 
 export class ClusterLog {
   readonly #port: CassandraPort
+  readonly #commit: WriteConsistency
 
-  constructor(port: CassandraPort) {
+  constructor(port: CassandraPort, commit: WriteConsistency = 'QUORUM') {
     this.#port = port
+    this.#commit = commit
   }
 
   /** The epoch that counts; undefined in a cluster that was never written to. */
@@ -95,7 +98,7 @@ export class ClusterLog {
         ),
       )
     }
-    const result = await this.#port.insertIfAbsent(CONFIG_LOG, row, { serial, commit: 'QUORUM' })
+    const result = await this.#port.insertIfAbsent(CONFIG_LOG, row, { serial, commit: this.#commit })
     if (result.isApplied) return { isOurs: true, entry }
     // The winner of the slot may be this very entry: an earlier try whose answer was lost.
     const winner = result.row ?? (await this.#row(epoch, entry.revision, serial))

@@ -83,6 +83,9 @@ function judgeNoHost({ innerErrors }: DriverError): Judgement {
   ] as const) {
     if (inner.some((one) => one.name === name)) return settled(reason)
   }
+  // A node that answered knows more than those that didn't. Only reads go on to another node after an answer.
+  const answer = inner.find((one) => one.name === 'ResponseError')
+  if (answer !== undefined) return judgeResponse(answer, 'read')
   return settled(inner.some(isCertificateError) ? 'refused' : 'unreachable')
 }
 
@@ -113,7 +116,7 @@ function judgeResponse({ code = 0, message, consistencies }: DriverError, kind: 
 
 function messageOf(error: DriverError): string {
   const inner = Object.entries(error.innerErrors ?? {})
-  if (inner.length === 0) return error.message
+  if (inner.length === 0) return error.name === 'NoHostAvailableError' ? 'no node could be asked' : error.message
   const hosts = inner.map(([host, cause]) => `${host}: ${cause instanceof Error ? cause.message : String(cause)}`)
   return `no node could be asked (${hosts.join('; ')})`
 }

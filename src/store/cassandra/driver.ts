@@ -19,8 +19,6 @@ export interface DriverOptions {
   readonly contactPoints: readonly string[]
   readonly port: number
   readonly localDataCenter: string
-  /** For statements that name no keyspace (those of `cql/`). */
-  readonly keyspace?: string
   readonly tls?: { readonly verify: boolean; /** PEM; the system's authorities when absent. */ readonly ca?: string }
   readonly credentials?: { readonly username: string; readonly password: string }
   /** Addresses as the nodes tell them, and where they are reached from here: behind a NAT, for example. */
@@ -60,7 +58,7 @@ export interface StatementOptions {
 }
 
 export interface StatementResult {
-  /** `bigint` columns as numbers. */
+  /** `bigint` columns as numbers; what has no type of the port (in the system's tables) as text. */
   readonly rows: readonly Readonly<Record<string, Value>>[]
   /** Where the next page begins; null after the last. */
   readonly pageState: string | null
@@ -77,8 +75,8 @@ export interface CassandraDriver {
   ): Promise<void>
   /** Resolves when connected; rejects with the failure of the last attempt. */
   whenConnected(timeoutMs: number): Promise<void>
-  /** Whether all nodes that are known have the same schema. */
-  isSchemaInAgreement(): Promise<boolean>
+  /** The schemas that nodes have, as one of them sees it, each with the addresses of its nodes. One that is down keeps its last. */
+  schemaVersions(): Promise<ReadonlyMap<string, readonly string[]>>
   readonly isConnected: boolean
   /** Connections to nodes of other data centers since the start. */
   readonly remoteContacts: number
@@ -116,8 +114,8 @@ const LEVELS = {
 class BackgroundDriver implements CassandraDriver {
   readonly #options: DriverOptions
   readonly #ending = new AbortController()
-  /** Of the attempt that goes on, or that succeeded. */
-  #connecting: Promise<Client | null>
+  /** Until it is connected. */
+  #connecting: Promise<void>
   #client: Client | null = null
   #lastFailure: CassandraFailure | null = null
   #attempted: PromiseWithResolvers<void> = Promise.withResolvers()
@@ -163,10 +161,23 @@ class BackgroundDriver implements CassandraDriver {
     await this.#run(options, (client, common) => client.batch(queries, { ...common, logged: false }))
   }
 
-  async isSchemaInAgreement(): Promise<boolean> {
-    if (this.#client === null) throw this.#notConnected()
-    const metadata = this.#client.metadata as unknown as { checkSchemaAgreement(): Promise<boolean> }
-    return await metadata.checkSchemaAgreement()
+  async schemaVersions(): Promise<ReadonlyMap<string, readonly string[]>> {
+    // Both answers from one node: seen from two, a change on its way looks like disagreement.
+    const [host] = this.#client?.getState().getConnectedHosts() ?? []
+    const ask = (statement: string) =>
+      this.#run({ kind: 'read', consistency: 'ONE', isPrepared: false }, (client, common) =>
+        client.execute(statement, [], host === undefined ? common : { ...common, host }),
+      )
+    const [local, peers] = [
+      await ask("SELECT rpc_address, schema_version FROM system.local WHERE key = 'local'"),
+      await ask('SELECT rpc_address, schema_version FROM system.peers'),
+    ]
+    const versions = new Map<string, string[]>()
+    for (const row of [...local.rows, ...peers.rows]) {
+      const version = String(row['schema_version'])
+      versions.set(version, [...(versions.get(version) ?? []), String(row['rpc_address'])])
+    }
+    return versions
   }
 
   async close(): Promise<void> {
@@ -211,22 +222,27 @@ class BackgroundDriver implements CassandraDriver {
   }
 
   /** Until it is connected, or ends: each attempt with a client of its own, because a failed one keeps what it learned. */
-  async #connect(): Promise<Client | null> {
+  async #connect(): Promise<void> {
     const { signal } = this.#ending
     while (!signal.aborted) {
       let client: Client | null = null
       try {
         client = this.#newClient()
         await client.connect()
-        if (signal.aborted) break
-        this.#watch(client)
+        // By a contact point of another data center, for example.
+        if (this.#isLost(client)) throw noNode(this.#options)
+        if (signal.aborted) {
+          await end(client)
+          return
+        }
         this.#client = client
+        this.#watch(client)
         this.#options.observer?.connected?.()
-        return client
+        return
       } catch (error) {
         this.#lastFailure = explainConnectFailure(error, this.#options)
         if (client !== null) await end(client)
-        if (signal.aborted) return null
+        if (signal.aborted) return
         this.#options.observer?.connectFailed?.(this.#lastFailure)
         this.#attempted.resolve()
         this.#attempted = Promise.withResolvers()
@@ -234,14 +250,12 @@ class BackgroundDriver implements CassandraDriver {
       // The end of the driver cuts the wait short.
       await delay(RECONNECT_MS, undefined, { signal }).catch(() => {})
     }
-    return null
   }
 
   #newClient(): Client {
-    const { contactPoints, port, localDataCenter, keyspace, tls, credentials, connectTimeoutMs } = this.#options
+    const { contactPoints, port, localDataCenter, tls, credentials, connectTimeoutMs } = this.#options
     return new Client({
       contactPoints: [...contactPoints],
-      ...(keyspace !== undefined && { keyspace }),
       ...(credentials !== undefined && { credentials: { ...credentials } }),
       ...(tls !== undefined && {
         // Without the first of these the driver believes any certificate.
@@ -268,7 +282,10 @@ class BackgroundDriver implements CassandraDriver {
   #watch(client: Client): void {
     const { observer, localDataCenter, refreshMs = 0 } = this.#options
     client.on('hostUp', ({ address, datacenter }: Host) => observer?.nodeUp?.(address, datacenter))
-    client.on('hostDown', ({ address, datacenter }: Host) => observer?.nodeDown?.(address, datacenter))
+    client.on('hostDown', ({ address, datacenter }: Host) => {
+      observer?.nodeDown?.(address, datacenter)
+      if (this.#isLost(client)) this.#reconnect(client)
+    })
     const countRemote = (): void => {
       const remote = client
         .getState()
@@ -283,14 +300,36 @@ class BackgroundDriver implements CassandraDriver {
       for (const { address } of remote) this.#remote.add(address)
     }
     countRemote()
+    hostsOf(client)
     const control = controlOf(client)
-    control.on('newConnection', (error: unknown) => error == null && countRemote())
+    control.on('newConnection', (error: unknown) => {
+      if (error != null) return
+      countRemote()
+      // The driver found its way back by the contact points: it then has each node twice, and only one of the two is ever closed.
+      if (hostsOf(client).length > client.hosts.length) this.#reconnect(client)
+    })
     if (refreshMs === 0) return
     this.#refresh = setInterval(() => {
       // A refresh that fails is one that the control connection's own reconnection makes up for.
       control._refreshHosts(false, false).catch(() => {})
     }, refreshMs)
     this.#refresh.unref()
+  }
+
+  /** Whether no node of this data center is left. */
+  #isLost(client: Client): boolean {
+    const { localDataCenter } = this.#options
+    return client.hosts.values().every((host) => host.datacenter !== localDataCenter || !host.isUp())
+  }
+
+  /** With a new client: one that lost all its nodes only knows their old addresses, and leaves connections behind when it recovers. */
+  #reconnect(client: Client): void {
+    if (this.#client !== client) return
+    this.#client = null
+    this.#lastFailure = noNode(this.#options)
+    clearInterval(this.#refresh)
+    void end(client)
+    this.#connecting = this.#connect()
   }
 
   #notConnected(): CassandraFailure {
@@ -334,13 +373,36 @@ function controlOf(client: Client): ControlConnection {
   return (client as unknown as { controlConnection: ControlConnection }).controlConnection
 }
 
-/** Ends the client with all that would keep the process alive. */
+const known = new WeakMap<Client, Set<Host>>()
+
+/** Every node that the client ever had and that was not taken out of the cluster. */
+function hostsOf(client: Client): readonly Host[] {
+  let hosts = known.get(client)
+  if (hosts === undefined) {
+    const made = new Set<Host>()
+    hosts = made
+    known.set(client, made)
+    client.on('hostRemove', (host: Host) => made.delete(host))
+  }
+  for (const host of client.hosts.values()) hosts.add(host)
+  return [...hosts]
+}
+
+/** Ends the client with all that would keep the process alive. Never rejects. */
 async function end(client: Client): Promise<void> {
   const control = controlOf(client)
+  const closeAll = async (): Promise<void> => {
+    const hosts = hostsOf(client) as readonly (Host & { shutdown(waits: boolean): Promise<void> })[]
+    await Promise.allSettled([control.connection?.closeAsync(), ...hosts.map((host) => host.shutdown(false))])
+  }
   // A reconnection that was under way makes one more connection after the end, which nobody else closes.
-  control.on('newConnection', () => void control.connection?.closeAsync())
-  await client.shutdown()
-  await control.connection?.closeAsync()
+  control.on('newConnection', () => void closeAll())
+  await Promise.allSettled([client.shutdown()])
+  await closeAll()
+}
+
+function noNode({ localDataCenter }: DriverOptions): CassandraFailure {
+  return new CassandraFailure('unreachable', `no node of data center ${localDataCenter} can be reached`, true)
 }
 
 function bind(value: Bound): unknown {
@@ -353,8 +415,16 @@ function plainRow(row: types.Row): Readonly<Record<string, Value>> {
   return plain
 }
 
+/** UUIDs and addresses, of the system's tables. */
+interface Textual {
+  toString(): string
+}
+
 function plainValue(value: unknown): Value {
-  if (!types.Long.isLong(value)) return value === undefined ? null : (value as Value)
+  if (value === null || value === undefined) return null
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+  if (!types.Long.isLong(value))
+    return Object.getPrototypeOf(value) === Object.prototype ? JSON.stringify(value) : (value as Textual).toString()
   const number = value.toNumber()
   if (!Number.isSafeInteger(number))
     throw new CassandraFailure('invalid', `expected a number below 2^53, got ${value.toString()}`, false)

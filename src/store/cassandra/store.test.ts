@@ -145,6 +145,22 @@ test('a row that the projection lost is noticed by the digests', async () => {
   assert.deepEqual(await allRows(await follower(lagging)), await allRows(writer))
 })
 
+test('a row of the log that this data center lacks for good does not keep a node without a copy from loading', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  const writer = await follower(port)
+  for (const id of ['a', 'b', 'c']) await commit(writer, put('groups', { id, name: id }))
+  await writer.project()
+  await commit(writer, del('groups', 'b'))
+  const lacking = withOverrides(port, {
+    select: async (table, selection) => {
+      const rows = await port.select(table, selection)
+      const isLocal = table === CONFIG_LOG && selection.consistency === 'LOCAL_QUORUM'
+      return isLocal ? rows.filter(({ revision }) => revision !== 3) : rows
+    },
+  })
+  assert.deepEqual(await allRows(await follower(lacking)), await allRows(writer))
+})
+
 test('an insert whose answer was lost is found to be done', async () => {
   const port: MapPort & CassandraPort = new MapPort()
   let lost = 1
@@ -185,6 +201,31 @@ test('without any answer the outcome is open, and told by the log once there is 
   for (const arrive of late) await arrive()
   await store.poll()
   assert.equal((await store.head()).revision, 1)
+})
+
+test('a transaction whose outcome is open is never told not to be done, also after another one of the same slot', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  let isSilent = true
+  const late: (() => Promise<unknown>)[] = []
+  const store = await follower(
+    withOverrides(port, {
+      insertIfAbsent: async (table, row, options) => {
+        if (table !== CONFIG_LOG) return port.insertIfAbsent(table, row, options)
+        if (!isSilent) throw new CassandraFailure('unavailable', 'no replicas', true)
+        late.push(() => port.insertIfAbsent(table, row, options))
+        throw new CassandraFailure('timeout', 'no answer', false)
+      },
+    }),
+  )
+  const first = transaction([put('groups', { id: 'a', name: 'one' })])
+  const second = transaction([put('groups', { id: 'b', name: 'two' })])
+  for (const open of [first, second])
+    assert.deepEqual(await store.append(open, 0), { outcome: 'open', txid: open.txid })
+  isSilent = false
+  assert.deepEqual(await store.append(first, 0), { outcome: 'open', txid: first.txid })
+  await late[0]?.()
+  await store.poll()
+  assert.equal((await store.entry(first.txid))?.revision, 1)
 })
 
 test('what certainly was not done is said to be unavailable, and everything is still read', async () => {

@@ -22,7 +22,7 @@ import type {
 import type { LocalCopy } from '../local-copy.ts'
 import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
 import { loadCopy } from './load.ts'
-import { CassandraFailure, type CassandraPort, type ReadConsistency } from './port.ts'
+import { CassandraFailure, type CassandraPort, type ReadConsistency, type WriteConsistency } from './port.ts'
 import { ProjectionTables } from './projection-tables.ts'
 
 export interface CassandraStoreOptions {
@@ -37,6 +37,10 @@ export interface CassandraStoreOptions {
   /** 0 to 1, for the jitter of repetitions. */
   readonly random: () => number
   readonly log: Pick<Logger, 'info' | 'warn'>
+  /** Of reads of the log; LOCAL_QUORUM at least, which is the default. */
+  readonly readConsistency?: ReadConsistency
+  /** How many replicas have a transaction before it is told; QUORUM by default. */
+  readonly commitConsistency?: WriteConsistency
   /** How long an append repeats an insert without an answer before it says that its outcome is open. */
   readonly settleMs?: number
   /** Told how long an insert into the log took, and what came of it. */
@@ -87,6 +91,7 @@ class Store implements CassandraStore {
   readonly #log: ClusterLog
   readonly #projection: ProjectionTables
   readonly #settleMs: number
+  readonly #reads: ReadConsistency
   #epoch: Epoch | undefined
   #working: Promise<unknown> = Promise.resolve()
   #projecting: Promise<void> | null = null
@@ -94,12 +99,15 @@ class Store implements CassandraStore {
   hasHole = false
   /** An entry whose insert had no answer: repeated until its slot is known to be taken. */
   #unsettled: LogEntry | null = null
+  /** The slots of all transactions whose insert had no answer: while such a slot is free, none of them can be told not to be done. */
+  readonly #open = new Map<string, number>()
   #isClosed = false
 
   constructor(options: CassandraStoreOptions) {
     this.#options = options
     this.#copy = options.copy
-    this.#log = new ClusterLog(options.port)
+    this.#log = new ClusterLog(options.port, options.commitConsistency)
+    this.#reads = options.readConsistency ?? 'LOCAL_QUORUM'
     this.#projection = new ProjectionTables(options.port, options.dataCenter, options.bucketsOf)
     this.#settleMs = options.settleMs ?? SETTLE_MS
   }
@@ -200,11 +208,12 @@ class Store implements CassandraStore {
         }
         if (!(error instanceof CassandraFailure)) throw error
         // Certainly not done, and nothing open from before: who asked may be told so.
-        if (error.isSettled && this.#unsettled?.txid !== entry.txid) {
+        if (error.isSettled && !this.#open.has(entry.txid)) {
           this.#options.onAppend?.('unavailable')
           throw new GatewayError('STORE_UNAVAILABLE', `Cassandra: ${error.message}`, { cause: error })
         }
         this.#unsettled = entry
+        this.#open.set(entry.txid, entry.revision)
         if (this.#isClosed || nowMs() >= deadlineMs) {
           this.#options.onAppend?.('open')
           return { outcome: 'open', txid: transaction.txid }
@@ -222,6 +231,7 @@ class Store implements CassandraStore {
 
   #forgetSettled(headRevision: number): void {
     if (this.#unsettled && this.#unsettled.revision <= headRevision) this.#unsettled = null
+    for (const [txid, revision] of this.#open) if (revision <= headRevision) this.#open.delete(txid)
   }
 
   #pauseMs(tries: number): number {
@@ -238,7 +248,7 @@ class Store implements CassandraStore {
     const epoch = await this.#enteredEpoch()
     for (let isAtEnd = false; !isAtEnd && !this.#isClosed;) {
       const head = await this.#copy.head()
-      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, 'LOCAL_QUORUM')
+      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, this.#reads)
       this.hasHole = isHole
       if (isSame === false) return this.#refill(epoch, `revision ${head.revision} is another one in the cluster`)
       try {
@@ -287,6 +297,7 @@ class Store implements CassandraStore {
     if (this.#follows(epoch)) return epoch
     const { revision, hash } = await this.#copy.head()
     this.#unsettled = null
+    this.#open.clear()
     if (this.isLoaded && revision === epoch.base.revision && hash === epoch.base.hash) {
       await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
     } else {
@@ -323,9 +334,9 @@ class Store implements CassandraStore {
     try {
       await load('LOCAL_QUORUM')
     } catch (error) {
-      if (!isCode(error, 'COPY_DIVERGED')) throw error
-      // A replica here may lack what it should have: those of the other data centers have it.
-      this.#options.log.warn({ err: error }, 'the projection of this data center is not whole, asking the others')
+      if (!isCode(error, 'COPY_DIVERGED') && !isCode(error, 'STORE_UNAVAILABLE')) throw error
+      // The replicas here may lack what they should have, and rows of the log that reached a majority elsewhere, for good.
+      this.#options.log.warn({ err: error }, 'this data center does not have the whole state, asking the others')
       await load('QUORUM')
     }
     await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))

@@ -6,8 +6,9 @@ import type { Table } from './port.ts'
 
 /** Revisions in one partition of the log: with 16 KiB of a row inline at most, a partition stays under 16 MiB. */
 export const SEGMENT_REVISIONS = 1024
-/** Partitions of the rows of one kind. */
+/** Partitions of the rows of a kind that there may be millions of; of a kind of which every worker holds all. */
 export const ENTITY_BUCKETS = 256
+export const SMALL_KIND_BUCKETS = 16
 
 /** The partition of all epochs. */
 export const CLUSTER = 'cluster'

@@ -119,6 +119,7 @@ function decode(bytes: Buffer): dnsPacket.DecodedPacket | null {
     const sections = [packet.answers, packet.additionals]
     return sections.every((records) => records?.every(hasSoundAddress) ?? true) ? packet : null
   } catch {
+    // The caller calls it malformed, or takes the header of one that was cut off.
     return null
   }
 }

@@ -1,0 +1,150 @@
+/** The store of a node in a cluster on Cassandra: its copy, the way to the cluster, and what keeps both together. */
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { GatewayError } from '#core/errors.ts'
+import type { EntityDefinition } from '#model/schema.ts'
+import type { Settings } from '#model/settings.ts'
+import { createDriverPort } from '#store/cassandra/driver-port.ts'
+import type { CassandraDriver } from '#store/cassandra/driver.ts'
+import { Keeper } from '#store/cassandra/keeper.ts'
+import { readMigrations } from '#store/cassandra/migration-files.ts'
+import { explainCassandra, requireSchema } from '#store/cassandra/migrations.ts'
+import type { Membership } from '#store/cassandra/nodes.ts'
+import { CassandraFailure } from '#store/cassandra/port.ts'
+import { openCassandraStore, type CassandraStore } from '#store/cassandra/store.ts'
+import { ENTITY_BUCKETS, SMALL_KIND_BUCKETS } from '#store/cassandra/tables.ts'
+import type { NodeState } from '#store/cluster-view.ts'
+import type { Keyring } from '#store/keyring.ts'
+import type { Definitions } from '#store/secrets.ts'
+import { openLocalCopy } from '#store/sqlite.ts'
+import type { GatewayLog } from '#telemetry/logger.ts'
+import { openCassandra } from './gateway-cassandra.ts'
+import { createMembership } from './gateway-cluster.ts'
+
+/** The copy's file below the prefix. */
+export const COPY_FILE = 'copy.db'
+/** For a node that has no copy: other nodes may be starting Cassandra at the same time. */
+const FIRST_LOAD_MS = 60_000
+const RETRY_MS = 1_000
+
+export interface ClusterStoreOptions {
+  readonly settings: Settings
+  readonly definitions: Definitions
+  readonly keyring: Keyring
+  readonly nodeId: string
+  readonly state: () => NodeState
+  readonly log: GatewayLog
+  readonly nowMs: () => number
+}
+
+export interface ClusterStore {
+  readonly store: CassandraStore
+  readonly membership: Membership
+  readonly projected: () => number
+  readonly isReachable: () => boolean
+  /** Connections to nodes of other data centers since the start. */
+  readonly remoteContacts: () => number
+  /** Looks into the log at once. */
+  wake(): void
+  /** Ends heartbeats, loops, store and connections, in the order that loses nothing. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the copy and serves from it at once; only a node that has none waits for the cluster. Rejects with what keeps it from
+ * loading: no node answers, the role is refused, the keyspace is not migrated or of a newer version.
+ */
+export async function openClusterStore(options: ClusterStoreOptions): Promise<ClusterStore> {
+  const { settings, definitions, keyring, nodeId, log, nowMs } = options
+  const copy = await openLocalCopy({ path: path.join(settings.prefix, COPY_FILE), definitions, keyring, nowMs })
+  const driver = openCassandra(settings, {
+    remoteContact: (address, dataCenter) =>
+      log.log.warn({ address, data_center: dataCenter }, 'a Cassandra node of another data center is connected to'),
+  })
+  const port = createDriverPort({ driver, keyspace: settings.cassandra_keyspace })
+  const store = await openCassandraStore({
+    port,
+    copy,
+    dataCenter: settings.cassandra_local_datacenter!,
+    nodeId,
+    bucketsOf: (kind) => bucketsOf(definitions.entities.get(kind)),
+    nowMs,
+    delay: (ms) => delay(ms),
+    random: Math.random,
+    log: log.log,
+    readConsistency: settings.cassandra_read_consistency,
+    commitConsistency: settings.cassandra_write_consistency,
+  })
+  const membership = createMembership({ port, nodeId, settings, state: options.state, log })
+  const keeper = new Keeper({
+    store,
+    updateMs: settings.db_update_frequency,
+    isProjector: () => membership.projector === nodeId,
+    log: log.log,
+    random: Math.random,
+    monotonicMs: () => performance.now(),
+  })
+  const close = async (): Promise<void> => {
+    await membership.close()
+    await keeper.close()
+    await store.close()
+    await driver.close()
+  }
+  try {
+    if (!store.isLoaded) await loadFirst(store, driver, settings, log)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  membership.start()
+  keeper.start()
+  return {
+    store,
+    membership,
+    projected: () => store.projected,
+    isReachable: () => keeper.failure === null,
+    remoteContacts: () => driver.remoteContacts,
+    wake: () => keeper.wake(),
+    close,
+  }
+}
+
+/** What a kind's rows are spread over: the same on all nodes, for good. */
+function bucketsOf(definition: EntityDefinition | undefined): number {
+  return definition?.on_demand ? ENTITY_BUCKETS : SMALL_KIND_BUCKETS
+}
+
+async function loadFirst(
+  store: CassandraStore,
+  driver: CassandraDriver,
+  settings: Settings,
+  { log }: GatewayLog,
+): Promise<void> {
+  const deadlineMs = performance.now() + FIRST_LOAD_MS
+  let isTold = false
+  for (;;) {
+    try {
+      await driver.whenConnected(Math.max(1, Math.ceil(deadlineMs - performance.now())))
+      await requireSchema({
+        driver,
+        keyspace: settings.cassandra_keyspace,
+        migrations: readMigrations(),
+        nowMs: Date.now,
+      })
+      return await store.poll()
+    } catch (error) {
+      if (!isWorthAnotherTry(error) || performance.now() >= deadlineMs)
+        throw error instanceof CassandraFailure ? explainCassandra(error) : error
+      if (!isTold) log.warn({ err: error }, 'this node has no copy of the configuration yet and waits for Cassandra')
+      isTold = true
+    }
+    await delay(RETRY_MS)
+  }
+}
+
+/** Names, passwords and schemas do not change by waiting. */
+function isWorthAnotherTry(error: unknown): boolean {
+  if (error instanceof CassandraFailure) return error.reason !== 'refused' && error.reason !== 'invalid'
+  const { code } = error as GatewayError
+  return code === 'STORE_UNAVAILABLE' || code === 'CASSANDRA_UNREACHABLE' || code === 'CASSANDRA_FAILED'
+}

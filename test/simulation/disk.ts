@@ -1,0 +1,83 @@
+/**
+ * What a node has on its disk: outlives the process. The copy that a process opens on it is built again from what was written, and
+ * each write has moments before and after it at which the process may die.
+ */
+import type { LogEntry } from '#store/contract.ts'
+import type { StoredRow } from '#store/digest.ts'
+import type { CopiedState, LocalCopy } from '#store/local-copy.ts'
+
+interface Base {
+  readonly checkpoint: CopiedState['checkpoint']
+  readonly rows: readonly StoredRow[]
+  readonly entries: readonly LogEntry[]
+}
+
+export class Disk {
+  base: Base | null = null
+  entries: LogEntry[] = []
+  readonly notes = new Map<string, string>()
+
+  clear(): void {
+    this.base = null
+    this.entries = []
+    this.notes.clear()
+  }
+}
+
+/** `moment` is awaited before and after each write. `empty` is a copy that holds nothing yet. */
+export async function openCopy(disk: Disk, empty: LocalCopy, moment: () => Promise<void>): Promise<LocalCopy> {
+  const { base, entries, notes } = disk
+  if (base) await empty.replace({ checkpoint: base.checkpoint, rows: each(base.rows), entries: each(base.entries) })
+  if (entries.length > 0) await empty.adopt(entries)
+  for (const [name, value] of notes) await empty.setNote(name, value)
+  return {
+    head: () => empty.head(),
+    get: (kind, id) => empty.get(kind, id),
+    lookup: (kind, field, value, workspace) => empty.lookup(kind, field, value, workspace),
+    list: (kind, filter, page) => empty.list(kind, filter, page),
+    append: () => Promise.reject(new Error('a copy takes over what is decided elsewhere')),
+    changes: (after, limit) => empty.changes(after, limit),
+    entry: (which) => empty.entry(which),
+    load: (kinds) => empty.load(kinds),
+    open: (change) => empty.open(change),
+    expired: (atMs, limit) => empty.expired(atMs, limit),
+    truncate: (retention) => empty.truncate(retention),
+    watch: (listener) => empty.watch(listener),
+    close: () => empty.close(),
+    prepare: (transaction, revision) => empty.prepare(transaction, revision),
+    stored: () => empty.stored(),
+    note: (name) => empty.note(name),
+    async adopt(more) {
+      await moment()
+      await empty.adopt(more)
+      disk.entries.push(...more)
+      await moment()
+    },
+    async replace(state) {
+      const rows = await all(state.rows)
+      const after = await all(state.entries)
+      await moment()
+      const head = await empty.replace({ checkpoint: state.checkpoint, rows: each(rows), entries: each(after) })
+      disk.base = { checkpoint: state.checkpoint, rows, entries: after }
+      disk.entries = []
+      await moment()
+      return head
+    },
+    async setNote(name, value) {
+      await moment()
+      await empty.setNote(name, value)
+      disk.notes.set(name, value)
+      await moment()
+    },
+  }
+}
+
+async function* each<T>(items: readonly T[]): AsyncIterable<T> {
+  yield* items
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const result: T[] = []
+  for await (const item of items) result.push(item)
+  return result
+}

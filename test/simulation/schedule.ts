@@ -1,0 +1,139 @@
+/**
+ * One schedule: a cluster and three gateways, drawn from a seed; some seconds of work and trouble; then peace, in which all nodes
+ * have to come to one state; then the check. Everything follows from the seed.
+ */
+import { CLUSTER, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
+import { parseKeyring } from '#store/keyring.ts'
+import { KEYRING_TEXT } from '../contract/store-fixture.ts'
+import { compact, endAll, unleash } from './disasters.ts'
+import type { Flaw } from './flaws.ts'
+import { Gateway } from './gateway.ts'
+import { History } from './history.ts'
+import { NO_FAULTS } from './network.ts'
+import { Random } from './random.ts'
+import { SimulatedCassandra } from './simulated-cassandra.ts'
+import { bucketOf } from './store-under-test.ts'
+import { Truth } from './truth.ts'
+import { VirtualTime } from './virtual-time.ts'
+import { drawProfile, type Profile, type World } from './world.ts'
+
+export interface ScheduleResult {
+  readonly seed: number
+  readonly violations: readonly string[]
+  readonly profile: Profile
+  readonly trace: readonly string[] | null
+  readonly counts: {
+    readonly events: number
+    readonly revisions: number
+    /** Looks after the peace began until all had one state. */
+    readonly rounds: number
+  } & History['counts']
+}
+
+/** Far more than the longest schedule: one that runs longer never ends. */
+const MOST_EVENTS = 400_000
+/** All that was late, and every hint, has arrived. */
+const PEACE_MS = 20_000
+const ROUND_MS = 2_000
+/** So often nodes look; the serial read of the projecting ones comes each 30 s. */
+const ROUNDS = 45
+const ROUNDS_BETWEEN_SETTLES = 15
+
+export async function runSchedule(seed: number, flaw: Flaw | null = null, isTraced = false): Promise<ScheduleResult> {
+  const time = new VirtualTime()
+  const random = new Random(seed)
+  const profile = drawProfile(random)
+  const cluster = new SimulatedCassandra({ time, random, ...profile })
+  const history = new History(isTraced)
+  const violation = (text: string) => history.violation(text)
+  const truth = new Truth(cluster, profile.base, bucketOf, (txid) => history.operationsOf(txid), violation)
+  const keyring = parseKeyring(KEYRING_TEXT, (size) => random.bytes(size))
+  const world: World = { time, random, cluster, keyring, history, truth, profile, flaw, isBusy: true }
+  if (profile.base > 0) seedLog(world)
+  let rounds = 0
+  try {
+    rounds = await time.run(() => play(world), MOST_EVENTS)
+  } catch (error) {
+    violation(`error: ${(error as Error).stack}`)
+  }
+  history.check(truth)
+  const { violations, trace, counts } = history
+  const revisions = truth.head - truth.base
+  return { seed, violations, profile, trace, counts: { ...counts, events: time.events, revisions, rounds } }
+}
+
+/** A cluster whose epoch began at a later revision than 0, without any entity. */
+function seedLog({ cluster, profile: { base } }: World): void {
+  const hash = 'b'.repeat(64)
+  const epoch = { cluster: CLUSTER, epoch: 1, serial_domain: 'SERIAL', writing_data_center: '' }
+  const from = { base_revision: base, base_hash: hash, base_digests: '{}', made_at_ms: 0, made_by: 'seed' }
+  cluster.seed(EPOCHS, { ...epoch, ...from }, 1)
+  for (const dataCenter of cluster.replication.dataCenters)
+    cluster.seed(LOG_STATE, { epoch: 1, name: `watermark ${dataCenter}`, revision: base, hash }, base)
+}
+
+async function play(world: World): Promise<number> {
+  const { time, profile, cluster, history } = world
+  const gateways = profile.nodes.map((dataCenter, index) => new Gateway(world, `g${index + 1}`, dataCenter))
+  for (const gateway of gateways) await gateway.start()
+  cluster.network.faults = profile.faults
+  void unleash(world, gateways)
+  void compact(world)
+  await time.delay(profile.busyMs)
+  world.isBusy = false
+  history.note(time.nowMs, () => '--- peace')
+  cluster.network.faults = NO_FAULTS
+  endAll(world, gateways)
+  for (const gateway of gateways) if (!gateway.client) await gateway.start()
+  await time.delay(PEACE_MS)
+  const rounds = await converge(world, gateways)
+  for (const gateway of gateways) await gateway.reportRows()
+  await checkFresh(world)
+  return rounds
+}
+
+/** As the keeper does it: everyone looks, one node per data center projects and reads the end serially, and who has a hole as well. */
+async function converge(world: World, gateways: readonly Gateway[]): Promise<number> {
+  const { time, truth, history } = world
+  const projecting = new Map(gateways.toReversed().map((gateway) => [gateway.dataCenter, gateway]))
+  const isDone = async () => {
+    for (const { store } of gateways) if (!store?.isLoaded || (await store.head()).revision !== truth.head) return false
+    return [...projecting.keys()].every((dataCenter) => truth.watermark(dataCenter) === truth.head)
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const gateway of gateways) {
+      try {
+        const isProjecting = projecting.get(gateway.dataCenter) === gateway
+        await gateway.poll()
+        if (gateway.store?.hasHole || (isProjecting && round % ROUNDS_BETWEEN_SETTLES === 0)) await gateway.settle()
+        if (isProjecting) await gateway.project()
+      } catch (error) {
+        gateway.failed(error)
+      }
+    }
+    if (await isDone()) return round + 1
+    await time.delay(ROUND_MS)
+  }
+  const heads = await Promise.all(gateways.map(async ({ name, store }) => `${name} ${(await store?.head())?.revision}`))
+  const marks = [...projecting.keys()].map((dataCenter) => `${dataCenter} ${truth.watermark(dataCenter)}`)
+  history.violation(
+    `convergence: the log is at ${truth.head}, nodes at ${heads.join(', ')}, projections at ${marks.join(', ')}`,
+  )
+  return ROUNDS
+}
+
+/** In each data center: the projection is that of the log, and a node that begins with it holds the same as the others. */
+async function checkFresh(world: World): Promise<void> {
+  const { truth } = world
+  for (const dataCenter of new Set(world.profile.nodes)) {
+    truth.checkAgain(dataCenter, truth.watermark(dataCenter))
+    const fresh = new Gateway(world, `fresh-${dataCenter}`, dataCenter)
+    await fresh.start()
+    try {
+      await fresh.poll()
+    } catch (error) {
+      world.history.violation(`convergence: a new node in ${dataCenter} can not load: ${(error as Error).message}`)
+    }
+    await fresh.reportRows()
+  }
+}
