@@ -15,13 +15,12 @@ test('nodes of two data centers see each other come, serve, and go, with clocks 
   const cassandra = await sharedCassandra(context)
   if (cassandra === null) return
   const { address, keyspace } = cassandra
-  const place = { port: address.port, addresses: address.dataCenters }
-  const drivers = ['dc1', 'dc2'].map((name) => driverFor(place, name))
+  const drivers = ['dc1', 'dc2'].map((name) => driverFor(address, name))
   context.after(async () => {
     await dropKeyspace(drivers[0]!, keyspace)
     for (const driver of drivers) await driver.close()
   })
-  await makeKeyspace(place, drivers[0]!, keyspace)
+  await makeKeyspace(address, drivers[0]!, keyspace)
 
   let revision = 1
   const start = (at: 0 | 1, nodeId: string, skewMs: number) => {

@@ -39,11 +39,10 @@ test('gateways of two data centers know of each other, wait for each other, and 
   const cassandra = await sharedCassandra(context)
   if (cassandra === null) return
   const { address, keyspace } = cassandra
-  const place = { port: address.port, addresses: address.dataCenters }
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-cluster-'))
   const keyring = path.join(folder, 'keyring')
   writeFileSync(keyring, newKeyringText('test', randomBytes), { mode: 0o600 })
-  const driver = driverFor(place, 'dc1')
+  const driver = driverFor(address, 'dc1')
   const gateways: Gateway[] = []
   context.after(async () => {
     for (const gateway of gateways) await gateway.stop()
@@ -51,9 +50,9 @@ test('gateways of two data centers know of each other, wait for each other, and 
     await driver.close()
     rmSync(folder, { recursive: true })
   })
-  await makeKeyspace(place, driver, keyspace)
+  await makeKeyspace(address, driver, keyspace)
 
-  const replicas = Object.entries(replicasOf(place)).map(([name, count]) => `${name}:${count}`)
+  const replicas = Object.entries(replicasOf(address)).map(([name, count]) => `${name}:${count}`)
   for (const name of ['dc1', 'dc2']) {
     const settings = {
       database: 'cassandra',
