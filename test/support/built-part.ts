@@ -55,8 +55,15 @@ export async function pythonPackages(name: string, requirements: string): Promis
 /** A folder with the jars that a Maven project file depends on. Needs Maven. */
 export async function mavenJars(name: string, pom: string): Promise<string> {
   const hash = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 16)
-  const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime']
   return await cached(`${name}_${hash}`, (into) =>
-    run('mvn', ['-B', '-q', '-f', pom, ...goal, `-DoutputDirectory=${into}`]),
+    run('mvn', [
+      '-B',
+      '-q',
+      '-f',
+      pom,
+      'dependency:copy-dependencies',
+      `-DoutputDirectory=${into}`,
+      '-DincludeScope=runtime',
+    ]),
   )
 }

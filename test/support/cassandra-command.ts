@@ -1,12 +1,11 @@
 /**
- * A Cassandra cluster for developers, which stays when the command that started it has ended:
+ * A real Cassandra for developers, which lives on after the command that starts it:
  *
- *     npm run cassandra:up -- --topology dc1:3,dc2:3
- *     npm run cassandra:nodetool -- status
- *     npm run cassandra:down
+ *   npm run cassandra:up -- --topology dc1:3,dc2:3 --heap 256
+ *   npm run cassandra:nodetool -- status
+ *   npm run cassandra:down
  *
- * There is one at a time in the cache, with its files and its state; others have a `--folder`. `up` also starts again
- * what no longer runs, on its data: after a restart of the machine, for example.
+ * `--folder FOLDER` is where it keeps everything, by default beside the parts that tests fetch; two clusters need two folders.
  */
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,199 +13,171 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { partsFolder } from './cache.ts'
-import {
-  nodeArguments,
-  nodetoolArguments,
-  PORT,
-  probeOf,
-  writeNodeFiles,
-  type CassandraProgram,
-  type NodePlan,
-} from './cassandra-node.ts'
+import { answersOptions } from './cassandra.ts'
+import { nodeCommand, nodetoolCommand, writeNodeFiles, type NodePlan } from './cassandra-node.ts'
 import { planNodes } from './cassandra-plan.ts'
-import { knownPeers } from './cql-probe.ts'
-import { freePort } from './free-port.ts'
 import { locatePart } from './parts.ts'
 import { runChild } from './process.ts'
 
-const READY_MS = 180_000
-const NODETOOL_MS = 600_000
-const POLL_MS = 200
+const READY_MS = 300_000
+const STOP_MS = 30_000
+const NODETOOL_MS = 120_000
 
 interface RunningNode {
   readonly plan: NodePlan
   readonly pid: number
-  readonly jmxPort: number
 }
 
-interface State {
-  readonly topology: string
-  readonly nodes: readonly RunningNode[]
-}
+/** Command line, and the words after it that are nodetool's own. */
+const { values: options, positionals } = parseArgs({
+  options: {
+    topology: { type: 'string', default: 'dc1:1,dc2:1' },
+    heap: { type: 'string', default: '192' },
+    folder: { type: 'string', default: path.join(partsFolder(), 'cassandra-cluster') },
+    help: { type: 'boolean', default: false },
+  },
+  allowPositionals: true,
+})
+const [command, ...words] = positionals
+const folder = path.resolve(options.folder)
+const stateFile = path.join(folder, 'nodes.json')
 
-const USAGE = `usage: npm run cassandra:up -- [--topology dc1:1,dc2:1] [--heap MIB] [--folder FOLDER]
-       npm run cassandra:nodetool -- [--node ADDRESS] [--folder FOLDER] COMMAND...
-       npm run cassandra:down -- [--folder FOLDER]`
+if (options.help || command === undefined) usage(options.help ? 0 : 2)
+else if (command === 'up') await up()
+else if (command === 'down') await down()
+else if (command === 'nodetool') await nodetool()
+else usage(2)
 
-const OPTIONS = {
-  topology: { type: 'string' },
-  heap: { type: 'string' },
-  node: { type: 'string' },
-  folder: { type: 'string', default: path.join(partsFolder(), '..', 'cassandra') },
-} as const
-
-interface Options {
-  readonly topology?: string
-  readonly heap?: string
-  readonly node?: string
-  readonly folder: string
-}
-
-async function up({ topology: wanted, heap, folder }: Options): Promise<void> {
-  if (heap !== undefined && !/^\d{2,5}$/.test(heap)) throw new Error(`--heap: expected MiB, got '${heap}'`)
-  const program = await locatePart('cassandra')
-  const before = readState(folder)
-  if (before !== null && wanted !== undefined && wanted !== before.topology)
-    throw new Error(`there is a cluster ${before.topology}: first npm run cassandra:down, which deletes its data`)
-  const topology = before?.topology ?? wanted ?? 'dc1:1,dc2:1'
-  mkdirSync(folder, { recursive: true })
-  const known = before?.nodes ?? (await newNodes(folder, topology, heap))
-  const nodes: RunningNode[] = []
-  for (const node of known) nodes.push(isRunning(node) ? node : await launch(node.plan, program))
-  // Before the wait, so that `down` ends also what never became ready.
-  writeFileSync(stateFile(folder), JSON.stringify({ topology, nodes } satisfies State, null, 2))
-  await Promise.all(nodes.map((node) => whenReady(node, nodes)))
+function usage(code: number): void {
   process.stdout.write(
-    `${whatRuns(nodes)}logs in ${folder}/ADDRESS/output.log\n\n${settingsLines(nodes, path.join(folder, 'keyring'))}`,
+    'cassandra:up [-- --topology dc1:1,dc2:1] [--heap 192] [--folder FOLDER]\n' +
+      'cassandra:nodetool -- status\n' +
+      'cassandra:down\n',
   )
+  process.exitCode = code
 }
 
-async function newNodes(folder: string, topology: string, heap: string | undefined): Promise<RunningNode[]> {
-  const plans = await planNodes(folder, { topology, ...(heap !== undefined && { heapMb: Number(heap) }) })
-  return plans.map((plan) => ({ plan, pid: 0, jmxPort: 0 }))
-}
-
-async function down({ folder }: Options): Promise<void> {
-  const state = readState(folder)
-  if (state === null) return void process.stdout.write('there is no cluster\n')
-  await Promise.all(state.nodes.filter(isRunning).map(end))
-  // Only what `up` made: the folder may be one that somebody gave.
-  for (const { plan } of state.nodes) rmSync(plan.folder, { recursive: true, force: true })
-  rmSync(stateFile(folder))
-  process.stdout.write(`ended ${state.topology} and deleted its data\n`)
-}
-
-async function nodetool({ folder, node: address }: Options, command: readonly string[]): Promise<void> {
-  const nodes = readState(folder)?.nodes.filter(isRunning) ?? []
-  const node = nodes.find(({ plan }) => (address ?? plan.address) === plan.address)
-  if (node === undefined)
-    throw new Error(`no node runs${address === undefined ? '' : ` at ${address}`}: npm run cassandra:up`)
+async function up(): Promise<void> {
+  const heapMb = Number(options.heap)
+  if (!Number.isInteger(heapMb) || heapMb < 128) return fail(`--heap: expected MiB from 128 on, got ${options.heap}`)
+  const running = readState().filter(isAlive)
+  if (running.length > 0) {
+    process.stdout.write(`It runs already: npm run cassandra:down ends it.\n${connectionLines(running)}`)
+    return
+  }
   const { command: java, jars } = await locatePart('cassandra')
-  const { code, output } = await runChild({
-    command: java,
-    args: nodetoolArguments(jars, node.jmxPort, node.plan.folder, command),
-    timeoutMs: NODETOOL_MS,
-  })
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const plans = await planNodes(folder, { topology: options.topology, heapMb })
+  const nodes: RunningNode[] = []
+  for (const plan of plans) {
+    nodes.push({ plan, pid: launch(plan, java, jars) })
+    // Also for nodes of a start that fails half way.
+    writeFileSync(stateFile, JSON.stringify(nodes, null, 2))
+  }
+  process.stdout.write(`${nodes.length} nodes are starting, which takes about half a minute ...\n`)
+  for (const node of nodes) {
+    const problem = await waitUntilReady(node)
+    if (problem === null) continue
+    await down()
+    return fail(problem)
+  }
+  process.stdout.write(connectionLines(nodes))
+}
+
+/** In a session of its own, with its output in a file, so that it outlives this command. */
+function launch(plan: NodePlan, java: string, jars: string): number {
+  writeNodeFiles(plan)
+  const output = openSync(outputFile(plan), 'w')
+  try {
+    const { command: program, args } = nodeCommand(plan, java, jars)
+    const child = spawn(program, args, { cwd: plan.folder, detached: true, stdio: ['ignore', output, output] })
+    if (child.pid === undefined) throw new Error(`${program} could not be started`)
+    child.unref()
+    return child.pid
+  } finally {
+    closeSync(output)
+  }
+}
+
+/** Null, or what went wrong. */
+async function waitUntilReady(node: RunningNode): Promise<string | null> {
+  const deadline = performance.now() + READY_MS
+  while (!(await answersOptions(node.plan.address, node.plan.port))) {
+    const isLate = performance.now() > deadline
+    if (isLate || !isAlive(node)) {
+      const end = readFileSync(outputFile(node.plan), 'utf8').slice(-4_000)
+      return `${node.plan.address} ${isLate ? `does not answer after ${READY_MS / 1000} s` : 'has ended'}\n${end}`
+    }
+    await sleep(200)
+  }
+  return null
+}
+
+async function down(): Promise<void> {
+  const nodes = readState().filter(isAlive)
+  for (const { pid } of nodes) process.kill(pid, 'SIGTERM')
+  const deadline = performance.now() + STOP_MS
+  while (nodes.some(isAlive) && performance.now() < deadline) await sleep(100)
+  for (const node of nodes) if (isAlive(node)) process.kill(node.pid, 'SIGKILL')
+  while (nodes.some(isAlive)) await sleep(50)
+  // Only what this command has made: the folder may have been given.
+  if (existsSync(stateFile)) {
+    for (const { plan } of readState()) rmSync(plan.folder, { recursive: true, force: true })
+    rmSync(stateFile)
+  }
+  process.stdout.write(`${nodes.length} nodes ended\n`)
+}
+
+async function nodetool(): Promise<void> {
+  const [node] = readState().filter(isAlive)
+  if (node === undefined) return fail(`no node runs in ${folder}: npm run cassandra:up`)
+  const { command: java, jars } = await locatePart('cassandra')
+  const line = nodetoolCommand(node.plan, java, jars, words.length === 0 ? ['status'] : words)
+  const { code, output } = await runChild({ ...line, timeoutMs: NODETOOL_MS })
   process.stdout.write(output)
   process.exitCode = code ?? 1
 }
 
-function stateFile(folder: string): string {
-  return path.join(folder, 'cluster.json')
+function readState(): RunningNode[] {
+  return existsSync(stateFile) ? (JSON.parse(readFileSync(stateFile, 'utf8')) as RunningNode[]) : []
 }
 
-function readState(folder: string): State | null {
-  const file = stateFile(folder)
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as State) : null
-}
-
-/** Whether the process is this node, and not another one that was given its id since. */
-function isRunning({ pid, plan }: RunningNode): boolean {
+/** A process id may have been given to another program since: only one that names the node's folder is the node. */
+function isAlive({ plan, pid }: RunningNode): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`file://${plan.folder}/`)
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(plan.folder)
   } catch {
-    // No such process.
+    // Ended.
     return false
   }
 }
 
-async function launch(plan: NodePlan, program: CassandraProgram): Promise<RunningNode> {
-  writeNodeFiles(plan)
-  const jmxPort = await freePort()
-  const log = openSync(logOf(plan), 'a')
-  const child = spawn(program.command, nodeArguments(plan, program, jmxPort), {
-    cwd: plan.folder,
-    stdio: ['ignore', log, log],
-    detached: true,
-  })
-  closeSync(log)
-  await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
-  child.unref()
-  return { plan, pid: child.pid ?? 0, jmxPort }
+function outputFile({ folder: ofNode }: NodePlan): string {
+  return path.join(ofNode, 'output.log')
 }
 
-function logOf(plan: NodePlan): string {
-  return path.join(plan.folder, 'output.log')
-}
-
-async function whenReady(node: RunningNode, all: readonly RunningNode[]): Promise<void> {
-  const others = all.filter((other) => other !== node).map(({ plan }) => plan.address)
-  const deadline = performance.now() + READY_MS
-  for (;;) {
-    const peers = await knownPeers(probeOf(node.plan))
-    if (peers !== null && others.every((address) => peers.includes(address))) return
-    if (!isRunning(node) || performance.now() > deadline)
-      throw new Error(`${node.plan.address} did not become ready, see ${logOf(node.plan)}`)
-    await sleep(POLL_MS)
+function connectionLines(nodes: readonly RunningNode[]): string {
+  const dataCenters = Map.groupBy(nodes, ({ plan }) => plan.dataCenter)
+  const replicas = [...dataCenters].map(([name, { length }]) => `${name}:${Math.min(3, length)}`).join(',')
+  const lines = [`port ${nodes[0]?.plan.port}, files in ${folder}`]
+  for (const [name, members] of dataCenters) {
+    lines.push(
+      '',
+      `meridian.conf of a gateway in ${name}:`,
+      '  database = cassandra',
+      `  cassandra_contact_points = ${members.map(({ plan }) => plan.address).join(', ')}`,
+      `  cassandra_port = ${nodes[0]?.plan.port}`,
+      `  cassandra_local_datacenter = ${name}`,
+      `  cassandra_data_centers = ${replicas}`,
+      '  keyring_file = (of `meridian keyring create`, the same on every node)',
+    )
   }
+  lines.push('', 'Then: meridian migrations up')
+  return `${lines.join('\n')}\n`
 }
 
-/** At once: its data is deleted next. */
-async function end(node: RunningNode): Promise<void> {
-  process.kill(node.pid, 'SIGKILL')
-  while (isRunning(node)) await sleep(POLL_MS)
-}
-
-function whatRuns(nodes: readonly RunningNode[]): string {
-  return nodes.map(({ plan, pid }) => `${plan.dataCenter}  ${plan.address}:${PORT}  process ${pid}\n`).join('')
-}
-
-function settingsLines(nodes: readonly RunningNode[], keyring: string): string {
-  const names = [...new Set(nodes.map(({ plan }) => plan.dataCenter))]
-  const of = (name: string) => nodes.filter(({ plan }) => plan.dataCenter === name).map(({ plan }) => plan.address)
-  // Three replicas are what a production cluster has, as far as there are nodes.
-  const replicas = names.map((name) => `${name}:${Math.min(3, of(name).length)}`).join(', ')
-  const files = names.map(
-    (name) => `# meridian.conf of a gateway in ${name}
-database = cassandra
-cassandra_contact_points = ${of(name).join(', ')}
-cassandra_port = ${PORT}
-cassandra_local_datacenter = ${name}
-cassandra_data_centers = ${replicas}
-keyring_file = ${keyring}
-`,
-  )
-  const steps = `meridian keyring create ${keyring}\nmeridian migrations up --conf meridian.conf\n`
-  return `Once, before the first gateway:\n${steps}\n${files.join('\n')}`
-}
-
-const [, , action, ...args] = process.argv
-try {
-  const isNodetool = action === 'nodetool'
-  // What follows the first word that is no option is nodetool's.
-  const first = isNodetool ? firstWord(args) : args.length
-  const { values } = parseArgs({ args: args.slice(0, first), options: OPTIONS })
-  if (action === 'up') await up(values)
-  else if (action === 'down') await down(values)
-  else if (isNodetool && first < args.length) await nodetool(values, args.slice(first))
-  else throw new Error(USAGE)
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`)
+function fail(message: string): void {
+  process.stderr.write(`${message}\n`)
   process.exitCode = 1
-}
-
-function firstWord(args: readonly string[]): number {
-  let at = 0
-  while (args[at]?.startsWith('--') === true) at += args[at]!.includes('=') ? 1 : 2
-  return at
 }

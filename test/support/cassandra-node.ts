@@ -1,45 +1,22 @@
-/** One Cassandra node: its files, and the commands that start it and ask it. */
+/** One Cassandra node: its files and the command line that starts it. What each flag is for is said where it is not plain. */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { TestCertificate } from './certificates.ts'
-import type { ProbeOptions } from './cql-probe.ts'
-
-export interface CassandraProgram {
-  /** `java`. */
-  readonly command: string
-  /** The folder with Cassandra's jars. */
-  readonly jars: string
-  /** Their classes as Java loads them fastest, see cassandra-archive.ts. */
-  readonly archive: string | null
-}
-
-/**
- * The same ports on all nodes, as drivers want them; each node has an address of its own. Outside the range of
- * free-port.ts and of outgoing connections, so that a node that was killed finds them free when it comes back.
- */
-export const PORT = 19_042
-const STORAGE_PORT = 17_000
-const TLS_STORAGE_PORT = 17_001
-
-export interface NodeTls {
-  /** Of whoever signed the nodes' certificates and those of clients. */
-  readonly ca: string
-  readonly node: TestCertificate
-  readonly isClientAsked: boolean
-}
 
 export interface NodePlan {
   /** Holds everything of the node. */
   readonly folder: string
   readonly address: string
+  /** The network namespace that it runs in; null on the machine itself. */
+  readonly namespace: string | null
   readonly dataCenter: string
   readonly token: string
   readonly seeds: readonly string[]
+  readonly port: number
+  readonly storagePort: number
+  readonly tlsStoragePort: number
+  /** On 127.0.0.1, which JMX binds whatever the node's address is; of the namespace, if it has one. */
+  readonly jmxPort: number
   readonly heapMb: number
-  /** Clients then need a certificate's authority, and a certificate where they are asked for one. */
-  readonly tls?: NodeTls
-  /** Clients log in; at first as `FIRST_ROLE`. */
-  readonly auth?: boolean
   /** Further settings of cassandra.yaml. */
   readonly settings: Readonly<Record<string, unknown>>
 }
@@ -59,9 +36,9 @@ export function writeNodeFiles(plan: NodePlan): void {
     ],
     listen_address: address,
     rpc_address: address,
-    storage_port: STORAGE_PORT,
-    ssl_storage_port: TLS_STORAGE_PORT,
-    native_transport_port: PORT,
+    storage_port: plan.storagePort,
+    ssl_storage_port: plan.tlsStoragePort,
+    native_transport_port: plan.port,
     data_file_directories: [path.join(folder, 'data')],
     commitlog_directory: path.join(folder, 'commitlog'),
     hints_directory: path.join(folder, 'hints'),
@@ -69,9 +46,7 @@ export function writeNodeFiles(plan: NodePlan): void {
     cdc_raw_directory: path.join(folder, 'cdc_raw'),
     endpoint_snitch: 'GossipingPropertyFileSnitch',
     dynamic_snitch: false,
-    // The configuration log believes what was acknowledged, and what Paxos promised, to survive a loss of power. With the
-    // default `periodic` up to 10 s of both are gone then; `group` lets every write wait for its window, of which a
-    // lightweight transaction has several in a row; `batch` syncs at once, and whoever comes meanwhile shares the next.
+    // An acknowledged write, and a promise of Paxos, is on the disk: with `periodic` up to 10 s of both are lost with the power.
     commitlog_sync: 'batch',
     commitlog_segment_size: '8MiB',
     commitlog_total_space: '64MiB',
@@ -99,8 +74,6 @@ export function writeNodeFiles(plan: NodePlan): void {
     cas_contention_timeout: '2000ms',
     truncate_request_timeout: '20000ms',
     disk_access_mode: 'mmap_index_only',
-    ...(plan.tls !== undefined && { client_encryption_options: tlsSettings(folder, plan.tls) }),
-    ...(plan.auth === true && AUTH_SETTINGS),
     ...plan.settings,
   }
   // JSON is YAML.
@@ -109,51 +82,37 @@ export function writeNodeFiles(plan: NodePlan): void {
   writeFileSync(path.join(folder, 'logback.xml'), LOGBACK)
 }
 
-/** From PEM files, so that no keystore has to be made. */
-function tlsSettings(folder: string, { ca, node, isClientAsked }: NodeTls): object {
-  const keys = path.join(folder, 'node.pem')
-  const authorities = path.join(folder, 'ca.pem')
-  writeFileSync(keys, `${node.key}\n${node.cert}\n`)
-  writeFileSync(authorities, ca)
-  return {
-    enabled: true,
-    optional: false,
-    ssl_context_factory: { class_name: 'org.apache.cassandra.security.PEMBasedSslContextFactory' },
-    keystore: keys,
-    truststore: authorities,
-    require_client_auth: isClientAsked,
-    accepted_protocols: ['TLSv1.3', 'TLSv1.2'],
-  }
+export interface CommandLine {
+  readonly command: string
+  readonly args: readonly string[]
 }
 
-/** It may do everything. */
-export const FIRST_ROLE = { username: 'cassandra', password: 'cassandra' }
-
-const AUTH_SETTINGS = {
-  authenticator: { class_name: 'org.apache.cassandra.auth.PasswordAuthenticator' },
-  authorizer: { class_name: 'org.apache.cassandra.auth.CassandraAuthorizer' },
-  role_manager: { class_name: 'org.apache.cassandra.auth.CassandraRoleManager' },
-  // A role that a test changes counts at once.
-  roles_validity: '0ms',
-  permissions_validity: '0ms',
-  credentials_validity: '0ms',
+export function nodeCommand(plan: NodePlan, java: string, jars: string): CommandLine {
+  return within(plan.namespace, java, nodeArguments(plan, jars))
 }
 
-/** Arguments of `java`. `jmxPort` is on 127.0.0.1, whatever the node's address is. */
-export function nodeArguments(
-  { folder, heapMb }: NodePlan,
-  { jars, archive }: CassandraProgram,
-  jmxPort: number,
-  further: readonly string[] = [],
-): string[] {
+/** JMX listens on the loopback of the node's own namespace, so nodetool runs there too. */
+export function nodetoolCommand(
+  { jmxPort, folder, namespace }: NodePlan,
+  java: string,
+  jars: string,
+  command: readonly string[],
+): CommandLine {
+  return within(namespace, java, nodetoolArguments(jmxPort, jars, folder, command))
+}
+
+/** `ip netns exec` becomes what it runs, so the process keeps its id. */
+function within(namespace: string | null, command: string, args: readonly string[]): CommandLine {
+  return namespace === null
+    ? { command, args }
+    : { command: 'ip', args: ['netns', 'exec', namespace, command, ...args] }
+}
+
+/** Arguments of `java`; the class path is the same for every node and needs no folder. */
+function nodeArguments({ folder, heapMb, jmxPort }: NodePlan, jars: string): string[] {
   const file = (name: string) => `file://${path.join(folder, name)}`
   return [
     ...jvmOptions(jars),
-    // For an archive of classes, see cassandra-archive.ts; without the second none is allowed beside an agent.
-    '-XX:+UnlockDiagnosticVMOptions',
-    '-XX:+AllowArchivingWithJavaAgent',
-    ...(archive === null ? [] : [`-XX:SharedArchiveFile=${archive}`]),
-    ...further,
     '-Xms64m',
     `-Xmx${heapMb}m`,
     '-XX:+UseSerialGC',
@@ -164,7 +123,6 @@ export function nodeArguments(
     '-XX:+ExitOnOutOfMemoryError',
     '-Djava.net.preferIPv4Stack=true',
     '-Djdk.attach.allowAttachSelf=true',
-    // Libraries that are unpacked there stay behind when the node is killed.
     `-Djava.io.tmpdir=${folder}`,
     `-Dcassandra.config=${file('cassandra.yaml')}`,
     `-Dcassandra-rackdc.properties=${file('rackdc.properties')}`,
@@ -173,7 +131,6 @@ export function nodeArguments(
     `-Dcassandra.logdir=${folder}`,
     '-Dcassandra-foreground=yes',
     `-Dcassandra.jmx.local.port=${jmxPort}`,
-    // Nobody waits for others here: all nodes are new, or know each other.
     '-Dcassandra.skip_wait_for_gossip_to_settle=0',
     '-Dcassandra.ring_delay_ms=1000',
     '-Dcassandra.consistent.rangemovement=false',
@@ -184,8 +141,7 @@ export function nodeArguments(
   ]
 }
 
-/** `home`: a node's folder, where nodetool keeps its history. */
-export function nodetoolArguments(jars: string, jmxPort: number, home: string, command: readonly string[]): string[] {
+function nodetoolArguments(jmxPort: number, jars: string, home: string, command: readonly string[]): string[] {
   return [
     '--add-exports=java.base/sun.nio.ch=ALL-UNNAMED',
     '--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED',
@@ -203,11 +159,15 @@ export function nodetoolArguments(jars: string, jmxPort: number, home: string, c
   ]
 }
 
-/** Files only, in a fixed order: with a folder among them Java writes no archive of classes. */
 function classPath(jars: string): string[] {
   const files = readdirSync(jars).filter((name) => name.endsWith('.jar'))
-  const places = files.toSorted().map((name) => path.join(jars, name))
-  return ['-cp', places.join(':')]
+  return [
+    '-cp',
+    files
+      .toSorted()
+      .map((name) => path.join(jars, name))
+      .join(':'),
+  ]
 }
 
 function jvmOptions(jars: string): string[] {
@@ -250,16 +210,6 @@ const EXPORTS = [
   'jdk.unsupported/sun.misc',
   'jdk.attach/sun.tools.attach',
 ]
-
-/** How its clients reach it, with everything that they are asked for. */
-export function probeOf({ address, tls, auth }: NodePlan): ProbeOptions {
-  return {
-    host: address,
-    port: PORT,
-    ...(tls !== undefined && { tls: { ca: tls.ca, ...tls.node } }),
-    ...(auth === true && { credentials: FIRST_ROLE }),
-  }
-}
 
 const LOGBACK = `<configuration>
   <appender name="out" class="ch.qos.logback.core.ConsoleAppender">

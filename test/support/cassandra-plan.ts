@@ -1,60 +1,49 @@
-/** Which nodes a cluster has, and where each stands. */
+/** Where the nodes of a cluster are: addresses, tokens and ports. */
 import path from 'node:path'
-import { PORT, type NodePlan } from './cassandra-node.ts'
-import { claimLoopback } from './loopback.ts'
-
-export interface ClusterPlan {
-  /** `dc1:1,dc2:1`: data centers, each with its number of nodes. */
-  readonly topology: string
-  /** Of a node's Java; it takes about 170 MiB more. */
-  readonly heapMb?: number
-  /** Further settings of cassandra.yaml, for all nodes. */
-  readonly settings?: Readonly<Record<string, unknown>>
-}
-
-export interface DataCenterPlan {
-  readonly name: string
-  readonly count: number
-}
+import type { CassandraOptions } from './cassandra.ts'
+import type { NodePlan } from './cassandra-node.ts'
+import { freePort, freePorts } from './free-port.ts'
 
 const HEAP_MB = 192
 
-export function parseTopology(topology: string): DataCenterPlan[] {
-  const dataCenters = topology.split(',').map((part) => {
-    const [, name = '', count = ''] = /^([A-Za-z0-9][\w.-]*):([1-9])$/.exec(part.trim()) ?? []
+export async function planNodes(folder: string, options: CassandraOptions): Promise<NodePlan[]> {
+  const { topology, network, heapMb = HEAP_MB, settings = {} } = options
+  const [port = 0, storagePort = 0, tlsStoragePort = 0] = await freePorts(3)
+  // Every address of 127.0.0.0/8 is this machine's; each cluster takes a block of its own.
+  const block = `127.${64 + Math.floor(Math.random() * 128)}.${Math.floor(Math.random() * 256)}`
+  const places = parseTopology(topology).flatMap(({ name, count }, index) => {
+    const site = network?.site(name)
+    return Array.from({ length: count }, (_, number) => ({
+      dataCenter: name,
+      address: site?.address(number) ?? `${block}.${index * 10 + number + 1}`,
+      namespace: site?.namespace ?? null,
+      // Spread evenly within each data center, never the same in two.
+      token: String(-(2n ** 63n) + 1n + BigInt(number) * (2n ** 64n / BigInt(count)) + BigInt(index) * 1000n),
+    }))
+  })
+  const seeds = places.map(({ address }) => address)
+  const plans: NodePlan[] = []
+  for (const place of places) {
+    plans.push({
+      ...place,
+      folder: path.join(folder, place.address),
+      seeds,
+      port,
+      storagePort,
+      tlsStoragePort,
+      jmxPort: await freePort(),
+      heapMb,
+      settings,
+    })
+  }
+  return plans
+}
+
+function parseTopology(topology: string): { readonly name: string; readonly count: number }[] {
+  return topology.split(',').map((part) => {
+    const [name = '', count = ''] = part.split(':')
+    if (!/^[\w.-]+$/.test(name) || !/^[1-9]$/.test(count))
+      throw new Error(`topology: expected data centers with 1 to 9 nodes, such as dc1:3,dc2:3; got '${topology}'`)
     return { name, count: Number(count) }
   })
-  if (
-    dataCenters.some(({ name }) => name === '') ||
-    new Set(dataCenters.map(({ name }) => name)).size < dataCenters.length
-  )
-    throw new Error(`topology: expected data centers, each with 1 to 9 nodes, such as dc1:3,dc2:3; got '${topology}'`)
-  return dataCenters
-}
-
-/** The cluster's nodes in `folder`, on loopback addresses that no other cluster has. */
-export async function planNodes(folder: string, plan: ClusterPlan): Promise<NodePlan[]> {
-  const dataCenters = parseTopology(plan.topology)
-  const block = await claimLoopback(PORT)
-  // .1, .2, .3 in the first data center, .11, .12, .13 in the second.
-  return nodePlans(folder, plan, dataCenters, (dataCenter, number) => `${block}.${dataCenter * 10 + number + 1}`)
-}
-
-/** As `planNodes`, with addresses that the caller knows: by the position of the data center and of the node in it. */
-export function nodePlans(
-  folder: string,
-  { heapMb = HEAP_MB, settings = {} }: ClusterPlan,
-  dataCenters: readonly DataCenterPlan[],
-  addressOf: (dataCenter: number, number: number) => string,
-): NodePlan[] {
-  const places = dataCenters.flatMap(({ name, count }, index) =>
-    Array.from({ length: count }, (_, number) => ({
-      dataCenter: name,
-      address: addressOf(index, number),
-      // Spread evenly within each data center, and no two the same.
-      token: String(-(2n ** 63n) + 1n + BigInt(number) * (2n ** 64n / BigInt(count)) + BigInt(index) * 1000n),
-    })),
-  )
-  const seeds = places.map(({ address }) => address)
-  return places.map((place) => ({ ...place, folder: path.join(folder, place.address), seeds, heapMb, settings }))
 }

@@ -1,59 +1,48 @@
-/** A real Cassandra cluster over several data centers, on loopback addresses of its own. */
+/** A real Cassandra cluster over several data centers, on addresses of its own, for tests, benchmarks and developers. */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import {
-  FIRST_ROLE,
-  nodeArguments,
-  nodetoolArguments,
-  PORT,
-  probeOf,
-  writeNodeFiles,
-  type CassandraProgram,
-  type NodePlan,
-  type NodeTls,
-} from './cassandra-node.ts'
-import { planNodes, type ClusterPlan } from './cassandra-plan.ts'
-import { makeCertificate, type TestCertificate } from './certificates.ts'
-import { knownPeers } from './cql-probe.ts'
-import { freePort } from './free-port.ts'
+import { nodeCommand, nodetoolCommand, writeNodeFiles, type NodePlan } from './cassandra-node.ts'
+import { planNodes } from './cassandra-plan.ts'
+import type { Network } from './network.ts'
 import { locatePart } from './parts.ts'
 import { runChild, startChild, type Child } from './process.ts'
 
-export interface CassandraOptions extends ClusterPlan {
-  /** Clients need TLS; with `requireClientCertificate` also a certificate of their own. Both are `cluster.tls`. */
-  readonly tls?: boolean | { readonly requireClientCertificate?: boolean }
-  /** Clients log in, at first with `cluster.credentials`. */
-  readonly auth?: boolean
+export interface CassandraOptions {
+  /** `dc1:1,dc2:1`: data centers with their number of nodes. */
+  readonly topology: string
+  readonly heapMb?: number
+  /** Further settings of cassandra.yaml, for all nodes. */
+  readonly settings?: Readonly<Record<string, unknown>>
+  /** Where the nodes' files go, to be kept; by default a temporary folder that is deleted with the cluster. */
+  readonly folder?: string
+  /** Puts the nodes of each data center into the site of its name; by default all are on loopback. */
+  readonly network?: Network
 }
 
-/** What clients need to know of a cluster; can be told to another process. */
+/** What of a cluster its clients need; it can be given to another process. */
 export interface CassandraAddress {
   readonly port: number
   /** Addresses of the nodes by data center. */
   readonly dataCenters: Readonly<Record<string, readonly string[]>>
 }
 
-/** A first start on a busy machine, beside other nodes. */
+/** A first start on a busy machine, with several nodes beside it. */
 const READY_MS = 180_000
-/** SIGTERM took up to 7 s. */
-const STOP_MS = 30_000
 const NODETOOL_MS = 60_000
 
 export class CassandraNode {
   readonly plan: NodePlan
-  readonly #program: CassandraProgram
-  readonly #cluster: CassandraCluster
+  readonly #java: string
+  readonly #jars: string
   #child: Child | null = null
-  #jmxPort = 0
 
-  constructor(plan: NodePlan, program: CassandraProgram, cluster: CassandraCluster) {
+  constructor(plan: NodePlan, java: string, jars: string) {
     this.plan = plan
-    this.#program = program
-    this.#cluster = cluster
+    this.#java = java
+    this.#jars = jars
   }
-
-  readonly port = PORT
 
   get address(): string {
     return this.plan.address
@@ -63,155 +52,95 @@ export class CassandraNode {
     return this.plan.dataCenter
   }
 
-  get isRunning(): boolean {
-    return this.#child !== null && this.#child.exit === null
-  }
-
-  /** Only while it runs. */
   get pid(): number {
-    return this.#running().pid
+    if (this.#child === null) throw new Error(`${this.address} does not run`)
+    return this.#child.pid
   }
 
-  /** What it has printed since it was last started, the last megabyte. */
   get output(): string {
     return this.#child?.output ?? ''
   }
 
-  /**
-   * Starts the process on what is in its folder; resolves when it answers clients and, unless `isAlone`, sees every other
-   * running node, and is seen by each: statements that need several replicas can fail before.
-   */
-  async start({ isAlone = false } = {}): Promise<void> {
-    if (this.isRunning) throw new Error(`${this.address} runs already`)
-    const others = isAlone ? [] : this.#cluster.nodes.filter((node) => node !== this && node.isRunning)
-    const seen = others.map((node) => node.#awaitUp(this))
-    const launched = this.#launch()
-    // Whatever fails first is told; the rest must not go unheard.
-    await Promise.all([launched.then(() => this.#whenReady(others)), ...seen])
+  /** Starts the process; `whenReady` waits for it. */
+  async start(): Promise<void> {
+    this.#child = await startChild({
+      ...nodeCommand(this.plan, this.#java, this.#jars),
+      cwd: this.plan.folder,
+      name: `cassandra ${this.address}`,
+    })
   }
 
-  /** All of a new cluster at once. */
-  static async startAll(nodes: readonly CassandraNode[]): Promise<void> {
-    await Promise.all(nodes.map((node) => node.#launch()))
-    await Promise.all(nodes.map((node) => node.#whenReady(nodes.filter((other) => other !== node))))
+  /** Resolves when clients are answered. */
+  async whenReady(): Promise<void> {
+    if (this.#child === null) throw new Error(`${this.address} was not started`)
+    const { address, port } = this.plan
+    await this.#child.waitUntil('answering clients', () => answersOptions(address, port), READY_MS)
   }
 
-  /** SIGKILL, as a crash; its data stays. */
+  /** SIGKILL, as a crash. */
   async kill(): Promise<void> {
     this.#child?.signal('SIGKILL')
     await this.#child?.exited
+    this.#child = null
   }
 
-  /** In order, which tells the others; its data stays. */
+  /** In order: the others are told. */
   async stop(): Promise<void> {
-    // One that is paused would not hear of it.
-    this.#child?.signal('SIGCONT')
-    await this.#child?.stop('SIGTERM', STOP_MS)
+    await this.#child?.stop('SIGTERM', 30_000)
+    this.#child = null
   }
 
-  /** Stops it if it runs, and starts it again on its data. */
-  async restart(options: { readonly isAlone?: boolean } = {}): Promise<void> {
-    await this.stop()
-    await this.start(options)
+  async restart(): Promise<void> {
+    await this.start()
+    await this.whenReady()
   }
 
-  /** Stands still with its connections open: to others like a long pause, or a network that drops everything. */
+  /** Stands still, with its connections open: what a long pause or a partition looks like to the others. */
   pause(): void {
-    this.#running().signal('SIGSTOP')
+    this.#child?.signal('SIGSTOP')
   }
 
   resume(): void {
-    this.#running().signal('SIGCONT')
+    this.#child?.signal('SIGCONT')
   }
 
   async nodetool(...command: string[]): Promise<string> {
     const { code, output } = await runChild({
-      command: this.#program.command,
-      args: nodetoolArguments(this.#program.jars, this.#jmxPort, this.plan.folder, command),
+      ...nodetoolCommand(this.plan, this.#java, this.#jars, command),
       timeoutMs: NODETOOL_MS,
     })
     if (code !== 0) throw new Error(`nodetool ${command.join(' ')} ended with exit code ${code}\n${output}`)
     return output
   }
-
-  #running(): Child {
-    if (this.#child === null || this.#child.exit !== null) throw new Error(`${this.address} does not run`)
-    return this.#child
-  }
-
-  async #launch(): Promise<void> {
-    // A new one each time: while the node was down, another process may have been given the old one.
-    this.#jmxPort = await freePort()
-    this.#child = await startChild({
-      command: this.#program.command,
-      args: nodeArguments(this.plan, this.#program, this.#jmxPort),
-      cwd: this.plan.folder,
-      name: `cassandra ${this.address}`,
-      endsWithParent: true,
-    })
-  }
-
-  async #whenReady(others: readonly CassandraNode[]): Promise<void> {
-    const child = this.#running()
-    const isReady = async () => {
-      const peers = await knownPeers(probeOf(this.plan))
-      return peers !== null && others.every(({ address }) => peers.includes(address))
-    }
-    await child.waitUntil('answering clients and knowing the others', isReady, READY_MS)
-    await Promise.all(others.map((other) => child.waitForOutput(isUp(other), READY_MS)))
-  }
-
-  /** Resolves when this node has seen `other` come up from now on. */
-  async #awaitUp(other: CassandraNode): Promise<void> {
-    const child = this.#running()
-    await child.waitForOutput(isUp(other), READY_MS, child.outputLength)
-  }
-}
-
-/** What the gossiper prints. */
-function isUp({ address }: CassandraNode): RegExp {
-  return new RegExp(`InetAddress /${address.replaceAll('.', '\\.')}:\\d+ is now UP`)
-}
-
-export interface ClusterTls {
-  readonly ca: string
-  /** For clients that are asked for one. */
-  readonly client: TestCertificate
 }
 
 export class CassandraCluster {
   readonly nodes: readonly CassandraNode[]
-  readonly folder: string
-  /** Null without TLS. */
-  readonly tls: ClusterTls | null
-  /** Of the first role, which may do everything; null where nobody has to log in. */
-  readonly credentials: typeof FIRST_ROLE | null
-  readonly port = PORT
+  readonly #folder: string | null
 
-  constructor(folder: string, plans: readonly NodePlan[], program: CassandraProgram, tls: ClusterTls | null) {
-    this.folder = folder
-    this.nodes = plans.map((plan) => new CassandraNode(plan, program, this))
-    this.tls = tls
-    this.credentials = plans.some(({ auth }) => auth === true) ? { username: 'cassandra', password: 'cassandra' } : null
+  constructor(nodes: readonly CassandraNode[], temporaryFolder: string | null) {
+    this.nodes = nodes
+    this.#folder = temporaryFolder
+  }
+
+  get port(): number {
+    return this.nodes[0]?.plan.port ?? 0
+  }
+
+  get address(): CassandraAddress {
+    const dataCenters: Record<string, string[]> = {}
+    for (const { dataCenter, address } of this.nodes) (dataCenters[dataCenter] ??= []).push(address)
+    return { port: this.port, dataCenters }
   }
 
   of(dataCenter: string): readonly CassandraNode[] {
     return this.nodes.filter((node) => node.dataCenter === dataCenter)
   }
 
-  contactPoints(dataCenter: string): string[] {
-    return this.of(dataCenter).map(({ address }) => address)
-  }
-
-  get address(): CassandraAddress {
-    const names = [...new Set(this.nodes.map(({ dataCenter }) => dataCenter))]
-    return { port: this.port, dataCenters: Object.fromEntries(names.map((name) => [name, this.contactPoints(name)])) }
-  }
-
-  /** Ends all nodes at once and deletes their data. */
   async stop(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.kill()))
-    rmSync(this.folder, { recursive: true, force: true })
+    // Nothing of a temporary cluster is needed any more, so it need not end in order.
+    await Promise.all(this.nodes.map((node) => (this.#folder === null ? node.stop() : node.kill())))
+    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -219,24 +148,19 @@ export class CassandraCluster {
   }
 }
 
-/**
- * Starts a cluster; resolves when every node answers and sees the others, and rejects with the output of one that does
- * not. About 8 s for two nodes, and 300 MiB for each.
- */
+/** Starts a cluster and waits until every node answers; rejects with the output of a node that does not. */
 export async function startCassandra(options: CassandraOptions): Promise<CassandraCluster> {
-  const program = await locatePart('cassandra')
-  const folder = mkdtempSync(path.join(tmpdir(), 'meridian-cassandra-'))
-  // The nodes of a process that ends without `stop` end with it.
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
-  const { auth = false, tls = false } = options
-  const planned = await planNodes(folder, options)
-  const addresses = planned.map(({ address }) => address)
-  const made = tls === false ? null : await makeTls(addresses, tls !== true && tls.requireClientCertificate === true)
-  const plans = planned.map((plan) => ({ ...plan, auth, ...(made !== null && { tls: made.nodes }) }))
+  const { command, jars } = await locatePart('cassandra')
+  const folder = options.folder ?? mkdtempSync(path.join(tmpdir(), 'meridian-cassandra-'))
+  const plans = await planNodes(folder, options)
   for (const plan of plans) writeNodeFiles(plan)
-  const cluster = new CassandraCluster(folder, plans, program, made?.cluster ?? null)
+  const cluster = new CassandraCluster(
+    plans.map((plan) => new CassandraNode(plan, command, jars)),
+    options.folder === undefined ? folder : null,
+  )
   try {
-    await CassandraNode.startAll(cluster.nodes)
+    await Promise.all(cluster.nodes.map((node) => node.start()))
+    await Promise.all(cluster.nodes.map((node) => node.whenReady()))
     return cluster
   } catch (error) {
     await cluster.stop()
@@ -244,13 +168,18 @@ export async function startCassandra(options: CassandraOptions): Promise<Cassand
   }
 }
 
-/** One certificate for all nodes, with their addresses: clients know the nodes by these. */
-async function makeTls(
-  addresses: readonly string[],
-  isClientAsked: boolean,
-): Promise<{ readonly nodes: NodeTls; readonly cluster: ClusterTls }> {
-  const authority = await makeCertificate(['Cassandra test authority'], { isAuthority: true })
-  const node = await makeCertificate(['cassandra', ...addresses], { issuer: authority })
-  const client = await makeCertificate(['client'], { issuer: authority })
-  return { nodes: { ca: authority.cert, node, isClientAsked }, cluster: { ca: authority.cert, client } }
+/** Whether OPTIONS of the native protocol (version 4) is answered with SUPPORTED. */
+export function answersOptions(host: string, port: number): Promise<boolean> {
+  const OPTIONS = Buffer.from([0x04, 0, 0, 0, 0x05, 0, 0, 0, 0])
+  const SUPPORTED = 0x06
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1_000 })
+    const finish = (answer: boolean) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => socket.write(OPTIONS))
+    socket.once('data', (bytes) => finish(bytes[4] === SUPPORTED))
+    for (const event of ['timeout', 'error', 'end'] as const) socket.once(event, () => finish(false))
+  })
 }

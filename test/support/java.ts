@@ -5,14 +5,8 @@ import { runChild } from './process.ts'
 /** Where distributions put it. */
 const USUAL_PLACES = '/usr/lib/jvm/*'
 
-export interface Java {
-  readonly command: string
-  /** Such as `17.0.15`. */
-  readonly version: string
-}
-
-/** A Java 17, which is what Cassandra 5 runs on, wherever it stands; rejects when there is none, also beside a newer one. */
-export async function java17(): Promise<Java> {
+/** The `java` of a Java 17, which is what Cassandra 5 runs on; rejects when there is none, also when there is another one. */
+export async function java17(): Promise<string> {
   const { JAVA_HOME: home, PATH: folders = '' } = process.env
   const places = [...(home === undefined ? [] : [path.join(home, 'bin')]), ...folders.split(':')]
   const usual = globSync(USUAL_PLACES)
@@ -23,7 +17,7 @@ export async function java17(): Promise<Java> {
     const command = path.join(folder, 'java')
     if (!existsSync(command)) continue
     const version = await versionOf(command)
-    if (version?.startsWith('17.')) return { command, version }
+    if (version?.startsWith('17.')) return command
     found.push(`${command} is ${version ?? 'no Java'}`)
   }
   throw new Error(`expected a Java 17 in JAVA_HOME, PATH or ${USUAL_PLACES}; ${found.join(', ') || 'there is no Java'}`)

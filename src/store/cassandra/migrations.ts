@@ -10,7 +10,13 @@ import type { CassandraDriver, StatementOptions, StatementResult } from './drive
 import { acquireLease, leaseHolder, type HeldLease, type LeaseOptions, type OtherHolder } from './lease.ts'
 import { patientPort } from './patient-port.ts'
 import { statementFor, type Migration } from './migration-files.ts'
-import { CassandraFailure, type CassandraPort, type ConditionalOptions, type Table } from './port.ts'
+import {
+  CassandraFailure,
+  type CassandraPort,
+  type ConditionalOptions,
+  type ReadConsistency,
+  type Table,
+} from './port.ts'
 
 export const MIGRATIONS: Table = {
   name: 'migrations',
@@ -87,13 +93,12 @@ export async function readMigrationState(options: MigrationOptions): Promise<Mig
     const applied = await readApplied(port)
     const isApplied = new Set(applied.map(({ number }) => number))
     const newest = migrations.at(-1)?.number ?? 0
-    const finals = await port.select(MIGRATIONS, { partition: { scope: FINAL }, limit: 1000, consistency: 'SERIAL' })
     return {
       replication,
       applied,
       pending: migrations.filter(({ number }) => !isApplied.has(number)),
       unknown: applied.filter(({ number }) => number > newest),
-      finalized: finals.length === 0 ? null : Number(finals.at(-1)!['number']),
+      finalized: await readFinalized(port, 'SERIAL'),
       lease: await leaseHolder({ port, name: LEASE, conditional: CONDITIONAL, nowMs }),
     }
   })
@@ -104,11 +109,31 @@ export async function readMigrationState(options: MigrationOptions): Promise<Mig
  * version doesn't know was made final. Until then a newer schema only adds, and does not disturb.
  */
 export async function requireSchema(options: MigrationOptions): Promise<void> {
-  const { pending, unknown, finalized } = await readMigrationState(options)
+  // A data center that is cut off has to be able to start nodes too; only what looks unfinished here is looked at more closely.
+  const near = await explained(() => readSchema(options))
+  const { pending, unknown, finalized } = near?.pending.length === 0 ? near : await readMigrationState(options)
   if (pending.length > 0)
     throw new GatewayError('SCHEMA_PENDING', `keyspace ${options.keyspace}: ${namesOf(pending)} not applied`)
   const foreign = unknown.filter(({ number }) => finalized !== null && number <= finalized)
   if (foreign.length > 0) throw newer(options.keyspace, foreign)
+}
+
+/** What replicas of this data center know of the schema; null when there is no keyspace. */
+async function readSchema({
+  driver,
+  keyspace,
+  migrations,
+}: MigrationOptions): Promise<Pick<MigrationState, 'pending' | 'unknown' | 'finalized'> | null> {
+  if (!(await hasOwnTables(driver, keyspace))) return null
+  const port = createDriverPort({ driver, keyspace })
+  const applied = await readApplied(port, 'LOCAL_QUORUM')
+  const isApplied = new Set(applied.map(({ number }) => number))
+  const newest = migrations.at(-1)?.number ?? 0
+  return {
+    pending: migrations.filter(({ number }) => !isApplied.has(number)),
+    unknown: applied.filter(({ number }) => number > newest),
+    finalized: await readFinalized(port, 'LOCAL_QUORUM'),
+  }
 }
 
 /** Answers the names of what it applied. */
@@ -331,8 +356,16 @@ async function note(port: CassandraPort, row: Readonly<Record<string, string | n
   }
 }
 
-async function readApplied(port: CassandraPort): Promise<readonly AppliedMigration[]> {
-  const rows = await port.select(MIGRATIONS, { partition: { scope: APPLIED }, limit: 1000, consistency: 'SERIAL' })
+async function readFinalized(port: CassandraPort, consistency: ReadConsistency): Promise<number | null> {
+  const finals = await port.select(MIGRATIONS, { partition: { scope: FINAL }, limit: 1000, consistency })
+  return finals.length === 0 ? null : Number(finals.at(-1)!['number'])
+}
+
+async function readApplied(
+  port: CassandraPort,
+  consistency: ReadConsistency = 'SERIAL',
+): Promise<readonly AppliedMigration[]> {
+  const rows = await port.select(MIGRATIONS, { partition: { scope: APPLIED }, limit: 1000, consistency })
   return rows.map((row) => ({
     number: Number(row['number']),
     name: String(row['name']),

@@ -327,6 +327,26 @@ test('after a restore to an earlier state what was written since is gone on ever
   assert.equal(await writer.get('groups', 'lost'), undefined)
 })
 
+test('a data center where no node stood at the beginning of an epoch gets its state from the others', async () => {
+  const port = new MapPort()
+  const copy = memoryCopy()
+  const ahead = await follower(port, { dataCenter: 'dc2' })
+  const chosen = await follower(port, { copy })
+  await commit(ahead, put('groups', { id: 'a', name: 'one' }))
+  await chosen.poll()
+  await commit(ahead, put('groups', { id: 'lost', name: 'lost' }))
+  assert.equal(await chosen.beginEpoch(), 1)
+  // Nobody in its data center can say what the epoch begins with, before one in the other has written it.
+  await assert.rejects(ahead.lookForEpoch(), { code: 'STORE_UNAVAILABLE' })
+  await chosen.project()
+  await ahead.lookForEpoch()
+  assert.deepEqual(await ahead.head(), await chosen.head())
+  await commit(ahead, put('groups', { id: 'b', name: 'two' }))
+  await ahead.project()
+  const fresh = await follower(port, { dataCenter: 'dc2' })
+  assert.deepEqual(await allRows(fresh), await allRows(ahead))
+})
+
 test('an entry that does not follow is not taken over', async () => {
   const port: MapPort & CassandraPort = new MapPort()
   const writer = await follower(port)

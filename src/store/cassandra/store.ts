@@ -389,7 +389,7 @@ class Store implements CassandraStore {
     if (!mark && revision > 0) {
       // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
       await this.#projection.projectState(epoch.epoch, (await this.#copy.stored()).rows)
-      await this.#projection.mark(epoch.epoch, epoch.base)
+      await this.#projection.markBase(epoch.epoch, epoch.base)
     }
     this.projected = revision
     while (!this.#isClosed && epoch === this.#epoch) {
