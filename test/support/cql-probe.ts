@@ -11,17 +11,11 @@ export interface ProbeOptions {
 
 const TIMEOUT_MS = 2_000
 const HEADER_BYTES = 9
-const [STARTUP, AUTHENTICATE, OPTIONS, SUPPORTED, QUERY, RESULT, AUTH_RESPONSE] = [1, 3, 5, 6, 7, 8, 15]
+const [ERROR, STARTUP, AUTHENTICATE, QUERY, RESULT, AUTH_RESPONSE] = [0, 1, 3, 7, 8, 15]
 
 interface Frame {
   readonly opcode: number
   readonly body: Buffer
-}
-
-/** Whether OPTIONS is answered with SUPPORTED. */
-export async function answersCql(options: ProbeOptions): Promise<boolean> {
-  const answer = await converse(options, frame(OPTIONS, Buffer.alloc(0)), () => null)
-  return answer?.opcode === SUPPORTED
 }
 
 /**
@@ -67,8 +61,6 @@ function converse(
     for (const event of ['error', 'end'] as const) socket.once(event, () => finish(null))
   })
 }
-
-const ERROR = 0
 
 function frame(opcode: number, body: Buffer): Buffer {
   const header = Buffer.from([4, 0, 0, 0, opcode, 0, 0, 0, 0])
