@@ -63,13 +63,13 @@ export async function runSchedule(seed: number, flaw: Flaw | null = null, isTrac
 }
 
 /** A cluster whose epoch began at a later revision than 0, without any entity. */
-function seedLog({ cluster, profile: { base } }: World): void {
+function seedLog({ cluster, profile: { base, began } }: World): void {
   const hash = 'b'.repeat(64)
   const epoch = { cluster: CLUSTER, epoch: 1, serial_domain: 'SERIAL', writing_data_center: '' }
   const from = { base_revision: base, base_hash: hash, base_digests: '{}', made_at_ms: 0, made_by: 'seed' }
   cluster.seed(EPOCHS, { ...epoch, ...from }, 1)
-  for (const dataCenter of cluster.replication.dataCenters)
-    cluster.seed(LOG_STATE, { epoch: 1, name: `watermark ${dataCenter}`, revision: base, hash }, base)
+  for (const name of ['base', ...began.map((dataCenter) => `watermark ${dataCenter}`)])
+    cluster.seed(LOG_STATE, { epoch: 1, name, revision: base, hash }, base)
 }
 
 async function play(world: World): Promise<number> {

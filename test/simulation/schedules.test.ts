@@ -11,7 +11,7 @@ import { KEPT_SEEDS } from './kept-seeds.ts'
 import { runSchedule } from './schedule.ts'
 import { explain, runSeeds, type RangeResult, type SeedRange } from './seeds.ts'
 
-const SCHEDULES = effort(2_000, 100_000)
+const SCHEDULES = effort(1_500, 100_000)
 const THREADS = 2
 const wanted = process.env['MERIDIAN_SIMULATION_SEED']
 const from = Number(process.env['MERIDIAN_SIMULATION_FROM'] ?? 1)

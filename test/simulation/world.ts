@@ -26,6 +26,8 @@ export interface Profile {
   readonly nodes: readonly string[]
   /** Where the log begins: at 0, or shortly before the border of a partition. */
   readonly base: number
+  /** The data centers that have the state of that beginning. */
+  readonly began: readonly string[]
   readonly busyMs: number
   readonly wanMs: number
   readonly timeoutMs: number
@@ -70,6 +72,7 @@ export function drawProfile(random: Random): Profile {
     topology,
     nodes: ['dc1', 'dc2', random.pick(['dc1', 'dc2'])],
     base: random.chance(0.25) ? 1020 + random.integer(4) : 0,
+    began: random.chance(0.5) ? Object.keys(topology) : [random.pick(Object.keys(topology))],
     busyMs: random.between(2_000, 7_000),
     wanMs: random.pick([1, 20, 40]),
     timeoutMs: random.pick([300, 1000, 2000]),
