@@ -80,7 +80,7 @@ test('two data centers admit the limit together, a restart forgets nothing, and 
   await using upstream = await startUpstream()
   await using first = await start('dc1')
   await using second = await start('dc2')
-  const service = await configure(first, 'POST', '/services', { name: 's', url: upstream.url })
+  const service = await configure(first, 'POST', '/services', { name: 's', url: `http://127.0.0.1:${upstream.port}` })
   assert.equal(service.status, 201, await service.text())
   for (const name of ['quiet', 'busy']) {
     const made = [

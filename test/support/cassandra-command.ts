@@ -13,9 +13,16 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { partsFolder } from './cache.ts'
-import { answersOptions } from './cassandra.ts'
-import { nodeCommand, nodetoolCommand, writeNodeFiles, type NodePlan } from './cassandra-node.ts'
+import {
+  nodeCommand,
+  nodetoolCommand,
+  probeOf,
+  writeNodeFiles,
+  type CassandraProgram,
+  type NodePlan,
+} from './cassandra-node.ts'
 import { planNodes } from './cassandra-plan.ts'
+import { knownPeers } from './cql-probe.ts'
 import { locatePart } from './parts.ts'
 import { runChild } from './process.ts'
 
@@ -65,13 +72,13 @@ async function up(): Promise<void> {
     process.stdout.write(`It runs already: npm run cassandra:down ends it.\n${connectionLines(running)}`)
     return
   }
-  const { command: java, jars } = await locatePart('cassandra')
+  const program = await locatePart('cassandra')
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const plans = await planNodes(folder, { topology: options.topology, heapMb })
   const nodes: RunningNode[] = []
   for (const plan of plans) {
-    nodes.push({ plan, pid: launch(plan, java, jars) })
+    nodes.push({ plan, pid: launch(plan, program) })
     // Also for nodes of a start that fails half way.
     writeFileSync(stateFile, JSON.stringify(nodes, null, 2))
   }
@@ -86,13 +93,13 @@ async function up(): Promise<void> {
 }
 
 /** In a session of its own, with its output in a file, so that it outlives this command. */
-function launch(plan: NodePlan, java: string, jars: string): number {
+function launch(plan: NodePlan, program: CassandraProgram): number {
   writeNodeFiles(plan)
   const output = openSync(outputFile(plan), 'w')
   try {
-    const { command: program, args } = nodeCommand(plan, java, jars)
-    const child = spawn(program, args, { cwd: plan.folder, detached: true, stdio: ['ignore', output, output] })
-    if (child.pid === undefined) throw new Error(`${program} could not be started`)
+    const { command, args } = nodeCommand(plan, program)
+    const child = spawn(command, args, { cwd: plan.folder, detached: true, stdio: ['ignore', output, output] })
+    if (child.pid === undefined) throw new Error(`${command} could not be started`)
     child.unref()
     return child.pid
   } finally {
@@ -103,7 +110,7 @@ function launch(plan: NodePlan, java: string, jars: string): number {
 /** Null, or what went wrong. */
 async function waitUntilReady(node: RunningNode): Promise<string | null> {
   const deadline = performance.now() + READY_MS
-  while (!(await answersOptions(node.plan.address, node.plan.port))) {
+  while (!(await isReady(node.plan))) {
     const isLate = performance.now() > deadline
     if (isLate || !isAlive(node)) {
       const end = readFileSync(outputFile(node.plan), 'utf8').slice(-4_000)
@@ -112,6 +119,12 @@ async function waitUntilReady(node: RunningNode): Promise<string | null> {
     await sleep(200)
   }
   return null
+}
+
+/** As whoever starts a cluster for tests wants it, see `whenReady`. */
+async function isReady(plan: NodePlan): Promise<boolean> {
+  const peers = await knownPeers(probeOf(plan))
+  return peers !== null && plan.seeds.every((seed) => seed === plan.address || peers.includes(seed))
 }
 
 async function down(): Promise<void> {
@@ -132,8 +145,8 @@ async function down(): Promise<void> {
 async function nodetool(): Promise<void> {
   const [node] = readState().filter(isAlive)
   if (node === undefined) return fail(`no node runs in ${folder}: npm run cassandra:up`)
-  const { command: java, jars } = await locatePart('cassandra')
-  const line = nodetoolCommand(node.plan, java, jars, words.length === 0 ? ['status'] : words)
+  const program = await locatePart('cassandra')
+  const line = nodetoolCommand(node.plan, program, words.length === 0 ? ['status'] : words)
   const { code, output } = await runChild({ ...line, timeoutMs: NODETOOL_MS })
   process.stdout.write(output)
   process.exitCode = code ?? 1

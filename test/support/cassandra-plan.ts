@@ -2,15 +2,19 @@
 import path from 'node:path'
 import type { CassandraOptions } from './cassandra.ts'
 import type { NodePlan } from './cassandra-node.ts'
-import { freePort, freePorts } from './free-port.ts'
+import { freePort } from './free-port.ts'
+import { claimLoopback } from './loopback.ts'
 
 const HEAP_MB = 192
+/**
+ * The same for all nodes of all clusters, whose addresses differ. Outside the range of free-port.ts and of outgoing
+ * connections: a node that was killed finds them free when it comes back, also on a machine full of tests.
+ */
+const PORTS = { port: 19_042, storagePort: 17_000, tlsStoragePort: 17_001 }
 
 export async function planNodes(folder: string, options: CassandraOptions): Promise<NodePlan[]> {
   const { topology, network, heapMb = HEAP_MB, settings = {} } = options
-  const [port = 0, storagePort = 0, tlsStoragePort = 0] = await freePorts(3)
-  // Every address of 127.0.0.0/8 is this machine's; each cluster takes a block of its own.
-  const block = `127.${64 + Math.floor(Math.random() * 128)}.${Math.floor(Math.random() * 256)}`
+  const block = network === undefined ? await claimLoopback(PORTS.port) : ''
   const places = parseTopology(topology).flatMap(({ name, count }, index) => {
     const site = network?.site(name)
     return Array.from({ length: count }, (_, number) => ({
@@ -28,9 +32,7 @@ export async function planNodes(folder: string, options: CassandraOptions): Prom
       ...place,
       folder: path.join(folder, place.address),
       seeds,
-      port,
-      storagePort,
-      tlsStoragePort,
+      ...PORTS,
       jmxPort: await freePort(),
       heapMb,
       settings,
@@ -39,11 +41,14 @@ export async function planNodes(folder: string, options: CassandraOptions): Prom
   return plans
 }
 
-function parseTopology(topology: string): { readonly name: string; readonly count: number }[] {
-  return topology.split(',').map((part) => {
+export function parseTopology(topology: string): { readonly name: string; readonly count: number }[] {
+  const dataCenters = topology.split(',').map((part) => {
     const [name = '', count = ''] = part.split(':')
     if (!/^[\w.-]+$/.test(name) || !/^[1-9]$/.test(count))
       throw new Error(`topology: expected data centers with 1 to 9 nodes, such as dc1:3,dc2:3; got '${topology}'`)
     return { name, count: Number(count) }
   })
+  if (new Set(dataCenters.map(({ name }) => name)).size < dataCenters.length)
+    throw new Error(`topology: expected each data center once, got '${topology}'`)
+  return dataCenters
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openCassandraDriver } from '#store/cassandra/driver.ts'
 import { startCassandra } from './cassandra.ts'
+import { parseTopology } from './cassandra-plan.ts'
 import { openNetwork } from './network.ts'
 import { requirePart } from './parts.ts'
 import { sharedCassandra } from './shared-cassandra.ts'
@@ -74,6 +75,36 @@ test('data centers that are far apart', async (t) => {
   } finally {
     await driver.close()
   }
+})
+
+test('a cluster can ask for TLS and a password', async (t) => {
+  if ((await requirePart(t, 'cassandra')) === null) return
+  await using cluster = await startCassandra({ topology: 'dc1:1', tls: true, auth: true })
+  const { tls, credentials, port } = cluster
+  assert.ok(tls !== null && credentials !== null)
+  const common = { contactPoints: cluster.contactPoints('dc1'), port, localDataCenter: 'dc1' }
+  const verified = { verify: true, ca: tls.ca }
+  const known = openCassandraDriver({ ...common, credentials, tls: verified })
+  const guess = { ...credentials, password: 'guessed' }
+  const refused = [
+    openCassandraDriver({ ...common, credentials: guess, tls: verified }),
+    openCassandraDriver({ ...common, credentials }),
+  ]
+  try {
+    await known.whenConnected(30_000)
+    await Promise.all(refused.map((driver) => assert.rejects(driver.whenConnected(2_000))))
+  } finally {
+    for (const driver of [known, ...refused]) await driver.close()
+  }
+})
+
+test('a topology names data centers, each once, with 1 to 9 nodes', () => {
+  assert.deepEqual(parseTopology('dc1:3,eu-west:1'), [
+    { name: 'dc1', count: 3 },
+    { name: 'eu-west', count: 1 },
+  ])
+  for (const wrong of ['', 'dc1', 'dc1:0', 'dc1:10', 'dc1:1,dc1:2', ':3', 'dc1:1,'])
+    assert.throws(() => parseTopology(wrong), /topology: expected/, wrong)
 })
 
 test('each caller of the shared cluster has a keyspace of its own', async (t) => {
