@@ -7,7 +7,7 @@ import { startChild, type Child, type ChildExit } from './process.ts'
 const ROOT = path.resolve(import.meta.dirname, '..', '..')
 const LOOPBACK = '127.0.0.1'
 /** A start on a loaded machine with cold caches; one that takes longer is stuck. */
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 15_000
 
 export interface GatewayOptions {

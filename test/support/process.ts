@@ -70,7 +70,7 @@ export class Child {
   }
 
   /** Resolves with the first match of `pattern` in the output so far or to come; rejects at the deadline or the end. */
-  waitForOutput(pattern: RegExp, timeoutMs = 10_000, after = 0): Promise<RegExpExecArray> {
+  waitForOutput(pattern: RegExp, timeoutMs = 30_000, after = 0): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
       const finish = (act: () => void) => {
         clearTimeout(timer)
@@ -93,7 +93,7 @@ export class Child {
   }
 
   /** Asks `isDone` until it says so; rejects at the deadline or when the process ends first. */
-  async waitUntil(what: string, isDone: () => Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  async waitUntil(what: string, isDone: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
     const deadline = performance.now() + timeoutMs
     while (!(await isDone())) {
       if (this.#exit) throw this.failure(`ended before ${what}`)
