@@ -1,10 +1,14 @@
 /** The store of a node in a cluster on Cassandra: its copy, the way to the cluster, and what keeps both together. */
+import { randomUUID } from 'node:crypto'
 import { renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { createClusterCounterBuffers } from '#cluster/cluster-counters.ts'
+import { CounterSync } from '#cluster/counter-sync.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import type { Settings } from '#model/settings.ts'
+import { CassandraCounterRows } from '#store/cassandra/counters.ts'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
 import { Keeper } from '#store/cassandra/keeper.ts'
@@ -28,6 +32,8 @@ export const COPY_FILE = 'copy.db'
 /** For a node that has no copy: other nodes may be starting Cassandra at the same time. */
 const FIRST_LOAD_MS = 60_000
 const RETRY_MS = 1_000
+/** Rate-limit counters of all nodes that this one uses at one time. */
+const CLUSTER_COUNTERS = 200_000
 
 export interface ClusterStoreOptions {
   readonly settings: Settings
@@ -42,6 +48,8 @@ export interface ClusterStoreOptions {
 export interface ClusterStore {
   readonly store: CassandraStore
   readonly membership: Membership
+  /** The rate-limit counters of all nodes. */
+  readonly counters: CounterSync
   readonly projected: () => number
   readonly isReachable: () => boolean
   /** Connections to nodes of other data centers since the start. */
@@ -87,7 +95,18 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     random: Math.random,
     monotonicMs: () => performance.now(),
   })
+  const counters = new CounterSync({
+    buffers: createClusterCounterBuffers(CLUSTER_COUNTERS),
+    rows: new CassandraCounterRows({ port, nowMs }),
+    // A new one with each start: what this node counted before stays beside it.
+    incarnation: `${nodeId}/${randomUUID()}`,
+    log: log.log,
+    now: nowMs,
+    monotonicMs: () => performance.now(),
+    delay: (ms, signal) => delay(ms, undefined, { signal }),
+  })
   const close = async (): Promise<void> => {
+    await counters.close()
     await membership.close()
     await keeper.close()
     await store.close()
@@ -100,10 +119,12 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     throw error
   }
   membership.start()
+  counters.start()
   keeper.start()
   return {
     store,
     membership,
+    counters,
     projected: () => store.projected,
     isReachable: () => keeper.failure === null,
     remoteContacts: () => driver.remoteContacts,

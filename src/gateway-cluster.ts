@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { CounterSync } from '#cluster/counter-sync.ts'
 import type { Settings } from '#model/settings.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
@@ -97,10 +98,22 @@ export function registerClusterFigures(figures: Figures, cluster: ClusterView): 
 /** Of what only this node's way to Cassandra has. */
 export function registerCassandraFigures(
   figures: Figures,
-  { projected, isReachable }: { readonly projected: () => number; readonly isReachable: () => boolean },
+  {
+    projected,
+    isReachable,
+    counters,
+  }: {
+    readonly projected: () => number
+    readonly isReachable: () => boolean
+    readonly counters: CounterSync
+  },
 ): void {
   figures.gauge('meridian_config_projected_revision', {}, projected)
   figures.gauge('meridian_cassandra_reachable', {}, () => Number(isReachable()))
+  figures.gauge('meridian_counters_synced', {}, () => Number(counters.isSynced))
+  figures.gauge('meridian_counters_sync_failures_total', {}, () => counters.failures)
+  figures.gauge('meridian_counters_sync_waiting', {}, () => counters.waiting)
+  figures.gauge('meridian_counters_sync_dropped_total', {}, () => counters.dropped)
 }
 
 const RATE_MS = 1000

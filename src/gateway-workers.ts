@@ -1,6 +1,7 @@
 /** The workers as the gateway uses them: what they are started with, their questions and answers, their loss. */
 import { randomBytes } from 'node:crypto'
 import type { TargetStates } from '#balancer/target-states.ts'
+import type { CounterSync } from '#cluster/counter-sync.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
@@ -44,6 +45,8 @@ export interface WorkersOptions {
   readonly log: GatewayLog
   /** Told when a worker was lost, with its name in the figures. */
   readonly onLost: (name: string) => void
+  /** Null where nodes share no store. */
+  readonly clusterCounters: CounterSync | null
 }
 
 /** Certificates and keys in the same order. */
@@ -92,6 +95,7 @@ export class Workers {
           listeners,
           pulse,
           counters: this.counters,
+          clusterCounters: options.clusterCounters?.buffers ?? null,
           ticketKeys: this.#ticketKeys,
           fallback: this.#fallback,
           trusted,
@@ -227,6 +231,9 @@ export class Workers {
       case 'health':
         // What one worker saw of a target holds for the node.
         this.tellOthers(index, { type: 'set-health', ...message.change })
+        return
+      case 'counted':
+        this.#options.clusterCounters?.take(message.keys)
         return
       case 'answer': {
         const resolve = this.#questions.get(message.id)

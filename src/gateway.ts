@@ -71,8 +71,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-/** The model of this gateway with these plugins. */
-export function gatewayModel(plugins: readonly AnyPlugin[]): Model {
+/** The model of a gateway with these plugins and settings. */
+export function gatewayModel(plugins: readonly AnyPlugin[], settings: Pick<Settings, 'database'>): Model {
   const known = new Set<string>(pluginSchemas.map(({ name }) => name))
   const own = plugins.filter(({ schema }) => !known.has(schema.name))
   return createModel({
@@ -80,7 +80,7 @@ export function gatewayModel(plugins: readonly AnyPlugin[]): Model {
     plugins: [...pluginSchemas, ...own.map(({ schema }) => schema)],
     built: plugins.map(({ schema }) => schema.name),
     vaults: vaultConfigs,
-    refuse: refusalsOf(plugins),
+    refuse: refusalsOf(plugins, { hasClusterCounters: settings.database === 'cassandra' }),
   })
 }
 
@@ -115,7 +115,7 @@ export class Gateway {
     this.#options = options
     this.#read = options.read
     this.#warnings = options.read.warnings
-    this.#model = gatewayModel(options.plugins)
+    this.#model = gatewayModel(options.plugins, options.read.settings)
     const { settings } = options.read
     mkdirSync(settings.prefix, { recursive: true })
     this.log = openLog({
@@ -161,6 +161,7 @@ export class Gateway {
       store: opened.store,
       log: this.log,
       onLost: (name) => this.#collector?.retire(name),
+      clusterCounters: opened.cassandra?.counters ?? null,
     }))
     const propagation = new Propagation({
       nowMs: Date.now,

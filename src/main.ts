@@ -33,7 +33,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
         import('#model/declarative/load.ts'),
         import('#model/declarative/problems.ts'),
       ])
-    const model = gatewayModel(await loadPluginSet(read.settings))
+    const model = gatewayModel(await loadPluginSet(read.settings), read.settings)
     const loaded = loadDeclarative({ text, file }, { model, context: checkContext(read.settings, Date.now()) })
     if (!loaded.ok) return { ok: false, problems: loaded.problems.map(describeProblem) }
     const counts: Record<string, number> = {}

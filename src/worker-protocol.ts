@@ -1,5 +1,6 @@
 /** What the main thread and its workers say to each other. Everything is a structured clone; settings and documents are plain. */
 import type { DescribedRequest } from '#admin/ports.ts'
+import type { ClusterCounterBuffers, CountedKey } from '#cluster/cluster-counters.ts'
 import type { Document } from '#model/document.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { Settings } from '#model/settings.ts'
@@ -16,6 +17,8 @@ export interface WorkerStart {
   readonly pulse: SharedArrayBuffer
   /** The table of local counters, shared by all workers. */
   readonly counters: SharedArrayBuffer
+  /** Those of all nodes; null where nodes share no store. */
+  readonly clusterCounters: ClusterCounterBuffers | null
   readonly ticketKeys: Uint8Array
   readonly fallback: Fallback
   /** PEM of the authorities that upstreams are verified against; null is Node's own list. */
@@ -67,6 +70,8 @@ export type FromWorker =
     }
   | { readonly type: 'serving'; readonly revision: number; readonly hash: string }
   | { readonly type: 'find'; readonly id: number; readonly request: LookupRequest }
+  /** Counters of all nodes that grew in this worker. */
+  | { readonly type: 'counted'; readonly keys: readonly CountedKey[] }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
   /** A target became healthy or unhealthy in this worker, by its requests. */
   | { readonly type: 'health'; readonly change: HealthSetting }

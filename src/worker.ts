@@ -6,6 +6,7 @@ import type { UpstreamHealthReport } from '#balancer/health-report.ts'
 import { createHealthTable } from '#balancer/health-table.ts'
 import { targetStates } from '#balancer/target-states.ts'
 import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
+import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
@@ -73,6 +74,7 @@ class WorkerThread {
   readonly #certificates: CertificateTable
   readonly #acceptor: Acceptor
   readonly #lookups: StoreLookups
+  readonly #clusterCounters: ClusterCounters | null
   #applyMs = 0
   #isListening = false
 
@@ -137,6 +139,14 @@ class WorkerThread {
       heldAll: (kind) => this.#compiler.documents(kind),
     })
     const counters = createLocalCounters(start.counters)
+    const clusterCounters = (this.#clusterCounters =
+      start.clusterCounters === null
+        ? null
+        : new ClusterCounters({
+            buffers: start.clusterCounters,
+            tell: (keys) => this.#say({ type: 'counted', keys }),
+            later: (run, ms) => void setTimeout(run, ms),
+          }))
     const health = createHealthTable({ nowMs: Date.now })
     const chance = { random: Math.random, nowMs: Date.now }
     this.#accessLog = openAccessLog({
@@ -163,6 +173,7 @@ class WorkerThread {
       pluginTools: (document, workspace) => ({
         ...scopeOf(document),
         counters,
+        clusterCounters,
         entities: this.#cache.inWorkspace(workspace),
         log: this.#log.log,
         metrics: sink,
@@ -388,6 +399,7 @@ class WorkerThread {
   }
 
   async #flush(id: number): Promise<void> {
+    this.#clusterCounters?.flush()
     await this.#accessLog?.close()
     await this.#log.close()
     this.#say({ type: 'answer', id, value: true })

@@ -30,6 +30,24 @@ export interface LocalCounters {
 }
 
 /**
+ * Counters of all nodes that share a store: what this node counted, exact over its workers, and what it last learned of the others,
+ * which is some tenths of a second old. Never waits for them.
+ */
+export interface ClusterCounters {
+  /** False when this node has not been able to exchange counts with the others for a while: it counts on with what it knows. */
+  readonly isSynced: boolean
+  add(key: string, amount: number, expiresAtMs: number): number
+  /** As `LocalCounters.addUpTo`. `startsAtMs` (Unix ms), the same on all nodes, is when the counter's window began. */
+  addUpTo(key: string, amount: number, limit: number, expiresAtMs: number, startsAtMs: number): number
+  read(key: string): number
+}
+
+/** What a node has for plugins, or has not, by its settings. */
+export interface NodeAbilities {
+  readonly hasClusterCounters: boolean
+}
+
+/**
  * Entities by key. What this worker has in its cache is answered at once, else there is a promise; it rejects with
  * code STORE_UNAVAILABLE when the store can't be asked (answer 503, never 'unknown').
  */
@@ -70,6 +88,8 @@ export interface PluginTools {
     readonly consumerGroup: string | null
   }
   readonly counters: LocalCounters
+  /** Null where nodes share no store. */
+  readonly clusterCounters: ClusterCounters | null
   readonly entities: EntityReader
   readonly log: PluginLog
   readonly metrics: MetricsSink
@@ -91,10 +111,10 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly schema: Sch
   readonly entities?: readonly EntityDefinition[]
   /**
-   * Names what the schema allows and this version can't do: the field below `config`, dotted, and why. Null accepts. Asked when a
-   * configuration is written, so that it is refused there and not found out by requests.
+   * Names what the schema allows and this version or this node can't do: the field below `config`, dotted, and why. Null accepts.
+   * Asked when a configuration is written, so that it is refused there and not found out by requests.
    */
-  refuse?(config: ConfigOf<Sch>): { readonly field: string; readonly message: string } | null
+  refuse?(config: ConfigOf<Sch>, node: NodeAbilities): { readonly field: string; readonly message: string } | null
   /** Runs once per configuration change; requests see only its result. */
   prepare(config: ConfigOf<Sch>, tools: PluginTools): S
   /** Before routing; only global instances. */
@@ -119,7 +139,7 @@ export function definePlugin<Sch extends PluginSchema, S>(plugin: Plugin<Sch, S>
 export interface AnyPlugin extends Plugin<PluginSchema, any> {}
 
 /** Asks each plugin whether it can do what a configuration says; for `createModel`. */
-export function refusalsOf(plugins: readonly AnyPlugin[]) {
+export function refusalsOf(plugins: readonly AnyPlugin[], node: NodeAbilities) {
   const byName = new Map(plugins.map((plugin) => [plugin.schema.name, plugin]))
-  return (name: string, config: Readonly<Record<string, unknown>>) => byName.get(name)?.refuse?.(config) ?? null
+  return (name: string, config: Readonly<Record<string, unknown>>) => byName.get(name)?.refuse?.(config, node) ?? null
 }

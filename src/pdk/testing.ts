@@ -9,11 +9,13 @@ import type { Service } from '#model/entities/service.ts'
 import { ClientRequest, ClientResponse, Exchange, type Credential, type RequestBody } from './exchange.ts'
 import {
   refusalsOf,
+  type ClusterCounters,
   type ConfigOf,
   type Document,
   type EntityReader,
   type LocalCounters,
   type MetricsSelection,
+  type NodeAbilities,
   type Plugin,
   type PluginSchema,
   type PluginTools,
@@ -144,18 +146,23 @@ export function prepare<Sch extends PluginSchema, S>(
   config: object = {},
   tools: Partial<PluginTools> = {},
 ): S {
-  return plugin.prepare(completeConfig(plugin, config), fakeTools(tools))
+  const given = fakeTools(tools)
+  return plugin.prepare(completeConfig(plugin, config, { hasClusterCounters: given.clusterCounters !== null }), given)
 }
 
-/** The configuration as it is stored. */
-export function completeConfig<Sch extends PluginSchema>(plugin: Plugin<Sch, any>, config: object): ConfigOf<Sch> {
+/** The configuration as it is stored; what the node can't do is refused. */
+export function completeConfig<Sch extends PluginSchema>(
+  plugin: Plugin<Sch, any>,
+  config: object,
+  node: NodeAbilities = { hasClusterCounters: false },
+): ConfigOf<Sch> {
   const { name } = plugin.schema
   const model = createModel({
     entities: [pluginEntity],
     plugins: [plugin.schema],
     built: [name],
     vaults: new Map(),
-    refuse: refusalsOf([plugin]),
+    refuse: refusalsOf([plugin], node),
   })
   const checked = model.insert(
     'plugins',
@@ -188,6 +195,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     pluginId: '00000000-0000-4000-8000-0000000000ff',
     scope: { route: null, service: null, consumer: null, consumerGroup: null },
     counters: new FakeCounters(),
+    clusterCounters: null,
     entities: new FakeEntities(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
     metrics: { requestFinished: ignore },
@@ -219,7 +227,9 @@ export class FakeClock {
 }
 
 /** Counters in a map. */
-export class FakeCounters implements LocalCounters {
+export class FakeCounters implements LocalCounters, ClusterCounters {
+  isSynced = true
+
   #totals = new Map<string, { total: number; expiresAtMs: number }>()
   #now: () => number
 

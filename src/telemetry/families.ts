@@ -106,6 +106,26 @@ export const families = {
     help: '1 while this node reads and writes in Cassandra, 0 while it serves its copy alone.',
     labels: [],
   },
+  meridian_counters_synced: {
+    type: 'gauge',
+    help: '1 while this node exchanges the counts of rate limits (policy cluster) with the others, 0 when it has not for 2 s.',
+    labels: [],
+  },
+  meridian_counters_sync_failures_total: {
+    type: 'counter',
+    help: 'Rounds in which counts could not be written or read.',
+    labels: [],
+  },
+  meridian_counters_sync_waiting: {
+    type: 'gauge',
+    help: 'Counters that wait for their turn to be exchanged.',
+    labels: [],
+  },
+  meridian_counters_sync_dropped_total: {
+    type: 'counter',
+    help: 'Counters that grew while too many waited: the others do not know of it until they grow again.',
+    labels: [],
+  },
   meridian_rejected_requests_total: {
     type: 'counter',
     help: 'Requests and connections that were refused before a route was looked for, by the code in docs/reference/errors.md.',

@@ -81,6 +81,19 @@ test('a contact point of another data center is counted, and only the local one 
   await driver.close()
 })
 
+test('the list of nodes is read again and again while statements go on', async (context) => {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return
+  const driver = driverFor(shared.address, 'dc1', { refreshMs: 20 })
+  await driver.whenConnected(10_000)
+  const untilMs = performance.now() + 400
+  while (performance.now() < untilMs) await driver.execute(VERSION, [], READ)
+  assert.equal(driver.isConnected, true)
+  const versions = await driver.schemaVersions()
+  assert.equal([...versions.values()].flat().length, 2)
+  await driver.close()
+})
+
 test('a statement that is none is refused before it is tried', async (context) => {
   const shared = await sharedCassandra(context)
   if (shared === null) return

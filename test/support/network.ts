@@ -18,7 +18,7 @@ export interface Site {
   readonly namespace: string
   /** Put before a command it runs in the site. */
   readonly wrapper: readonly string[]
-  /** The machine's own address, as processes in the site reach it. */
+  /** An address of the machine, which processes in every site reach without delay. */
   readonly hostAddress: string
   /** Of the site on the link to the machine: for servers that only the machine asks. */
   readonly nearAddress: string
@@ -34,6 +34,8 @@ export interface NotAllowed {
 export type OpenedNetwork = NotAllowed | { readonly outcome: 'open'; readonly network: Network }
 
 const ADDRESSES = 12
+/** The sites' own addresses are one net, behind the relay; the links to the machine are outside of it. */
+const SITES_NET = 18
 /** Larger frames than Ethernet's, so that the relay has fewer to copy. */
 const MTU = 9_000
 const RUN_FOLDER = '/run/netns'
@@ -173,7 +175,7 @@ function openSite({ namespace, hostAddress, nearAddress, address }: Site): void 
 function openTap({ namespace, address }: Site): void {
   const tap = tapOf(namespace)
   for (let number = 0; number < ADDRESSES; number++)
-    ip('-n', namespace, 'addr', 'add', `${address(number)}/16`, 'dev', tap)
+    ip('-n', namespace, 'addr', 'add', `${address(number)}/${SITES_NET}`, 'dev', tap)
   ip('-n', namespace, 'link', 'set', tap, 'mtu', String(MTU), 'up')
 }
 

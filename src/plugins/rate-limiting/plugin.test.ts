@@ -193,7 +193,7 @@ test('a config that needs what this version does not have is refused by name', (
   })
   assert.throws(() => prepare(rateLimiting, { minute: 1, policy: 'cluster' }), {
     field: 'policy',
-    message: /policy 'cluster' is not available/,
+    message: /policy 'cluster' is not available without a store that nodes share \(database = cassandra\)/,
   })
   assert.throws(() => prepare(rateLimiting, { minute: 1, error_code: 42.5 }), { field: 'error_code' })
 })
@@ -204,3 +204,33 @@ test('a config without a limit, or without what limit_by needs, is refused', () 
   assert.throws(() => prepare(rateLimiting, { minute: 1, limit_by: 'header' }), { code: 'CONFIG_INVALID' })
   assert.throws(() => prepare(rateLimiting, { minute: 5, hour: 1 }), { code: 'CONFIG_INVALID' })
 })
+
+test('policy cluster counts over all nodes, where nodes share a store', () => {
+  const clusterCounters = new FakeCounters()
+  const counters = new FakeCounters()
+  const state = prepare(rateLimiting, { minute: 1, policy: 'cluster' }, { counters, clusterCounters })
+  const ask = () => (rateLimiting.access!(fakeExchange(), state) ?? null) as Exit | null
+  assert.equal(ask(), null)
+  assert.equal(ask()?.status, 429)
+  assert.deepEqual([counters.keys.length, clusterCounters.keys.length], [0, 1])
+})
+
+for (const [faultTolerant, status] of [
+  [true, null],
+  [false, 500],
+] as const) {
+  test(`without the other nodes' counts, fault_tolerant ${faultTolerant} ${status === null ? 'goes on counting' : 'refuses as Kong does'}`, () => {
+    const clusterCounters = new FakeCounters()
+    clusterCounters.isSynced = false
+    const config = { minute: 1, policy: 'cluster', fault_tolerant: faultTolerant }
+    const state = prepare(rateLimiting, config, { clusterCounters })
+    const exit = (rateLimiting.access!(fakeExchange(), state) ?? null) as Exit | null
+    assert.equal(exit?.status ?? null, status)
+    if (exit !== null) assert.equal(exit.message, 'An unexpected error occurred')
+    clusterCounters.isSynced = true
+    assert.equal(
+      (rateLimiting.access!(fakeExchange(), state) as Exit | undefined)?.status,
+      status === null ? 429 : undefined,
+    )
+  })
+}

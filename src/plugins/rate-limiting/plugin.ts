@@ -1,6 +1,6 @@
 /** Limits how many requests somebody may make in a second, minute, ... or year, as Kong's rate-limiting does. */
 import { createHash } from 'node:crypto'
-import { definePlugin, FieldName, type Exchange, type Exit, type HeaderList, type LocalCounters } from '#pdk'
+import { definePlugin, FieldName, type Exchange, type Exit, type HeaderList } from '#pdk'
 import { identifierOf, type Identifier } from './identifier.ts'
 import { schema } from './schema.ts'
 import { PERIODS, windowEnd, windowStart, WINDOW_SECONDS, type Period } from './window.ts'
@@ -20,8 +20,17 @@ interface Limit {
   keySuffix: string
 }
 
+/** Of this node alone, or of all nodes. */
+interface Counters {
+  add(key: string, amount: number, expiresAtMs: number): number
+  addUpTo(key: string, amount: number, limit: number, expiresAtMs: number, startsAtMs: number): number
+  read(key: string): number
+}
+
 interface State {
-  readonly counters: LocalCounters
+  readonly counters: Counters
+  /** Set where requests are refused rather than counted without the other nodes. */
+  readonly strictly: { readonly isSynced: boolean } | null
   readonly identify: Identifier
   /** The same for every instance on this route and service, so that they count together, as in Kong. */
   readonly keyPrefix: string
@@ -55,11 +64,19 @@ const LATE_MS = 2000
 export const rateLimiting = definePlugin({
   schema,
 
-  refuse(config) {
-    if (config.policy !== 'local') {
+  refuse(config, { hasClusterCounters }) {
+    if (config.policy === 'cluster' && !hasClusterCounters) {
       return {
         field: 'policy',
-        message: `policy '${config.policy}' is not available in this version of Meridian; 'local' counts on each node for itself`,
+        message:
+          "policy 'cluster' is not available without a store that nodes share (database = cassandra); 'local' counts on each node for itself",
+      }
+    }
+    if (config.policy === 'redis') {
+      return {
+        field: 'policy',
+        message:
+          "policy 'redis' is not available in this version of Meridian; 'local' counts on each node for itself, 'cluster' over all nodes with database = cassandra",
       }
     }
     const status = config.error_code ?? 429
@@ -67,9 +84,13 @@ export const rateLimiting = definePlugin({
     return { field: 'error_code', message: `expected an HTTP status from 200 to 599, got ${status}` }
   },
 
-  prepare(config, { counters, scope }): State {
+  prepare(config, { counters, clusterCounters, scope }): State {
+    const isShared = config.policy === 'cluster'
+    // Only a node with another database than the one that wrote this comes here.
+    if (isShared && clusterCounters === null) throw new Error("policy 'cluster' needs database = cassandra")
     return {
-      counters,
+      counters: (isShared ? clusterCounters : null) ?? counters,
+      strictly: isShared && !config.fault_tolerant ? clusterCounters : null,
       identify: identifierOf(config.limit_by ?? 'consumer', config.header_name, config.path),
       keyPrefix: keyPrefixOf(scope.route, scope.service),
       limits: PERIODS.flatMap((period) => {
@@ -83,13 +104,14 @@ export const rateLimiting = definePlugin({
   },
 
   access(exchange, state): void | Exit {
-    const { counters, limits } = state
+    const { counters, limits, strictly } = state
+    if (strictly !== null && !strictly.isSynced) return exchange.fail(500, 'An unexpected error occurred')
     const key = state.keyPrefix + state.identify(exchange)
     const remaining: number[] = []
     for (let i = 0; i < limits.length; i++) {
       const limit = limits[i]!
       enterWindow(limit, exchange.now)
-      const used = counters.addUpTo(key + limit.keySuffix, 1, limit.most, limit.endMs + LATE_MS)
+      const used = counters.addUpTo(key + limit.keySuffix, 1, limit.most, limit.endMs + LATE_MS, limit.startMs)
       if (used > limit.most) return refuse(exchange, state, key, i)
       remaining.push(Math.max(0, limit.limit - used))
     }

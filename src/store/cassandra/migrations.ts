@@ -301,8 +301,7 @@ class Run {
 
   /** One statement, and until every node has it. */
   async #change(statement: string, lease?: HeldLease): Promise<void> {
-    await this.#requireLease(lease)
-    const { isSchemaInAgreement } = await this.#executeSchema(statement)
+    const { isSchemaInAgreement } = await this.#executeSchema(statement, lease)
     if (isSchemaInAgreement) return
     const { monotonicMs, consensusMs, driver, leaseMs = LEASE_MS } = this.#options
     const deadline = monotonicMs() + consensusMs
@@ -319,7 +318,7 @@ class Run {
     }
   }
 
-  async #executeSchema(statement: string): Promise<StatementResult> {
+  async #executeSchema(statement: string, lease?: HeldLease): Promise<StatementResult> {
     const options: StatementOptions = {
       kind: 'schema',
       consistency: 'ONE',
@@ -327,6 +326,7 @@ class Run {
       timeoutMs: DDL_TIMEOUT_MS,
     }
     for (let attempt = 1; ; attempt++) {
+      await this.#requireLease(lease)
       try {
         return await this.#options.driver.execute(statement, [], options)
       } catch (error) {

@@ -1,0 +1,106 @@
+/**
+ * Counters of all nodes, as a worker sees them: what this node counted, exact over its workers, and what the main thread last
+ * learned of the other nodes. Both are tables in shared memory, so that a request never waits for another node; what a worker adds
+ * it tells the main thread, which writes and reads the rows of all nodes (`counter-sync.ts`).
+ */
+import { createHash } from 'node:crypto'
+import { createLocalCounters, sizeFor, type LocalCountersTable } from './local-counters.ts'
+
+/** Shared by all threads of a node. */
+export interface ClusterCounterBuffers {
+  readonly own: SharedArrayBuffer
+  readonly others: SharedArrayBuffer
+  /** One word: whether the nodes' counts are out of step. */
+  readonly state: SharedArrayBuffer
+}
+
+/** A counter that has grown: its name, and its window (Unix ms) until the moment when nobody counts in it any more. */
+export interface CountedKey {
+  readonly key: string
+  readonly startsAtMs: number
+  readonly expiresAtMs: number
+}
+
+export interface ClusterCountersOptions {
+  readonly buffers: ClusterCounterBuffers
+  /** Gives the main thread what has grown. */
+  readonly tell: (keys: readonly CountedKey[]) => void
+  /** Runs it once after a time, without keeping the process. */
+  readonly later: (run: () => void, ms: number) => void
+  readonly now?: () => number
+}
+
+/** How long a worker collects names before it tells them: a message costs as much as some requests. */
+export const TELL_MS = 50
+/** Names in a message; with more they are told at once. */
+const TELL_KEYS = 1000
+/** Longer names become a digest: some identifiers are header values, and names are kept by the thousands. */
+const LONGEST_KEY = 96
+
+export function createClusterCounterBuffers(entries: number): ClusterCounterBuffers {
+  return {
+    own: new SharedArrayBuffer(sizeFor(entries)),
+    others: new SharedArrayBuffer(sizeFor(entries)),
+    state: new SharedArrayBuffer(4),
+  }
+}
+
+export class ClusterCounters {
+  readonly #own: LocalCountersTable
+  readonly #others: LocalCountersTable
+  readonly #state: Int32Array
+  readonly #tell: ClusterCountersOptions['tell']
+  readonly #later: ClusterCountersOptions['later']
+  readonly #flush = () => this.flush()
+  #grown = new Map<string, CountedKey>()
+
+  constructor({ buffers, tell, later, now = Date.now }: ClusterCountersOptions) {
+    this.#own = createLocalCounters(buffers.own, { now })
+    this.#others = createLocalCounters(buffers.others, { now })
+    this.#state = new Int32Array(buffers.state)
+    this.#tell = tell
+    this.#later = later
+  }
+
+  /** False when this node has not been able to exchange counts with the others for a while. */
+  get isSynced(): boolean {
+    return Atomics.load(this.#state, 0) === 0
+  }
+
+  /** Adds and answers the total over all nodes, as far as known. Taking back what was added tells nobody: rows only grow. */
+  add(key: string, amount: number, expiresAtMs: number): number {
+    const name = nameOf(key)
+    return this.#others.read(name) + this.#own.add(name, amount, expiresAtMs)
+  }
+
+  /** Adds only if the total over all nodes then is at most `limit`; answers what it is, or would have been. */
+  addUpTo(key: string, amount: number, limit: number, expiresAtMs: number, startsAtMs: number): number {
+    const name = nameOf(key)
+    const others = this.#others.read(name)
+    const total = others + this.#own.addUpTo(name, amount, limit - others, expiresAtMs)
+    if (total <= limit && !this.#grown.has(name)) this.#note({ key: name, startsAtMs, expiresAtMs })
+    return total
+  }
+
+  read(key: string): number {
+    const name = nameOf(key)
+    return this.#others.read(name) + this.#own.read(name)
+  }
+
+  /** Tells what has grown now, and not only after a while. */
+  flush(): void {
+    if (this.#grown.size === 0) return
+    this.#tell([...this.#grown.values()])
+    this.#grown = new Map()
+  }
+
+  #note(counted: CountedKey): void {
+    if (this.#grown.size === 0) this.#later(this.#flush, TELL_MS)
+    this.#grown.set(counted.key, counted)
+    if (this.#grown.size >= TELL_KEYS) this.flush()
+  }
+}
+
+function nameOf(key: string): string {
+  return key.length <= LONGEST_KEY ? key : createHash('sha256').update(key).digest('base64url')
+}

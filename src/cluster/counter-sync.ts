@@ -1,0 +1,304 @@
+/**
+ * Keeps the counters of this node and those of the others in step, on the main thread: in rounds it reads the rows of the counters
+ * that grew, adds up those of other nodes, and overwrites this node's own. A row belongs to one start of one node and only grows,
+ * so reading late, twice or in any order never counts anything twice, and a restart begins a row of its own beside the old one.
+ */
+import { createHash } from 'node:crypto'
+import type { Logger } from '#telemetry/logger.ts'
+import type { ClusterCounterBuffers, CountedKey } from './cluster-counters.ts'
+import { createLocalCounters, type LocalCountersTable } from './local-counters.ts'
+
+/** Where the nodes' rows are. */
+export interface CounterRows {
+  /** The rows of all nodes for a counter; also those of nodes that have ended since the window began. */
+  read(counter: CounterName): Promise<readonly CounterRow[]>
+  /** Overwrites this node's row; it ends some time after `expiresAtMs` by itself. */
+  write(counter: CounterName, row: CounterRow, expiresAtMs: number): Promise<void>
+}
+
+export interface CounterName {
+  /** The same on all nodes; says nothing of who is counted. */
+  readonly key: string
+  readonly windowStartMs: number
+}
+
+export interface CounterRow {
+  /** One start of one node. */
+  readonly incarnation: string
+  readonly count: number
+}
+
+export interface CounterSyncOptions {
+  readonly buffers: ClusterCounterBuffers
+  readonly rows: CounterRows
+  readonly incarnation: string
+  readonly log: Pick<Logger, 'warn' | 'info'>
+  readonly now: () => number
+  readonly monotonicMs: () => number
+  /** Rejects when the signal gives it up. */
+  readonly delay: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Counters that may wait for their turn; a test has fewer. */
+  readonly waitingMax?: number
+}
+
+/** Between the starts of two rounds. */
+export const SYNC_MS = 200
+/** Counters in a round: 2,500 a second with two statements each is about what the main thread can do beside its other work. */
+export const ROUND_COUNTERS = 500
+/** Counters whose statements are under way at a time. */
+const AT_ONCE = 64
+/** A round that takes longer has failed; what it still has under way may arrive later and does no harm. */
+const ROUND_MS = 1000
+/** Without success for so long, or with a counter that waits for so long, the counts are out of step. */
+export const OUT_OF_STEP_MS = 2000
+/** Counters that wait, and counters that are looked at again, at most: some 10 MB each. */
+const WAITING_MAX = 20_000
+/** A counter that is not used is looked at again after twice this, then after twice as long each time, up to the longest. */
+const FIRST_PAUSE_MS = SYNC_MS
+const LONGEST_PAUSE_MS = 60_000
+/** Read to find out whether the rows can be read again while no counter waits. */
+const NOBODY: CounterName = { key: 'nobody', windowStartMs: 0 }
+
+interface Tracked extends CountedKey {
+  readonly name: CounterName
+  /** Since when its growth is not written; on the monotonic clock. */
+  grewAtMs: number
+  /** When an unused one is looked at again, and how long it pauses before. */
+  dueAtMs: number
+  pauseMs: number
+}
+
+export class CounterSync {
+  readonly buffers: ClusterCounterBuffers
+  /** Rounds that failed, since the start. */
+  failures = 0
+  /** Counters that were not shared since too many waited. */
+  dropped = 0
+  readonly #options: CounterSyncOptions
+  readonly #own: LocalCountersTable
+  readonly #others: LocalCountersTable
+  readonly #state: Int32Array
+  /** Those that grew, the longest waiting first. */
+  readonly #waiting = new Map<string, Tracked>()
+  /** Those that did not grow lately, whose rows may. */
+  readonly #idle = new Map<string, Tracked>()
+  #failingSinceMs: number | null = null
+  #running: Promise<void> = Promise.resolve()
+  #isClosed = false
+  readonly #closing = new AbortController()
+
+  constructor(options: CounterSyncOptions) {
+    this.#options = options
+    this.buffers = options.buffers
+    this.#own = createLocalCounters(options.buffers.own, { now: options.now })
+    this.#others = createLocalCounters(options.buffers.others, { now: options.now })
+    this.#state = new Int32Array(options.buffers.state)
+  }
+
+  get isSynced(): boolean {
+    return Atomics.load(this.#state, 0) === 0
+  }
+
+  /** Counters that wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Counters in memory, waiting or not. */
+  get tracked(): number {
+    return this.#waiting.size + this.#idle.size
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** Ends with a last round, so that a restart does not lose what was just counted. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#closing.abort()
+    await this.#running
+    if (this.#failingSinceMs === null && this.#waiting.size > 0) await this.round()
+  }
+
+  /** Takes up what workers counted. */
+  take(counted: readonly CountedKey[]): void {
+    for (const one of counted) {
+      if (this.#waiting.has(one.key)) continue
+      const grewAtMs = this.#options.monotonicMs()
+      const known = this.#idle.get(one.key)
+      if (known !== undefined) {
+        this.#idle.delete(one.key)
+        this.#wait({ ...known, grewAtMs, pauseMs: FIRST_PAUSE_MS })
+      } else if (this.#isFull()) this.dropped++
+      else this.#waiting.set(one.key, { ...one, name: nameOf(one), grewAtMs, dueAtMs: 0, pauseMs: FIRST_PAUSE_MS })
+    }
+  }
+
+  /** Once through what waits, as far as a round goes. */
+  async round(): Promise<void> {
+    const queue = this.#pick()
+    try {
+      await this.#inTime(this.#syncAll(queue))
+      this.#failingSinceMs = null
+    } catch (error) {
+      for (const tracked of queue.splice(0)) this.#again(tracked)
+      this.failures++
+      this.#failingSinceMs ??= this.#options.monotonicMs()
+      this.#judge(error)
+      return
+    }
+    this.#judge(null)
+  }
+
+  async #run(): Promise<void> {
+    const { monotonicMs, delay } = this.#options
+    while (!this.#isClosed) {
+      const startedAtMs = monotonicMs()
+      await this.round()
+      const leftMs = Math.max(1, startedAtMs + SYNC_MS - monotonicMs())
+      // Given up when this is closed.
+      await delay(leftMs, this.#closing.signal).catch(() => undefined)
+    }
+  }
+
+  #wait(tracked: Tracked): void {
+    if (this.#isFull()) this.dropped++
+    else this.#waiting.set(tracked.key, tracked)
+  }
+
+  #isFull(): boolean {
+    return this.#waiting.size >= (this.#options.waitingMax ?? WAITING_MAX)
+  }
+
+  /** Takes out what this round is for: the longest waiting, then those to look at again. While nothing works, one that tries. */
+  #pick(): Tracked[] {
+    const nowMs = this.#options.now()
+    const steadyMs = this.#options.monotonicMs()
+    const most = this.#failingSinceMs === null ? ROUND_COUNTERS : 1
+    const picked: Tracked[] = []
+    for (const [key, tracked] of this.#waiting) {
+      if (picked.length === most) break
+      this.#waiting.delete(key)
+      if (tracked.expiresAtMs > nowMs) picked.push(tracked)
+    }
+    for (const [key, tracked] of this.#idle) {
+      if (tracked.expiresAtMs <= nowMs) this.#idle.delete(key)
+      else if (tracked.dueAtMs <= steadyMs && picked.length < most) {
+        this.#idle.delete(key)
+        tracked.grewAtMs = steadyMs
+        picked.push(tracked)
+      }
+    }
+    return picked
+  }
+
+  /** Takes from the queue until it is empty or one has failed. */
+  async #syncAll(queue: Tracked[]): Promise<void> {
+    if (queue.length === 0) {
+      if (this.#failingSinceMs !== null) await this.#options.rows.read(NOBODY)
+      return
+    }
+    let failure: { readonly error: unknown } | null = null
+    const next = async (): Promise<void> => {
+      while (failure === null) {
+        const tracked = queue.shift()
+        if (tracked === undefined) return
+        try {
+          await this.#sync(tracked)
+          this.#rest(tracked)
+        } catch (error) {
+          failure = { error }
+          this.#again(tracked)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, next))
+    if (failure !== null) throw (failure as { readonly error: unknown }).error
+  }
+
+  /**
+   * First the rows, then the own one: when this node's table had to drop a counter, its row still has the count, which is not to
+   * go back.
+   */
+  async #sync({ key, name, expiresAtMs }: Tracked): Promise<void> {
+    const { rows, incarnation } = this.#options
+    let own = 0
+    let others = 0
+    for (const row of await rows.read(name)) {
+      if (row.incarnation === incarnation) own = row.count
+      else others += row.count
+    }
+    raise(this.#others, key, others, expiresAtMs)
+    raise(this.#own, key, own, expiresAtMs)
+    const count = this.#own.read(key)
+    if (count > own) await rows.write(name, { incarnation, count }, expiresAtMs)
+  }
+
+  /** Its rows are known. It is looked at some more times, so that the next request finds what others counted meanwhile. */
+  #rest(tracked: Tracked): void {
+    if (this.#waiting.has(tracked.key)) return
+    tracked.pauseMs *= 2
+    if (tracked.pauseMs > LONGEST_PAUSE_MS) return
+    tracked.dueAtMs = this.#options.monotonicMs() + tracked.pauseMs
+    const [oldest] = this.#idle.keys()
+    if (oldest !== undefined && this.#idle.size >= (this.#options.waitingMax ?? WAITING_MAX)) this.#idle.delete(oldest)
+    this.#idle.set(tracked.key, tracked)
+  }
+
+  #again(tracked: Tracked): void {
+    if (!this.#waiting.has(tracked.key)) this.#wait(tracked)
+  }
+
+  /** Tells workers and log when the counts get out of step, and when they are in step again. */
+  #judge(error: unknown): void {
+    const nowMs = this.#options.monotonicMs()
+    let oldestMs = this.#failingSinceMs ?? nowMs
+    for (const { grewAtMs } of this.#waiting.values()) oldestMs = Math.min(oldestMs, grewAtMs)
+    const isLate = nowMs - oldestMs > OUT_OF_STEP_MS
+    if (this.isSynced && isLate) {
+      Atomics.store(this.#state, 0, 1)
+      this.#options.log.warn(
+        { err: error ?? undefined, waiting: this.#waiting.size },
+        'the counts of rate limits are not exchanged with the other nodes, this node limits by what it knows',
+      )
+    } else if (!this.isSynced && !isLate && this.#failingSinceMs === null) {
+      Atomics.store(this.#state, 0, 0)
+      this.#options.log.info('the counts of rate limits are exchanged with the other nodes again')
+    }
+  }
+
+  async #inTime(work: Promise<void>): Promise<void> {
+    const timer = new AbortController()
+    const late = this.#options.delay(ROUND_MS, timer.signal).then(
+      () => {
+        throw new Error(`no answer within ${ROUND_MS} ms`)
+      },
+      // Nobody waits any more.
+      () => new Promise<never>(() => {}),
+    )
+    try {
+      await Promise.race([work, late])
+    } finally {
+      timer.abort()
+      // When the round was late: what comes of it then is told by the next one.
+      work.catch(() => undefined)
+      late.catch(() => undefined)
+    }
+  }
+}
+
+/** Rows hold no names of clients, nor what could be one's secret: a digest of 128 bits, the same on all nodes. */
+function nameOf({ key, startsAtMs }: CountedKey): CounterName {
+  return {
+    key: createHash('sha256').update(key).digest('base64url').slice(0, 22),
+    windowStartMs: startsAtMs,
+  }
+}
+
+/** A total as of some moment never takes back what is known. Only this thread calls it for a counter of others. */
+function raise(table: LocalCountersTable, key: string, total: number, expiresAtMs: number): void {
+  const lacking = total - table.read(key)
+  if (lacking > 0) table.add(key, lacking, expiresAtMs)
+}
