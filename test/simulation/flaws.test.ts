@@ -7,18 +7,18 @@ import { runSchedule } from './schedule.ts'
 
 for (const flaw of FLAWS) {
   test(`sees ${flaw.name}`, async (t) => {
-    const found = await firstFound(flaw, flaw.within)
+    const found = await firstFound(flaw, effort(flaw.seenBy, 1), flaw.within)
     assert.ok(found, `not seen in ${flaw.within} schedules`)
     t.diagnostic(`by seed ${found.seed}: ${found.violations[0]}`)
   })
 }
 
 test(`does not mind that ${HARMLESS.name}`, async () => {
-  assert.equal(await firstFound(HARMLESS, effort(100, 5000)), undefined)
+  assert.equal(await firstFound(HARMLESS, 1, effort(50, 5000)), undefined)
 })
 
-async function firstFound(flaw: Flaw, within: number) {
-  for (let seed = 1; seed <= within; seed++) {
+async function firstFound(flaw: Flaw, from: number, within: number) {
+  for (let seed = from; seed < from + within; seed++) {
     const result = await runSchedule(seed, flaw)
     if (result.violations.length > 0) return result
   }

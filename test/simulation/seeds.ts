@@ -4,9 +4,12 @@ import { runSchedule, type ScheduleResult } from './schedule.ts'
 export interface SeedRange {
   readonly from: number
   readonly count: number
+  /** No further schedule begins after so long: on a busy machine fewer are run. */
+  readonly withinMs?: number
 }
 
 export interface RangeResult {
+  readonly ran: number
   readonly failed: readonly Pick<ScheduleResult, 'seed' | 'violations'>[]
   readonly revisions: number
   readonly appended: number
@@ -18,12 +21,15 @@ export interface RangeResult {
 /** One fault mostly shows in many seeds: a few tell enough. */
 const MOST_FAILED = 5
 
-export async function runSeeds({ from, count }: SeedRange): Promise<RangeResult> {
+export async function runSeeds({ from, count, withinMs = Infinity }: SeedRange): Promise<RangeResult> {
   const failed: ScheduleResult[] = []
-  const sum = { revisions: 0, appended: 0, open: 0, rounds: 0 }
+  const endsAtMs = performance.now() + withinMs
+  const sum = { ran: 0, revisions: 0, appended: 0, open: 0, rounds: 0 }
   for (let seed = from; seed < from + count && failed.length < MOST_FAILED; seed++) {
+    if (performance.now() > endsAtMs) break
     const result = await runSchedule(seed)
     const { revisions, appended, open, rounds } = result.counts
+    sum.ran++
     sum.revisions += revisions
     sum.appended += appended
     sum.open += open
