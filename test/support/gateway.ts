@@ -13,7 +13,7 @@ export interface GatewayOptions {
   /** A declarative configuration, as an object or the path of a file; without it the gateway starts empty. */
   readonly declarative?: object | string
   /** By default `off`. */
-  readonly database?: 'off' | 'sqlite'
+  readonly database?: 'off' | 'sqlite' | 'cassandra'
   /** By default 1, as the corpus wants it: counters and balancing are then compared exactly. */
   readonly workers?: number
   /** More settings by their key in the file, such as `{ trusted_ips: '127.0.0.1' }`; they win over those above. */
@@ -22,6 +22,8 @@ export interface GatewayOptions {
   readonly prefix?: string
   /** Ports to listen on; by default free ones. */
   readonly ports?: GatewayPorts
+  /** Longer than the usual where a start waits for others. */
+  readonly readyTimeoutMs?: number
   /** Options of Node itself, before the script. */
   readonly nodeOptions?: readonly string[]
   /** Put before the command, such as `['taskset', '-c', '0']`. */
@@ -123,7 +125,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   })
   const gateway = new Gateway(child, ports, prefix, options.prefix === undefined)
   try {
-    await child.waitUntil('ready', () => gateway.isReady(), READY_TIMEOUT_MS)
+    await child.waitUntil('ready', () => gateway.isReady(), options.readyTimeoutMs ?? READY_TIMEOUT_MS)
   } catch (error) {
     await gateway.stop()
     throw error
