@@ -15,7 +15,7 @@ import {
   transaction,
 } from '../../../test/contract/store-fixture.ts'
 import { MapPort } from '../../../test/support/map-port.ts'
-import { CassandraFailure, type CassandraPort } from './port.ts'
+import { CassandraFailure, type CassandraPort, type Selection } from './port.ts'
 import { openCassandraStore } from './store.ts'
 import { CONFIG_LOG, ENTITIES, LOG_STATE } from './tables.ts'
 
@@ -300,6 +300,7 @@ test('a lost cluster is built again from the copy of one node, and the others go
   const port = new MapPort()
   const again = await node(port, { copy })
   assert.equal(await again.beginEpoch(), 2)
+  assert.ok(again.projected < 2, 'there is something to project')
   await commit(again, put('groups', { id: 'd', name: 'four' }), del('groups', 'a'))
   await again.project()
   for (const other of [await follower(port, { copy: behind }), await follower(port)]) {
@@ -309,6 +310,27 @@ test('a lost cluster is built again from the copy of one node, and the others go
     await commit(other, put('groups', { id: 'e', name: `by ${(await other.head()).revision}` }))
     await again.poll()
   }
+})
+
+test('nobody writes into an epoch that is over, or into a cluster that has lost its epochs', async () => {
+  const [lost, port] = [new MapPort(), new MapPort()]
+  const at: { port: CassandraPort } = { port: lost }
+  const moving = withOverrides(lost, {
+    select: (table, selection) => at.port.select(table, selection),
+    insertIfAbsent: (table, row, options) => at.port.insertIfAbsent(table, row, options),
+  })
+  const copy = memoryCopy()
+  const one = await follower(lost, { copy })
+  const two = await follower(moving)
+  await commit(one, put('groups', { id: 'a', name: 'one' }))
+  await two.poll()
+  at.port = port
+  await assert.rejects(append(two, [put('groups', { id: 'b', name: 'two' })]), { code: 'STORE_UNAVAILABLE' })
+  await (await node(port, { copy })).beginEpoch()
+  const entry = await commit(two, put('groups', { id: 'b', name: 'two' }))
+  assert.equal((await port.select(CONFIG_LOG, logOf(1))).length, 0)
+  assert.equal((await port.select(CONFIG_LOG, logOf(2))).length, 1)
+  assert.deepEqual(await (await follower(port, { copy })).entry(entry.revision), entry)
 })
 
 test('after a restore to an earlier state what was written since is gone on every node, and history goes on from there', async () => {
@@ -376,6 +398,10 @@ test('an entry that does not follow is not taken over', async () => {
   await copy.adopt([entry])
   assert.deepEqual(await copy.head(), await writer.head())
 })
+
+function logOf(epoch: number): Selection {
+  return { partition: { epoch, segment: 0 }, limit: 10, consistency: 'LOCAL_QUORUM' }
+}
 
 function withOverrides(port: CassandraPort, overrides: Partial<CassandraPort>): CassandraPort {
   return {

@@ -195,7 +195,8 @@ class Store implements CassandraStore {
     const deadlineMs = nowMs() + this.#settleMs
     for (let tries = 0; ; tries++) {
       try {
-        const epoch = await this.#writableEpoch(entry.revision)
+        const epoch = await this.#writableEpoch(entry)
+        if (!epoch) return { outcome: 'conflict', head: (await this.#copy.head()).revision }
         const slot = await this.#log.insert(epoch, entry)
         await this.#take(epoch, slot)
         this.#options.onAppend?.(slot.isOurs ? 'appended' : 'conflict')
@@ -299,6 +300,8 @@ class Store implements CassandraStore {
     if (this.#follows(epoch)) return epoch
     const { revision, hash } = await this.#copy.head()
     this.#unsettled = null
+    // Nothing of this epoch is projected as far as this node knows, though its base may have been in the one before.
+    this.projected = 0
     this.#open.clear()
     if (this.isLoaded && revision === epoch.base.revision && hash === epoch.base.hash) {
       await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
@@ -365,12 +368,24 @@ class Store implements CassandraStore {
     return this.#epoch
   }
 
-  async #writableEpoch(revision: number): Promise<Epoch> {
-    const epoch = await this.#currentEpoch()
-    // The copy belongs to another epoch until it is filled anew: what it validates is not what this one's log holds.
-    if (!this.#follows(epoch) || revision <= epoch.base.revision)
-      throw new CassandraFailure('refused', `the copy of this node does not follow epoch ${epoch.epoch} yet`, true)
-    return epoch
+  /**
+   * The epoch as it is now: a node that has not seen yet that another began must not go on writing into the old one, whose entries
+   * nobody follows any more. A read nearby is a small part of what an append costs. Undefined when the copy stands elsewhere now than
+   * where the entry follows.
+   */
+  async #writableEpoch(entry: LogEntry): Promise<Epoch | undefined> {
+    const known = await this.#currentEpoch()
+    const latest = await this.#log.epoch('LOCAL_QUORUM')
+    if (!latest)
+      throw new CassandraFailure(
+        'refused',
+        `the cluster no longer knows epoch ${known.epoch}: it was lost or put back, see meridian epoch begin`,
+        true,
+      )
+    if (latest.epoch > known.epoch) this.#epoch = latest
+    const epoch = await this.#enteredEpoch()
+    const { hash } = await this.#copy.head()
+    return hash === entry.previousHash ? epoch : undefined
   }
 
   // ---- projecting
