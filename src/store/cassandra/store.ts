@@ -375,7 +375,8 @@ class Store implements CassandraStore {
    */
   async #writableEpoch(entry: LogEntry): Promise<Epoch | undefined> {
     const known = await this.#currentEpoch()
-    const latest = await this.#log.epoch('LOCAL_QUORUM')
+    // A data center may lack the row for good; the others have it.
+    const latest = (await this.#log.epoch('LOCAL_QUORUM')) ?? (await this.#log.epoch('QUORUM'))
     if (!latest)
       throw new CassandraFailure(
         'refused',
