@@ -48,6 +48,7 @@ export interface AdminParts {
   readonly warnings: () => readonly string[]
   readonly cluster: ClusterView
   readonly isStoreReachable: () => boolean
+  readonly beginEpoch: (() => Promise<number>) | null
 }
 
 export function adminPorts(parts: AdminParts): AdminPorts {
@@ -133,5 +134,6 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     explain: (request: DescribedRequest) => parts.ask((id) => ({ type: 'explain', id, request })),
     cluster: parts.cluster,
     isStoreReachable: parts.isStoreReachable,
+    beginEpoch: parts.beginEpoch,
   }
 }

@@ -1,5 +1,6 @@
 /** The store of a node in a cluster on Cassandra: its copy, the way to the cluster, and what keeps both together. */
 import { randomUUID } from 'node:crypto'
+import { renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClusterCounterBuffers } from '#cluster/cluster-counters.ts'
@@ -19,6 +20,7 @@ import { openCassandraStore, type CassandraStore } from '#store/cassandra/store.
 import { ENTITY_BUCKETS, SMALL_KIND_BUCKETS } from '#store/cassandra/tables.ts'
 import type { NodeState } from '#store/cluster-view.ts'
 import type { Keyring } from '#store/keyring.ts'
+import type { LocalCopy } from '#store/local-copy.ts'
 import type { Definitions } from '#store/secrets.ts'
 import { openLocalCopy } from '#store/sqlite.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
@@ -64,7 +66,8 @@ export interface ClusterStore {
  */
 export async function openClusterStore(options: ClusterStoreOptions): Promise<ClusterStore> {
   const { settings, definitions, keyring, nodeId, log, nowMs } = options
-  const copy = await openLocalCopy({ path: path.join(settings.prefix, COPY_FILE), definitions, keyring, nowMs })
+  const file = path.join(settings.prefix, COPY_FILE)
+  const copy = await openCopy(file, log, () => openLocalCopy({ path: file, definitions, keyring, nowMs }))
   const driver = openCassandra(settings, {
     remoteContact: (address, dataCenter) =>
       log.log.warn({ address, data_center: dataCenter }, 'a Cassandra node of another data center is connected to'),
@@ -127,6 +130,20 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     remoteContacts: () => driver.remoteContacts,
     wake: () => keeper.wake(),
     close,
+  }
+}
+
+/** A copy that can't be read is put aside, and another is loaded: nothing is in it that the cluster does not have. */
+async function openCopy(file: string, { log }: GatewayLog, open: () => Promise<LocalCopy>): Promise<LocalCopy> {
+  try {
+    return await open()
+  } catch (error) {
+    if ((error as GatewayError).code !== 'STORE_FORMAT') throw error
+    const aside = `${file}.unreadable-${Date.now()}`
+    log.error({ err: error, file: aside }, 'the copy of the configuration can not be read and is put aside')
+    renameSync(file, aside)
+    for (const suffix of ['-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true })
+    return open()
   }
 }
 

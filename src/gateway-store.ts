@@ -52,7 +52,14 @@ export async function openStore(settings: Settings, model: Model, node: OwnNode)
       : null
   const store =
     cassandra?.store ?? (isEmbedded ? await openSqliteStore({ ...common, path: file }) : createMemoryStore(common))
-  const writer = createWriter({ ...common, store, uuid: randomUUID, random: Math.random, delay: (ms) => delay(ms) })
+  const writer = createWriter({
+    ...common,
+    store,
+    uuid: randomUUID,
+    random: Math.random,
+    delay: (ms) => delay(ms),
+    gather: () => new Promise((resolve) => setImmediate(resolve)),
+  })
   const close = async (): Promise<void> => {
     await writer.close()
     await (cassandra ?? store).close()

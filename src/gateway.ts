@@ -352,7 +352,7 @@ export class Gateway {
   }
 
   #adminPorts() {
-    const { store, writer, keyring } = this.#opened!
+    const { store, writer, keyring, cassandra } = this.#opened!
     const workers = this.#workers!
     const publisher = this.#publisher!
     return adminPorts({
@@ -375,6 +375,7 @@ export class Gateway {
       tellAll: (message) => workers.tellAll(message),
       cluster: this.#cluster!,
       isStoreReachable: () => this.#isStoreReachable(),
+      beginEpoch: cassandra && (() => cassandra.store.beginEpoch()),
       warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
     })
   }

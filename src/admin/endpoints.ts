@@ -4,6 +4,7 @@ import { answerJson } from './answer.ts'
 import { caCertificateEndpoints } from './ca-certificates.ts'
 import { certificateEndpoints, DISABLED_CERTIFICATE_PATHS } from './certificates.ts'
 import { clusterEndpoints } from './cluster.ts'
+import { epochEndpoints } from './epoch.ts'
 import { configEndpoints } from './config.ts'
 import { consumerGroupEndpoints } from './consumer-groups.ts'
 import { consumerEndpoints } from './consumers.ts'
@@ -42,6 +43,7 @@ export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
     ...nodeEndpoints(ports),
     ...logEndpoints(ports),
     ...clusterEndpoints(ports),
+    ...epochEndpoints(ports),
     ...routeExplainEndpoints(ports),
     ...(ports.metricsPage === undefined ? [] : metricsEndpoints(ports.metricsPage)),
     openapiEndpoint(ports, () => [...table.values()]),

@@ -30,6 +30,8 @@ export interface AdminPorts extends EntityPorts {
   readonly cluster: ClusterView
   /** Whether the configuration store answers; what is served does not depend on it. */
   readonly isStoreReachable: () => boolean
+  /** See `CassandraStore.beginEpoch`; null for other stores. */
+  readonly beginEpoch: (() => Promise<number>) | null
   /** Of the declarative configuration; set by whoever loads one. */
   readonly configurationHash: ConfigurationHash
   readonly declarative: Declarative

@@ -27,6 +27,7 @@ function fakePorts(): AdminPorts {
       sharedMemory: () => ({ counters: { usedBytes: 0, sizeBytes: 1024 } }),
     },
     isDatabase: true,
+    isStoreReachable: () => true,
     serving: { revision: 4 },
     nowMs: () => 0,
     log: { error: () => {} },

@@ -323,7 +323,7 @@ test('nodes lists them all, one a line', async (context) => {
   })
 })
 
-test('wait exits with 0 when every node serves the revision, with 7 and a list when some lag', async (context) => {
+test('wait exits with 0 when every node serves the revision, with a code of its own and a list when some lag', async (context) => {
   const nodes = [
     { node_id: 'n1', hostname: 'a', data_center: 'dc1', revision: 8 },
     { node_id: 'n2', hostname: 'b', data_center: 'dc2', revision: 5 },

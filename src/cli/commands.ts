@@ -1,6 +1,7 @@
 import type { Command } from './command.ts'
 import { configParse, configValidate } from './config-validate.ts'
 import { doctor } from './doctor.ts'
+import { epochBegin } from './epoch-begin.ts'
 import { keyringCreate } from './keyring-create.ts'
 import { log, logDiff } from './log.ts'
 import {
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   routeExplain,
   tokenCreate,
   keyringCreate,
+  epochBegin,
   migrationsUp,
   migrationsBootstrap,
   migrationsList,

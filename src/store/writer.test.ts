@@ -55,6 +55,23 @@ function answering(
   })
 }
 
+test('writes that come one by one while it gathers are one transaction', async () => {
+  const gathered: (() => void)[] = []
+  const { store, write } = bench({ gather: () => new Promise((resolve) => gathered.push(resolve)) })
+  const results: Promise<{ readonly outcome: string }>[] = []
+  for (const name of ['a', 'b', 'c']) {
+    results.push(write([put('groups', { id: name, name })]))
+    // As between two requests of one turn of the event loop: everything that only waits for promises goes on.
+    for (let step = 0; step < 50; step++) await Promise.resolve()
+  }
+  gathered.shift()?.()
+  assert.deepEqual(
+    (await Promise.all(results)).map(({ outcome }) => outcome),
+    ['appended', 'appended', 'appended'],
+  )
+  assert.equal((await store.head()).revision, 1)
+})
+
 test('commits writes that come at once as one transaction, each with its own result', async () => {
   const { store, writer, write } = bench()
   const results = await Promise.all([

@@ -19,6 +19,11 @@ export interface WriterOptions {
   /** 0 to 1, for the jitter between two attempts. */
   readonly random: () => number
   readonly delay: (ms: number) => Promise<void>
+  /**
+   * Waited for before each group, so that all who ask at this moment are in it. On real sockets that is the
+   * end of the event loop's turn: promises alone run between two requests of the same turn, and then every write is a group.
+   */
+  readonly gather?: () => Promise<void>
   /** How long a write may wait and retry before it is given up. */
   readonly deadlineMs?: number
   /** Writes that may wait; further ones are turned away. */
@@ -151,9 +156,11 @@ class GroupWriter implements Writer {
   }
 
   async #drain(): Promise<void> {
-    // Requests that arrive in the same turn of the event loop are one group.
-    await Promise.resolve()
-    while (this.#queue.length > 0) await this.#commit(this.#queue.splice(0, this.#groupLimit))
+    const { gather = () => Promise.resolve() } = this.#options
+    while (this.#queue.length > 0) {
+      await gather()
+      await this.#commit(this.#queue.splice(0, this.#groupLimit))
+    }
     this.#draining = null
   }
 

@@ -1,34 +1,53 @@
 import { randomBytes } from 'node:crypto'
-import { after, before } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createCassandraRuntimeStore } from '#store/cassandra/runtime.ts'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
-import { driverFor, dropKeyspace, makeKeyspace, newKeyspaceName, sharedPlace } from '../support/cassandra-keyspace.ts'
+import type { CassandraPort } from '#store/cassandra/port.ts'
+import { createCassandraRuntimeStore } from '#store/cassandra/runtime.ts'
+import { driverFor, dropKeyspace, makeKeyspace } from '../support/cassandra-keyspace.ts'
+import { sharedCassandra } from '../support/shared-cassandra.ts'
 import { cassandraPortSuite } from './cassandra-port.ts'
 import { runtimeStoreSuite } from './runtime-store.ts'
 import { testKeyring } from './store-fixture.ts'
 
-const keyspace = newKeyspaceName()
-let driver: CassandraDriver
+interface Made {
+  readonly driver: CassandraDriver
+  readonly keyspace: string
+}
 
-before(async () => {
-  const place = await sharedPlace()
-  driver = driverFor(place, 'dc1')
-  await makeKeyspace(place, driver, keyspace)
-})
+/** One keyspace for the file: making one takes longer than all of its tests. */
+let made: Promise<Made> | undefined
 after(async () => {
+  if (made === undefined) return
+  const { driver, keyspace } = await made
   await dropKeyspace(driver, keyspace)
   await driver.close()
 })
 
-const openPort = () => createDriverPort({ driver, keyspace })
+async function openPort(test: TestContext): Promise<CassandraPort | null> {
+  if (made === undefined) {
+    const shared = await sharedCassandra(test)
+    if (shared === null) return null
+    made = make(shared)
+  }
+  return createDriverPort(await made)
+}
 
-cassandraPortSuite('driver', async () => ({ port: openPort(), elapse: delay, close: async () => {} }))
+async function make({ address, keyspace }: NonNullable<Awaited<ReturnType<typeof sharedCassandra>>>): Promise<Made> {
+  const driver = driverFor(address, 'dc1')
+  await makeKeyspace(address, driver, keyspace)
+  return { driver, keyspace }
+}
 
-runtimeStoreSuite('cassandra', async (nowMs) => {
-  const port = openPort()
+cassandraPortSuite('driver', async (test) => {
+  const port = await openPort(test)
+  return port && { port, elapse: delay, close: async () => {} }
+})
+
+runtimeStoreSuite('cassandra', async (nowMs, test) => {
+  const port = await openPort(test)
   // Each store is empty, though they share a table: keys are hashed with another keyring.
   const keyring = testKeyring(`k:${randomBytes(32).toString('base64')}`)
-  return createCassandraRuntimeStore({ port, keyring, nowMs })
+  return port && createCassandraRuntimeStore({ port, keyring, nowMs })
 })

@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
-import { before, test } from 'node:test'
+import { test } from 'node:test'
 import { openCassandraDriver } from '#store/cassandra/driver.ts'
 import { CassandraFailure } from '#store/cassandra/port.ts'
-import { driverFor, sharedPlace, type ClusterPlace } from '../support/cassandra-keyspace.ts'
+import { driverFor } from '../support/cassandra-keyspace.ts'
 import { freePort } from '../support/free-port.ts'
 import { runChild } from '../support/process.ts'
-
-let place: ClusterPlace
-before(async () => {
-  place = await sharedPlace()
-})
+import { sharedCassandra } from '../support/shared-cassandra.ts'
 
 const VERSION = 'SELECT release_version FROM system.local'
 const READ = { kind: 'read', consistency: 'ONE' } as const
@@ -24,10 +20,13 @@ function failure(reason: string, isSettled: boolean, message: RegExp) {
   }
 }
 
-test('a dead contact point and a name that is none are passed over', async () => {
-  const { addresses, port } = place
+test('a dead contact point and a name that is none are passed over', async (context) => {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return
+  const place = shared.address
+  const { dataCenters, port } = place
   const driver = openCassandraDriver({
-    contactPoints: [`127.0.0.1:${await freePort()}`, 'cassandra.invalid', ...addresses['dc1']!],
+    contactPoints: [`127.0.0.1:${await freePort()}`, 'cassandra.invalid', ...dataCenters['dc1']!],
     port,
     localDataCenter: 'dc1',
   })
@@ -54,17 +53,23 @@ test('where nothing can be reached, it says so at once and goes on trying', asyn
   await driver.close()
 })
 
-test('a data center that the cluster does not have is told with those that it has', async () => {
+test('a data center that the cluster does not have is told with those that it has', async (context) => {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return
+  const place = shared.address
   const driver = driverFor(place, 'dc1', { localDataCenter: 'dc9' })
   const message = /^cassandra_local_datacenter: expected a data center of the cluster \(dc1, dc2.*\), got 'dc9'$/
   await assert.rejects(driver.whenConnected(3000), failure('refused', true, message))
   await driver.close()
 })
 
-test('a contact point of another data center is counted, and only the local one is asked', async () => {
+test('a contact point of another data center is counted, and only the local one is asked', async (context) => {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return
+  const place = shared.address
   const seen: string[] = []
   const driver = driverFor(place, 'dc1', {
-    contactPoints: place.addresses['dc2']!,
+    contactPoints: place.dataCenters['dc2']!,
     observer: { remoteContact: (_, dataCenter) => void seen.push(dataCenter) },
   })
   await driver.whenConnected(10_000)
@@ -76,7 +81,23 @@ test('a contact point of another data center is counted, and only the local one 
   await driver.close()
 })
 
-test('a statement that is none is refused before it is tried', async () => {
+test('the list of nodes is read again and again while statements go on', async (context) => {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return
+  const driver = driverFor(shared.address, 'dc1', { refreshMs: 20 })
+  await driver.whenConnected(10_000)
+  const untilMs = performance.now() + 400
+  while (performance.now() < untilMs) await driver.execute(VERSION, [], READ)
+  assert.equal(driver.isConnected, true)
+  const versions = await driver.schemaVersions()
+  assert.equal([...versions.values()].flat().length, 2)
+  await driver.close()
+})
+
+test('a statement that is none is refused before it is tried', async (context) => {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return
+  const place = shared.address
   const driver = driverFor(place, 'dc1')
   await driver.whenConnected(10_000)
   const write = { kind: 'write', consistency: 'ONE' } as const
@@ -87,7 +108,10 @@ test('a statement that is none is refused before it is tried', async () => {
   await driver.close()
 })
 
-test('a deadline that passes leaves a write open and a read settled', async () => {
+test('a deadline that passes leaves a write open and a read settled', async (context) => {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return
+  const place = shared.address
   const driver = driverFor(place, 'dc1')
   await driver.whenConnected(10_000)
   // Prepared first, and a second statement with no time at all.
@@ -100,9 +124,12 @@ test('a deadline that passes leaves a write open and a read settled', async () =
   await driver.close()
 })
 
-test('the end of a driver lets its process end, whatever state it was in', async () => {
+test('the end of a driver lets its process end, whatever state it was in', async (context) => {
+  const shared = await sharedCassandra(context)
+  if (shared === null) return
+  const place = shared.address
   const script = path.join(import.meta.dirname, 'cassandra-driver-child.ts')
-  const [point] = place.addresses['dc1']!
+  const [point] = place.dataCenters['dc1']!
   const states = {
     connected: [point, place.port, 'dc1', 3000],
     'in a data center that is none': [point, place.port, 'dc9', 2500],

@@ -1,22 +1,24 @@
 /** What every runtime store has to do. A store passes by running `runtimeStoreSuite` with a factory of empty stores. */
 import assert from 'node:assert/strict'
-import { suite, test } from 'node:test'
+import { suite, test, type TestContext } from 'node:test'
 import type { RuntimeStore } from '#store/contract.ts'
 import { START_MS } from './store-fixture.ts'
 
-/** Opens an empty store. Whatever it made is gone after the store is closed. */
-export type OpenRuntimeStore = (nowMs: () => number) => Promise<RuntimeStore>
+/** Opens an empty store, or answers null after marking the test as skipped. Whatever it made is gone after the store is closed. */
+export type OpenRuntimeStore = (nowMs: () => number, test: TestContext) => Promise<RuntimeStore | null>
 
 export function runtimeStoreSuite(name: string, open: OpenRuntimeStore): void {
-  const withStore = (work: (store: RuntimeStore, clock: { nowMs: number }) => Promise<void>) => async () => {
-    const clock = { nowMs: START_MS }
-    const store = await open(() => clock.nowMs)
-    try {
-      await work(store, clock)
-    } finally {
-      await store.close()
+  const withStore =
+    (work: (store: RuntimeStore, clock: { nowMs: number }) => Promise<void>) => async (context: TestContext) => {
+      const clock = { nowMs: START_MS }
+      const store = await open(() => clock.nowMs, context)
+      if (store === null) return
+      try {
+        await work(store, clock)
+      } finally {
+        await store.close()
+      }
     }
-  }
 
   suite(`${name} runtime store`, () => {
     test(

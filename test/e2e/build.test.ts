@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { readMigrations } from '#store/cassandra/migration-files.ts'
 import { startGateway } from '../support/gateway.ts'
 import { runChild } from '../support/process.ts'
 import { startUpstream } from '../support/upstream-server.ts'
@@ -34,6 +35,10 @@ after(() => rmSync(project, { recursive: true, force: true }))
 
 test('the built package says its version', async () => {
   assert.match(await run(path.join(installed, 'main.js'), '--version'), new RegExp(version.replaceAll('.', '\\.')))
+})
+
+test('the built package has the migrations of Cassandra', () => {
+  assert.deepEqual(readMigrations(path.join(installed, 'cql')), readMigrations())
 })
 
 test('the built package proxies without any dependency installed', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
+import { exitCodes } from '#cli/exit-code.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
 import { runChild } from '../support/process.ts'
 
@@ -36,7 +37,7 @@ test('a gateway with a store of its own is one node in one data center, whose ch
   const served = await meridian(gateway, 'wait', '--revision', revision, '--timeout', '5')
   assert.equal(served.code, 0)
   const late = await meridian(gateway, 'wait', '--revision', String(Number(revision) + 1), '--timeout', '0.2')
-  assert.deepEqual([late.code, late.output.split('\n').length], [7, 4])
+  assert.deepEqual([late.code, late.output.split('\n').length], [exitCodes.lagging, 4])
 
   const page = await (await fetch(`${gateway.statusUrl}/metrics`)).text()
   assert.match(page, /^meridian_config_propagation_seconds_count 1$/m)

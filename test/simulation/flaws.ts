@@ -11,6 +11,8 @@ export interface Flaw {
   readonly name: string
   /** Schedules within which it has to be seen. */
   readonly within: number
+  /** The first seed in which it is: where a short run begins. */
+  readonly seenBy: number
   readonly port?: (
     port: CassandraPort,
     at: { readonly cluster: SimulatedCassandra; readonly client: Client },
@@ -25,6 +27,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'the clock as timestamp of the projection, instead of the revision',
     within: 300,
+    seenBy: 7,
     port: (port) => ({
       ...port,
       insertAll: (table, rows, { timestamp: _dropped, ...options }) => port.insertAll(table, rows, options),
@@ -33,6 +36,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'an insert that found its own row is a conflict',
     within: 600,
+    seenBy: 9,
     port: (port) => ({
       ...port,
       insertIfAbsent: async (table, row, options) => {
@@ -45,6 +49,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a time-out is taken for not done',
     within: 300,
+    seenBy: 1,
     port: (port) => ({
       ...port,
       insertIfAbsent: (table, row, options) =>
@@ -58,6 +63,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'after a time-out a serial read that finds no row is taken for not done',
     within: 1500,
+    seenBy: 1,
     port: (port) => ({
       ...port,
       insertIfAbsent: async (table, row, options) => {
@@ -82,6 +88,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a decision that too few replicas can be told of is taken for not done',
     within: 3000,
+    seenBy: 17,
     port: (port) => ({
       ...port,
       insertIfAbsent: (table, row, options) =>
@@ -95,6 +102,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'local serial in both data centers',
     within: 100,
+    seenBy: 1,
     port: (port) => ({
       ...port,
       select: (table, selection) =>
@@ -108,6 +116,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'the watermark before the acknowledgements of its rows',
     within: 300,
+    seenBy: 1,
     port: (port) => ({
       ...port,
       insertAll: async (table, rows, options) => {
@@ -118,6 +127,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'one replica is enough for the rows of the projection',
     within: 1000,
+    seenBy: 7,
     port: (port) => ({
       ...port,
       insertAll: (table, rows, options) => port.insertAll(table, rows, { ...options, consistency: 'LOCAL_ONE' }),
@@ -126,6 +136,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'one watermark for all data centers',
     within: 300,
+    seenBy: 1,
     port: (port, { cluster }) => ({
       ...port,
       insert: async (table, row, options) => {
@@ -139,6 +150,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'two writes of a row in one revision',
     within: 100,
+    seenBy: 1,
     port: (port) => ({
       ...port,
       insertAll: async (table, rows, options) => {
@@ -153,6 +165,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'deletions by tombstones, which are purged while a replica lacks them',
     within: 1500,
+    seenBy: 84,
     port: (port, { cluster, client }) => ({
       ...port,
       insertAll: async (table, rows, options) => {
@@ -167,6 +180,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'an entry is applied over a hole',
     within: 600,
+    seenBy: 287,
     copy: (copy) => ({ ...copy, adopt: (entries) => adoptAnyway(copy, entries) }),
     port: (port) => ({
       ...port,
@@ -182,11 +196,13 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'no serial read of the end of the log',
     within: 600,
+    seenBy: 193,
     store: (store) => overridden(store, { settle: () => store.poll() }),
   },
   {
     name: 'a revision is reported before it is on the disk',
     within: 300,
+    seenBy: 14,
     losesLastWrite: true,
   },
 ]
@@ -195,6 +211,7 @@ export const FLAWS: readonly Flaw[] = [
 export const HARMLESS: Flaw = {
   name: 'the log is followed at LOCAL_ONE',
   within: Infinity,
+  seenBy: Infinity,
   port: (port) => ({
     ...port,
     select: (table, selection) =>

@@ -5,7 +5,7 @@
 import { CLUSTER, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
 import { parseKeyring } from '#store/keyring.ts'
 import { KEYRING_TEXT } from '../contract/store-fixture.ts'
-import { endAll, unleash } from './disasters.ts'
+import { compact, endAll, unleash } from './disasters.ts'
 import type { Flaw } from './flaws.ts'
 import { Gateway } from './gateway.ts'
 import { History } from './history.ts'
@@ -63,13 +63,13 @@ export async function runSchedule(seed: number, flaw: Flaw | null = null, isTrac
 }
 
 /** A cluster whose epoch began at a later revision than 0, without any entity. */
-function seedLog({ cluster, profile: { base } }: World): void {
+function seedLog({ cluster, profile: { base, began } }: World): void {
   const hash = 'b'.repeat(64)
   const epoch = { cluster: CLUSTER, epoch: 1, serial_domain: 'SERIAL', writing_data_center: '' }
   const from = { base_revision: base, base_hash: hash, base_digests: '{}', made_at_ms: 0, made_by: 'seed' }
   cluster.seed(EPOCHS, { ...epoch, ...from }, 1)
-  for (const dataCenter of cluster.replication.dataCenters)
-    cluster.seed(LOG_STATE, { epoch: 1, name: `watermark ${dataCenter}`, revision: base, hash }, base)
+  for (const name of ['base', ...began.map((dataCenter) => `watermark ${dataCenter}`)])
+    cluster.seed(LOG_STATE, { epoch: 1, name, revision: base, hash }, base)
 }
 
 async function play(world: World): Promise<number> {
@@ -78,6 +78,7 @@ async function play(world: World): Promise<number> {
   for (const gateway of gateways) await gateway.start()
   cluster.network.faults = profile.faults
   void unleash(world, gateways)
+  void compact(world)
   await time.delay(profile.busyMs)
   world.isBusy = false
   history.note(time.nowMs, () => '--- peace')

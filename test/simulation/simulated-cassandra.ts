@@ -16,7 +16,7 @@ import type { Random } from './random.ts'
 import { mergeReads, Replica } from './replica.ts'
 import { Replication } from './replication.ts'
 import { Requests, type Client } from './requests.ts'
-import { checkRow, checkSelection } from './statement.ts'
+import { checkKey, checkRows, checkSelection } from './statement.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export interface ClusterOptions {
@@ -63,20 +63,23 @@ export class SimulatedCassandra {
       select: (table, selection) => this.#select(client, table, selection),
       insert: (table, row, options) => this.#write(client, table, [row], options),
       insertAll: (table, rows, options) => this.#write(client, table, rows, options),
-      insertIfAbsent: async (table, row, options) =>
-        conditional(
-          await this.#conditional(client, table, row, options, (standing, timestamp) =>
-            standing ? undefined : this.#insertion(table, [row], timestamp, options),
-          ),
-        ),
-      replaceIf: async (table, row, expected, options) =>
-        conditional(
-          await this.#conditional(client, table, row, options, (standing, timestamp) => {
-            const isExpected = Object.entries(expected).every(([column, value]) => standing?.[column] === value)
-            return standing && isExpected ? this.#insertion(table, [row], timestamp, options) : undefined
-          }),
-        ),
+      insertIfAbsent: async (table, row, options) => {
+        checkRows(table, [row])
+        const decision = await this.#conditional(client, table, row, options, (standing, timestamp) =>
+          standing ? undefined : this.#insertion(table, [row], timestamp, options),
+        )
+        return conditional(decision)
+      },
+      replaceIf: async (table, row, expected, options) => {
+        checkRows(table, [row])
+        const decision = await this.#conditional(client, table, row, options, (standing, timestamp) => {
+          const isExpected = Object.entries(expected).every(([column, value]) => standing?.[column] === value)
+          return standing && isExpected ? this.#insertion(table, [row], timestamp, options) : undefined
+        })
+        return conditional(decision)
+      },
       deleteIfPresent: async (table, key, options) => {
+        checkKey(table, key)
         const { isApplied } = await this.#conditional(client, table, key, options, (standing, timestamp) =>
           standing ? deletion(table, [key], timestamp) : undefined,
         )
@@ -118,7 +121,7 @@ export class SimulatedCassandra {
 
   async #write(client: Client, table: Table, rows: readonly TableRow[], options: WriteOptions): Promise<void> {
     if (rows.length === 0) return
-    for (const row of rows) checkRow(table, row, rows[0] as TableRow)
+    checkRows(table, rows)
     await this.#apply(client, this.#insertion(table, rows, options.timestamp ?? this.#clock(client), options), options)
   }
 
@@ -129,14 +132,13 @@ export class SimulatedCassandra {
     })
   }
 
-  async #conditional(
+  #conditional(
     client: Client,
     table: Table,
     row: TableRow,
     options: ConditionalOptions,
     decide: Proposal['decide'],
   ): Promise<Decision> {
-    checkRow(table, row, row)
     return this.#requests.make<Decision>(client, 'write', (coordinator, reply) =>
       this.#paxos.propose(coordinator, { table, key: row, options, decide }, reply),
     )

@@ -101,24 +101,15 @@ export class Truth {
       equals: { workspace, id },
       limit: 1,
     }
-    let behind = 0
-    for (const replica of replicas) {
-      const [row] = this.#cluster.peek(ENTITIES, selection, [replica])
-      if (!row || (row.revision as number) < wanted.revision) {
-        behind++
-        continue
-      }
-      const version = entity.versions.find(({ revision }) => revision === row.revision)
-      const isRight = version && row.document === version.document && row.deleted === (version.document === null)
-      if (!isRight)
-        this.#violation(
-          `projection: ${replica.name} has ${kind} ${id} at revision ${row.revision} as no entry wrote it`,
-        )
-    }
-    if (behind > replicas.length - majority(replicas.length))
+    for (const quorum of quorums(replicas)) {
+      const [row] = this.#cluster.peek(ENTITIES, selection, quorum)
+      if (isAsWritten(row, entity, wanted)) continue
+      const readers = quorum.map(({ name }) => name).join(' and ')
+      const seen = row ? `revision ${row.revision}${row.deleted ? ', deleted' : ''}` : 'nothing'
       this.#violation(
-        `projection: ${dataCenter} vouches for revision ${watermark}, ${behind} of its replicas lack ${kind} ${id} of revision ${wanted.revision}`,
+        `projection: ${dataCenter} vouches for revision ${watermark}, where ${kind} ${id} is of ${wanted.revision}; ${readers} have ${seen}`,
       )
+    }
   }
 
   #decided({ table, rows }: Mutation): void {
@@ -169,4 +160,23 @@ export class Truth {
       if (dataCenter) this.checkProjection(dataCenter, revision)
     }
   }
+}
+
+/** Each choice of as many replicas as make a quorum. */
+function quorums(replicas: readonly Replica[]): readonly (readonly Replica[])[] {
+  const size = majority(replicas.length)
+  const choose = (from: readonly Replica[], count: number): (readonly Replica[])[] => {
+    const [first, ...rest] = from
+    if (count === 0 || !first) return count === 0 ? [[]] : []
+    return [...choose(rest, count - 1).map((others) => [first, ...others]), ...choose(rest, count)]
+  }
+  return choose(replicas, size)
+}
+
+/** As it is at the watermark, or as a later entry wrote it. What is deleted may also not be there at all. */
+function isAsWritten(row: TableRow | undefined, { versions }: Entity, wanted: Version): boolean {
+  if (!row) return versions.some(({ revision, document }) => revision >= wanted.revision && document === null)
+  if ((row.revision as number) < wanted.revision) return false
+  const version = versions.find(({ revision }) => revision === row.revision)
+  return version !== undefined && row.document === version.document && row.deleted === (version.document === null)
 }

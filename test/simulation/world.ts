@@ -26,6 +26,8 @@ export interface Profile {
   readonly nodes: readonly string[]
   /** Where the log begins: at 0, or shortly before the border of a partition. */
   readonly base: number
+  /** The data centers that have the state of that beginning. */
+  readonly began: readonly string[]
   readonly busyMs: number
   readonly wanMs: number
   readonly timeoutMs: number
@@ -41,6 +43,7 @@ export interface Profile {
   readonly lookUpMs: number
   /** How often, on average, something as large as a crash or a cut happens. */
   readonly disasterMs: number
+  readonly compactMs: number
 }
 
 const TOPOLOGIES: readonly Readonly<Record<string, number>>[] = [
@@ -69,6 +72,7 @@ export function drawProfile(random: Random): Profile {
     topology,
     nodes: ['dc1', 'dc2', random.pick(['dc1', 'dc2'])],
     base: random.chance(0.25) ? 1020 + random.integer(4) : 0,
+    began: random.chance(0.5) ? Object.keys(topology) : [random.pick(Object.keys(topology))],
     busyMs: random.between(2_000, 7_000),
     wanMs: random.pick([1, 20, 40]),
     timeoutMs: random.pick([300, 1000, 2000]),
@@ -83,5 +87,6 @@ export function drawProfile(random: Random): Profile {
     writeMs: random.pick([300, 700, 1500]),
     lookUpMs: 700,
     disasterMs: random.pick([700, 2000, 1e9]),
+    compactMs: random.pick([300, 1e9]),
   }
 }

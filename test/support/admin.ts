@@ -123,6 +123,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     declarative: createDeclarative({ model, nowMs }),
     nowMs,
     isStoreReachable: () => true,
+    beginEpoch: null,
     log: { error: (fields, message) => console.error(message, fields) },
   }
   const server = await openAdminServer({

@@ -2,31 +2,15 @@
 import { openCassandraDriver, type CassandraDriver, type DriverOptions } from '#store/cassandra/driver.ts'
 import { readMigrations } from '#store/cassandra/migration-files.ts'
 import { applyMigrations } from '#store/cassandra/migrations.ts'
-
-/** Where nodes are, by the name of their data center. */
-export interface ClusterPlace {
-  readonly port: number
-  readonly addresses: Readonly<Record<string, readonly string[]>>
-}
-
-/** The cluster that tests share: two data centers. */
-export async function sharedPlace(): Promise<ClusterPlace> {
-  return { port: 19142, addresses: { dc1: ['127.0.0.71'], dc2: ['127.0.0.72'] } }
-}
-
-let made = 0
-
-export function newKeyspaceName(): string {
-  return `test_${process.pid}_${Date.now().toString(36)}_${++made}`
-}
+import type { CassandraAddress } from './cassandra.ts'
 
 export function driverFor(
-  { port, addresses }: ClusterPlace,
+  { port, dataCenters }: CassandraAddress,
   dataCenter: string,
   options: Partial<DriverOptions> = {},
 ): CassandraDriver {
   return openCassandraDriver({
-    contactPoints: addresses[dataCenter] ?? [],
+    contactPoints: dataCenters[dataCenter] ?? [],
     port,
     localDataCenter: dataCenter,
     // The machine of the tests has few cores, and schema changes stop them all for a while.
@@ -35,13 +19,17 @@ export function driverFor(
   })
 }
 
-export async function makeKeyspace(place: ClusterPlace, driver: CassandraDriver, keyspace: string): Promise<void> {
+export async function makeKeyspace(
+  address: CassandraAddress,
+  driver: CassandraDriver,
+  keyspace: string,
+): Promise<void> {
   await driver.whenConnected(30_000)
   await applyMigrations({
     driver,
     keyspace,
     migrations: readMigrations(),
-    dataCenters: replicasOf(place),
+    dataCenters: replicasOf(address),
     holder: `test ${process.pid}`,
     waitMs: 60_000,
     consensusMs: 30_000,
@@ -52,8 +40,8 @@ export async function makeKeyspace(place: ClusterPlace, driver: CassandraDriver,
 }
 
 /** A replica on every node, up to three in a data center. */
-export function replicasOf({ addresses }: ClusterPlace): Readonly<Record<string, number>> {
-  return Object.fromEntries(Object.entries(addresses).map(([name, nodes]) => [name, Math.min(3, nodes.length)]))
+export function replicasOf({ dataCenters }: CassandraAddress): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(dataCenters).map(([name, nodes]) => [name, Math.min(3, nodes.length)]))
 }
 
 export async function dropKeyspace(driver: CassandraDriver, keyspace: string): Promise<void> {

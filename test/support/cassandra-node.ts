@@ -1,20 +1,44 @@
 /** One Cassandra node: its files and the command line that starts it. What each flag is for is said where it is not plain. */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import type { TestCertificate } from './certificates.ts'
+import type { ProbeOptions } from './cql-probe.ts'
+
+export interface CassandraProgram {
+  /** `java`. */
+  readonly command: string
+  /** The folder with Cassandra's jars. */
+  readonly jars: string
+  /** Their classes as Java loads them fastest, see cassandra-archive.ts. */
+  readonly archive: string | null
+}
+
+export interface NodeTls {
+  /** Of the authority that signed the nodes' certificate and those of clients. */
+  readonly ca: string
+  readonly node: TestCertificate
+  readonly isClientAsked: boolean
+}
 
 export interface NodePlan {
   /** Holds everything of the node. */
   readonly folder: string
   readonly address: string
+  /** The network namespace that it runs in; null on the machine itself. */
+  readonly namespace: string | null
   readonly dataCenter: string
   readonly token: string
   readonly seeds: readonly string[]
   readonly port: number
   readonly storagePort: number
   readonly tlsStoragePort: number
-  /** On 127.0.0.1, which JMX binds whatever the node's address is. */
+  /** On 127.0.0.1, which JMX binds whatever the node's address is; of the namespace, if it has one. */
   readonly jmxPort: number
   readonly heapMb: number
+  /** Clients need TLS. */
+  readonly tls?: NodeTls
+  /** Clients log in, at first as `FIRST_ROLE`. */
+  readonly auth?: boolean
   /** Further settings of cassandra.yaml. */
   readonly settings: Readonly<Record<string, unknown>>
 }
@@ -44,7 +68,9 @@ export function writeNodeFiles(plan: NodePlan): void {
     cdc_raw_directory: path.join(folder, 'cdc_raw'),
     endpoint_snitch: 'GossipingPropertyFileSnitch',
     dynamic_snitch: false,
-    // An acknowledged write, and a promise of Paxos, is on the disk: with `periodic` up to 10 s of both are lost with the power.
+    // The configuration log believes what was acknowledged, and what Paxos promised, to survive a loss of power. With the
+    // default, `periodic`, up to 10 s of both are gone then; with `group` each write waits for its window, of which a
+    // lightweight transaction has several in a row; `batch` syncs at once, and whoever comes meanwhile shares the next.
     commitlog_sync: 'batch',
     commitlog_segment_size: '8MiB',
     commitlog_total_space: '64MiB',
@@ -72,6 +98,8 @@ export function writeNodeFiles(plan: NodePlan): void {
     cas_contention_timeout: '2000ms',
     truncate_request_timeout: '20000ms',
     disk_access_mode: 'mmap_index_only',
+    ...(plan.tls !== undefined && { client_encryption_options: tlsSettings(folder, plan.tls) }),
+    ...(plan.auth === true && AUTH_SETTINGS),
     ...plan.settings,
   }
   // JSON is YAML.
@@ -80,11 +108,86 @@ export function writeNodeFiles(plan: NodePlan): void {
   writeFileSync(path.join(folder, 'logback.xml'), LOGBACK)
 }
 
+/** From PEM files, so that no keystore has to be made. */
+function tlsSettings(folder: string, { ca, node, isClientAsked }: NodeTls): object {
+  const keys = path.join(folder, 'node.pem')
+  const authorities = path.join(folder, 'ca.pem')
+  writeFileSync(keys, `${node.key}\n${node.cert}\n`)
+  writeFileSync(authorities, ca)
+  return {
+    enabled: true,
+    optional: false,
+    ssl_context_factory: { class_name: 'org.apache.cassandra.security.PEMBasedSslContextFactory' },
+    keystore: keys,
+    truststore: authorities,
+    require_client_auth: isClientAsked,
+    accepted_protocols: ['TLSv1.3', 'TLSv1.2'],
+  }
+}
+
+/** It may do everything. */
+export const FIRST_ROLE = { username: 'cassandra', password: 'cassandra' }
+
+const AUTH_SETTINGS = {
+  authenticator: { class_name: 'org.apache.cassandra.auth.PasswordAuthenticator' },
+  authorizer: { class_name: 'org.apache.cassandra.auth.CassandraAuthorizer' },
+  role_manager: { class_name: 'org.apache.cassandra.auth.CassandraRoleManager' },
+  // A role that a test changes counts at once.
+  roles_validity: '0ms',
+  permissions_validity: '0ms',
+  credentials_validity: '0ms',
+}
+
+/** How clients reach it, with everything that they are asked for. */
+export function probeOf({ address, port, tls, auth }: NodePlan): ProbeOptions {
+  return {
+    host: address,
+    port,
+    ...(tls !== undefined && { tls: { ca: tls.ca, ...tls.node } }),
+    ...(auth === true && { credentials: FIRST_ROLE }),
+  }
+}
+
+export interface CommandLine {
+  readonly command: string
+  readonly args: readonly string[]
+}
+
+/** `further`: options of Java. */
+export function nodeCommand(plan: NodePlan, program: CassandraProgram, further: readonly string[] = []): CommandLine {
+  return within(plan.namespace, program.command, nodeArguments(plan, program, further))
+}
+
+/** JMX listens on the loopback of the node's own namespace, so nodetool runs there too. */
+export function nodetoolCommand(
+  { jmxPort, folder, namespace }: NodePlan,
+  { command: java, jars }: CassandraProgram,
+  command: readonly string[],
+): CommandLine {
+  return within(namespace, java, nodetoolArguments(jmxPort, jars, folder, command))
+}
+
+/** `ip netns exec` becomes what it runs, so the process keeps its id. */
+function within(namespace: string | null, command: string, args: readonly string[]): CommandLine {
+  return namespace === null
+    ? { command, args }
+    : { command: 'ip', args: ['netns', 'exec', namespace, command, ...args] }
+}
+
 /** Arguments of `java`; the class path is the same for every node and needs no folder. */
-export function nodeArguments({ folder, heapMb, jmxPort }: NodePlan, jars: string): string[] {
+function nodeArguments(
+  { folder, heapMb, jmxPort }: NodePlan,
+  { jars, archive }: CassandraProgram,
+  further: readonly string[],
+): string[] {
   const file = (name: string) => `file://${path.join(folder, name)}`
   return [
     ...jvmOptions(jars),
+    // For an archive of classes; without the second none is allowed beside an agent.
+    '-XX:+UnlockDiagnosticVMOptions',
+    '-XX:+AllowArchivingWithJavaAgent',
+    ...(archive === null ? [] : [`-XX:SharedArchiveFile=${archive}`]),
+    ...further,
     '-Xms64m',
     `-Xmx${heapMb}m`,
     '-XX:+UseSerialGC',
@@ -113,7 +216,7 @@ export function nodeArguments({ folder, heapMb, jmxPort }: NodePlan, jars: strin
   ]
 }
 
-export function nodetoolArguments(jmxPort: number, jars: string, home: string, command: readonly string[]): string[] {
+function nodetoolArguments(jmxPort: number, jars: string, home: string, command: readonly string[]): string[] {
   return [
     '--add-exports=java.base/sun.nio.ch=ALL-UNNAMED',
     '--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED',
@@ -131,6 +234,7 @@ export function nodetoolArguments(jmxPort: number, jars: string, home: string, c
   ]
 }
 
+/** Files only, in a fixed order: with a folder among them Java writes no archive of classes. */
 function classPath(jars: string): string[] {
   const files = readdirSync(jars).filter((name) => name.endsWith('.jar'))
   return [

@@ -1,10 +1,21 @@
-/** A real Cassandra cluster over several data centers, on loopback addresses of its own, for tests, benchmarks and developers. */
+/** A real Cassandra cluster over several data centers, on addresses of its own, for tests, benchmarks and developers. */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { nodeArguments, nodetoolArguments, writeNodeFiles, type NodePlan } from './cassandra-node.ts'
-import { freePort, freePorts } from './free-port.ts'
+import {
+  FIRST_ROLE,
+  nodeCommand,
+  nodetoolCommand,
+  probeOf,
+  writeNodeFiles,
+  type CassandraProgram,
+  type NodePlan,
+  type NodeTls,
+} from './cassandra-node.ts'
+import { planNodes } from './cassandra-plan.ts'
+import { makeCertificate, type TestCertificate } from './certificates.ts'
+import { knownPeers } from './cql-probe.ts'
+import type { Network } from './network.ts'
 import { locatePart } from './parts.ts'
 import { runChild, startChild, type Child } from './process.ts'
 
@@ -14,8 +25,14 @@ export interface CassandraOptions {
   readonly heapMb?: number
   /** Further settings of cassandra.yaml, for all nodes. */
   readonly settings?: Readonly<Record<string, unknown>>
+  /** Clients need TLS; with `requireClientCertificate` also a certificate. Both are `cluster.tls`. */
+  readonly tls?: boolean | { readonly requireClientCertificate: boolean }
+  /** Clients log in, at first with `cluster.credentials`. */
+  readonly auth?: boolean
   /** Where the nodes' files go, to be kept; by default a temporary folder that is deleted with the cluster. */
   readonly folder?: string
+  /** Puts the nodes of each data center into the site of its name; by default all are on loopback. */
+  readonly network?: Network
 }
 
 /** What of a cluster its clients need; it can be given to another process. */
@@ -27,27 +44,38 @@ export interface CassandraAddress {
 
 /** A first start on a busy machine, with several nodes beside it. */
 const READY_MS = 180_000
+/** SIGTERM took up to 7 s. */
+const STOP_MS = 30_000
 const NODETOOL_MS = 60_000
-const HEAP_MB = 192
 
 export class CassandraNode {
   readonly plan: NodePlan
-  readonly #java: string
-  readonly #jars: string
+  readonly #program: CassandraProgram
+  /** All nodes of its cluster. */
+  readonly #all: readonly CassandraNode[]
   #child: Child | null = null
 
-  constructor(plan: NodePlan, java: string, jars: string) {
+  /** `all` may grow until it is started. */
+  constructor(plan: NodePlan, program: CassandraProgram, all: readonly CassandraNode[]) {
     this.plan = plan
-    this.#java = java
-    this.#jars = jars
+    this.#program = program
+    this.#all = all
   }
 
   get address(): string {
     return this.plan.address
   }
 
+  get port(): number {
+    return this.plan.port
+  }
+
   get dataCenter(): string {
     return this.plan.dataCenter
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== null && this.#child.exit === null
   }
 
   get pid(): number {
@@ -61,19 +89,28 @@ export class CassandraNode {
 
   /** Starts the process; `whenReady` waits for it. */
   async start(): Promise<void> {
+    if (this.isRunning) throw new Error(`${this.address} runs already`)
     this.#child = await startChild({
-      command: this.#java,
-      args: nodeArguments(this.plan, this.#jars),
+      ...nodeCommand(this.plan, this.#program),
       cwd: this.plan.folder,
       name: `cassandra ${this.address}`,
+      endsWithParent: true,
     })
   }
 
-  /** Resolves when clients are answered. */
-  async whenReady(): Promise<void> {
-    if (this.#child === null) throw new Error(`${this.address} was not started`)
-    const { address, port } = this.plan
-    await this.#child.waitUntil('answering clients', () => answersOptions(address, port), READY_MS)
+  /**
+   * Resolves when it answers clients, has placed every other node in its ring (before, it takes their data centers for
+   * unknown), and, unless `isAlone`, sees those that run: before, it takes them for dead.
+   */
+  async whenReady({ isAlone = false } = {}): Promise<void> {
+    const child = this.#child
+    if (child === null) throw new Error(`${this.address} was not started`)
+    const isAnswering = async () => {
+      const peers = await knownPeers(probeOf(this.plan))
+      return peers !== null && this.plan.seeds.every((seed) => seed === this.address || peers.includes(seed))
+    }
+    await child.waitUntil('answering clients and knowing the others', isAnswering, READY_MS)
+    if (!isAlone) await Promise.all(this.#runningOthers().map((other) => child.waitForOutput(isUp(other), READY_MS)))
   }
 
   /** SIGKILL, as a crash. */
@@ -85,13 +122,20 @@ export class CassandraNode {
 
   /** In order: the others are told. */
   async stop(): Promise<void> {
-    await this.#child?.stop('SIGTERM', 30_000)
+    // One that is paused would not hear of it.
+    this.#child?.signal('SIGCONT')
+    await this.#child?.stop('SIGTERM', STOP_MS)
     this.#child = null
   }
 
-  async restart(): Promise<void> {
-    await this.start()
-    await this.whenReady()
+  /**
+   * Stops it if it runs, and starts it on its data. Resolves when it is ready and, unless `isAlone`, those that run see it
+   * again.
+   */
+  async restart({ isAlone = false } = {}): Promise<void> {
+    await this.stop()
+    const seen = isAlone ? [] : this.#runningOthers().map((other) => other.#whenSeeing(this))
+    await Promise.all([this.start().then(() => this.whenReady({ isAlone })), ...seen])
   }
 
   /** Stands still, with its connections open: what a long pause or a partition looks like to the others. */
@@ -104,24 +148,51 @@ export class CassandraNode {
   }
 
   async nodetool(...command: string[]): Promise<string> {
-    const { jmxPort, folder } = this.plan
     const { code, output } = await runChild({
-      command: this.#java,
-      args: nodetoolArguments(jmxPort, this.#jars, folder, command),
+      ...nodetoolCommand(this.plan, this.#program, command),
       timeoutMs: NODETOOL_MS,
     })
     if (code !== 0) throw new Error(`nodetool ${command.join(' ')} ended with exit code ${code}\n${output}`)
     return output
   }
+
+  #runningOthers(): CassandraNode[] {
+    return this.#all.filter((node) => node !== this && node.isRunning)
+  }
+
+  /** Resolves when it has seen `other` come up from now on. */
+  async #whenSeeing(other: CassandraNode): Promise<void> {
+    await this.#child?.waitForOutput(isUp(other), READY_MS, this.#child.outputLength)
+  }
+}
+
+/** What a node prints of another one. */
+function isUp({ address }: CassandraNode): RegExp {
+  return new RegExp(`InetAddress /${address.replaceAll('.', '\\.')}:\\d+ is now UP`)
+}
+
+export interface ClusterTls {
+  /** PEM. */
+  readonly ca: string
+  /** For clients that are asked for one. */
+  readonly client: TestCertificate
 }
 
 export class CassandraCluster {
   readonly nodes: readonly CassandraNode[]
+  /** Null without TLS. */
+  readonly tls: ClusterTls | null
   readonly #folder: string | null
 
-  constructor(nodes: readonly CassandraNode[], temporaryFolder: string | null) {
+  constructor(nodes: readonly CassandraNode[], tls: ClusterTls | null, temporaryFolder: string | null) {
     this.nodes = nodes
+    this.tls = tls
     this.#folder = temporaryFolder
+  }
+
+  /** Of the first role, which may do everything; null where nobody has to log in. */
+  get credentials(): typeof FIRST_ROLE | null {
+    return this.nodes.some(({ plan }) => plan.auth === true) ? FIRST_ROLE : null
   }
 
   get port(): number {
@@ -138,6 +209,10 @@ export class CassandraCluster {
     return this.nodes.filter((node) => node.dataCenter === dataCenter)
   }
 
+  contactPoints(dataCenter: string): string[] {
+    return this.of(dataCenter).map(({ address }) => address)
+  }
+
   async stop(): Promise<void> {
     // Nothing of a temporary cluster is needed any more, so it need not end in order.
     await Promise.all(this.nodes.map((node) => (this.#folder === null ? node.stop() : node.kill())))
@@ -149,19 +224,27 @@ export class CassandraCluster {
   }
 }
 
-/** Starts a cluster and waits until every node answers; rejects with the output of a node that does not. */
+/**
+ * Starts a cluster and waits until every node answers and sees the others; rejects with the output of one that does not.
+ * Two nodes take about 8 s, and 300 MiB each.
+ */
 export async function startCassandra(options: CassandraOptions): Promise<CassandraCluster> {
-  const { command, jars } = await locatePart('cassandra')
-  const folder = options.folder ?? mkdtempSync(path.join(tmpdir(), 'meridian-cassandra-'))
-  const plans = await planNodes(folder, options)
-  for (const plan of plans) writeNodeFiles(plan)
-  const cluster = new CassandraCluster(
-    plans.map((plan) => new CassandraNode(plan, command, jars)),
-    options.folder === undefined ? folder : null,
-  )
+  const program = await locatePart('cassandra')
+  const folder = options.folder ?? temporaryFolder()
+  const { auth = false, tls = false } = options
+  const planned = await planNodes(folder, options)
+  const addresses = planned.map(({ address }) => address)
+  const made = tls === false ? null : await makeTls(addresses, tls !== true && tls.requireClientCertificate)
+  const nodes: CassandraNode[] = []
+  for (const place of planned) {
+    const plan = { ...place, auth, ...(made !== null && { tls: made.nodes }) }
+    writeNodeFiles(plan)
+    nodes.push(new CassandraNode(plan, program, nodes))
+  }
+  const cluster = new CassandraCluster(nodes, made?.cluster ?? null, options.folder === undefined ? folder : null)
   try {
-    await Promise.all(cluster.nodes.map((node) => node.start()))
-    await Promise.all(cluster.nodes.map((node) => node.whenReady()))
+    await Promise.all(nodes.map((node) => node.start()))
+    await Promise.all(nodes.map((node) => node.whenReady()))
     return cluster
   } catch (error) {
     await cluster.stop()
@@ -169,55 +252,20 @@ export async function startCassandra(options: CassandraOptions): Promise<Cassand
   }
 }
 
-async function planNodes(folder: string, options: CassandraOptions): Promise<NodePlan[]> {
-  const { topology, heapMb = HEAP_MB, settings = {} } = options
-  const dataCenters = topology.split(',').map((part) => {
-    const [name = '', count = ''] = part.split(':')
-    if (!/^[\w.-]+$/.test(name) || !/^[1-9]$/.test(count))
-      throw new Error(`topology: expected data centers with 1 to 9 nodes, such as dc1:3,dc2:3; got '${topology}'`)
-    return { name, count: Number(count) }
-  })
-  const [port = 0, storagePort = 0, tlsStoragePort = 0] = await freePorts(3)
-  // Every address of 127.0.0.0/8 is this machine's; each cluster takes a block of its own.
-  const block = `127.${64 + Math.floor(Math.random() * 128)}.${Math.floor(Math.random() * 256)}`
-  const places = dataCenters.flatMap(({ name, count }, index) =>
-    Array.from({ length: count }, (_, number) => ({
-      dataCenter: name,
-      address: `${block}.${index * 10 + number + 1}`,
-      // Spread evenly within each data center, never the same in two.
-      token: String(-(2n ** 63n) + 1n + BigInt(number) * (2n ** 64n / BigInt(count)) + BigInt(index) * 1000n),
-    })),
-  )
-  const seeds = places.map(({ address }) => address)
-  const plans: NodePlan[] = []
-  for (const place of places) {
-    plans.push({
-      ...place,
-      folder: path.join(folder, place.address),
-      seeds,
-      port,
-      storagePort,
-      tlsStoragePort,
-      jmxPort: await freePort(),
-      heapMb,
-      settings,
-    })
-  }
-  return plans
+/** Deleted also by a process that ends without `stop`: its nodes have ended then. */
+function temporaryFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'meridian-cassandra-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
 }
 
-/** Whether OPTIONS of the native protocol (version 4) is answered with SUPPORTED. */
-function answersOptions(host: string, port: number): Promise<boolean> {
-  const OPTIONS = Buffer.from([0x04, 0, 0, 0, 0x05, 0, 0, 0, 0])
-  const SUPPORTED = 0x06
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: 1_000 })
-    const finish = (answer: boolean) => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.once('connect', () => socket.write(OPTIONS))
-    socket.once('data', (bytes) => finish(bytes[4] === SUPPORTED))
-    for (const event of ['timeout', 'error', 'end'] as const) socket.once(event, () => finish(false))
-  })
+/** One certificate for all nodes, with their addresses: clients know them by these. */
+async function makeTls(
+  addresses: readonly string[],
+  isClientAsked: boolean,
+): Promise<{ readonly nodes: NodeTls; readonly cluster: ClusterTls }> {
+  const authority = await makeCertificate(['Cassandra test authority'], { isAuthority: true })
+  const node = await makeCertificate(['cassandra', ...addresses], { issuer: authority })
+  const client = await makeCertificate(['client'], { issuer: authority })
+  return { nodes: { ca: authority.cert, node, isClientAsked }, cluster: { ca: authority.cert, client } }
 }

@@ -1,4 +1,5 @@
 /** Certificates for tests, made on the spot. */
+import { isIP } from 'node:net'
 import { generate } from 'selfsigned'
 
 export interface TestCertificate {
@@ -26,9 +27,13 @@ export async function makeCertificate(
         ? { name: 'keyUsage', keyCertSign: true, digitalSignature: true, critical: true }
         : { name: 'keyUsage', digitalSignature: true, critical: true },
       { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
-      { name: 'subjectAltName', altNames: names.map((value) => ({ type: 2 as const, value })) },
+      { name: 'subjectAltName', altNames: names.map(alternativeName) },
     ],
     ...(issuer === undefined ? {} : { ca: { cert: issuer.cert, key: issuer.key } }),
   })
   return { cert: made.cert, key: made.private }
+}
+
+function alternativeName(name: string) {
+  return isIP(name) === 0 ? { type: 2 as const, value: name } : { type: 7 as const, ip: name }
 }

@@ -1,6 +1,6 @@
 /**
- * How often a test repeats what gains by repetition: `usual` in `npm test`, `full` in `npm run test:fault` and
- * `npm run test:fuzz`.
+ * How often a test repeats what gains by repetition: `usual` in `npm test`, `full` in `npm run test:fault`, `npm run test:fuzz`
+ * and `npm run test:simulation`.
  */
 export function effort(usual: number, full: number): number {
   return isFullEffort() ? full : usual

@@ -5,15 +5,16 @@ import { freePorts } from './free-port.ts'
 import { startChild, type Child, type ChildExit } from './process.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..', '..')
+const LOOPBACK = '127.0.0.1'
 /** A start on a loaded machine with cold caches; one that takes longer is stuck. */
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 15_000
 
 export interface GatewayOptions {
   /** A declarative configuration, as an object or the path of a file; without it the gateway starts empty. */
   readonly declarative?: object | string
   /** By default `off`. */
-  readonly database?: 'off' | 'sqlite'
+  readonly database?: 'off' | 'sqlite' | 'cassandra'
   /** By default 1, as the corpus wants it: counters and balancing are then compared exactly. */
   readonly workers?: number
   /** More settings by their key in the file, such as `{ trusted_ips: '127.0.0.1' }`; they win over those above. */
@@ -22,6 +23,10 @@ export interface GatewayOptions {
   readonly prefix?: string
   /** Ports to listen on; by default free ones. */
   readonly ports?: GatewayPorts
+  /** The address to listen on, by default that of loopback. */
+  readonly host?: string
+  /** How long it may take until it is ready. */
+  readonly readyMs?: number
   /** Options of Node itself, before the script. */
   readonly nodeOptions?: readonly string[]
   /** Put before the command, such as `['taskset', '-c', '0']`. */
@@ -37,29 +42,31 @@ export class Gateway {
   readonly tlsPort: number
   readonly adminPort: number
   readonly statusPort: number
+  readonly #host: string
   readonly #isPrefixOurs: boolean
 
-  constructor(child: Child, ports: GatewayPorts, prefix: string, isPrefixOurs: boolean) {
+  constructor(child: Child, ports: GatewayPorts, host: string, prefix: string, isPrefixOurs: boolean) {
     this.child = child
     this.prefix = prefix
     this.proxyPort = ports.proxy
     this.tlsPort = ports.tls
     this.adminPort = ports.admin
     this.statusPort = ports.status
+    this.#host = host
     this.#isPrefixOurs = isPrefixOurs
   }
 
   get proxyUrl(): string {
-    return `http://127.0.0.1:${this.proxyPort}`
+    return `http://${this.#host}:${this.proxyPort}`
   }
   get tlsUrl(): string {
-    return `https://127.0.0.1:${this.tlsPort}`
+    return `https://${this.#host}:${this.tlsPort}`
   }
   get adminUrl(): string {
-    return `http://127.0.0.1:${this.adminPort}`
+    return `http://${this.#host}:${this.adminPort}`
   }
   get statusUrl(): string {
-    return `http://127.0.0.1:${this.statusPort}`
+    return `http://${this.#host}:${this.statusPort}`
   }
 
   /** Whether `/status/ready` says so now. */
@@ -121,9 +128,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     env: { ...inheritedEnvironment(), ...environment(settingsOf(options, ports, prefix)) },
     name: 'gateway',
   })
-  const gateway = new Gateway(child, ports, prefix, options.prefix === undefined)
+  const gateway = new Gateway(child, ports, options.host ?? LOOPBACK, prefix, options.prefix === undefined)
   try {
-    await child.waitUntil('ready', () => gateway.isReady(), READY_TIMEOUT_MS)
+    await child.waitUntil('ready', () => gateway.isReady(), options.readyMs ?? READY_TIMEOUT_MS)
   } catch (error) {
     await gateway.stop()
     throw error
@@ -132,11 +139,12 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
 }
 
 function settingsOf(options: GatewayOptions, ports: GatewayPorts, prefix: string): Record<string, string> {
+  const { host = LOOPBACK } = options
   return {
     prefix,
-    proxy_listen: `127.0.0.1:${ports.proxy}, 127.0.0.1:${ports.tls} ssl`,
-    admin_listen: `127.0.0.1:${ports.admin}`,
-    status_listen: `127.0.0.1:${ports.status}`,
+    proxy_listen: `${host}:${ports.proxy}, ${host}:${ports.tls} ssl`,
+    admin_listen: `${host}:${ports.admin}`,
+    status_listen: `${host}:${ports.status}`,
     database: options.database ?? 'off',
     workers: String(options.workers ?? 1),
     proxy_access_log: 'off',

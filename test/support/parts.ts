@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { goProgram, mavenJars, pythonPackages } from './built-part.ts'
+import { classArchive } from './cassandra-archive.ts'
+import type { CassandraProgram } from './cassandra-node.ts'
 import { debianProgram, type Program } from './debian-part.ts'
 import { java17 } from './java.ts'
 
@@ -10,6 +12,7 @@ import { java17 } from './java.ts'
 export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 'shared', 'kong-corpus')
 
 const COMPAT = path.resolve(import.meta.dirname, '..', 'compat')
+const CASSANDRA_POM = path.resolve(import.meta.dirname, '..', '..', 'ops', 'cassandra', 'pom.xml')
 
 interface Part<T> {
   /** Whether a run in CI fails without it. */
@@ -42,13 +45,13 @@ async function locateSchemathesis(): Promise<Program> {
   return { command: 'python3', env: { PYTHONPATH: packages } }
 }
 
-/** A real Cassandra: `java` and the folder of its jars, see cassandra.ts. */
-async function locateCassandra(): Promise<{ readonly command: string; readonly jars: string }> {
+/** A real Cassandra, see cassandra.ts. */
+async function locateCassandra(): Promise<CassandraProgram> {
+  // Its nodes are on addresses of 127.0.0.0/8 that elsewhere would have to be set up first.
+  if (process.platform !== 'linux') throw new Error('clusters on loopback addresses need Linux')
   const command = await java17()
-  return {
-    command,
-    jars: await mavenJars('cassandra', path.join(import.meta.dirname, '..', '..', 'ops', 'cassandra', 'pom.xml')),
-  }
+  const jars = await mavenJars('cassandra', CASSANDRA_POM)
+  return { command, jars, archive: await classArchive(command, jars) }
 }
 
 async function locateCorpus(): Promise<string> {

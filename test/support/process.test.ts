@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './free-port.ts'
@@ -83,6 +84,34 @@ test('children and grandchildren end with the process that started them', async 
   const pids = parent.output.trim().split(' ').map(Number)
   assert.equal(pids.length, 2, parent.output)
   for (const pid of pids) await waitForEnd(pid)
+})
+
+test('a child that was started so ends also when its parent is killed by SIGKILL', async (t) => {
+  if (!existsSync('/usr/bin/setpriv')) return t.skip('this machine has no setpriv')
+  const support = fileURLToPath(new URL('process.ts', import.meta.url))
+  const parent = await startChild({
+    command: process.execPath,
+    args: [
+      '--input-type=module-typescript',
+      '-e',
+      `import { startChild } from ${JSON.stringify(support)}
+       const child = await startChild({ command: 'sleep', args: ['60'], endsWithParent: true })
+       console.log(child.pid + '.')`,
+    ],
+  })
+  const [, pid] = await parent.waitForOutput(/(\d+)\./)
+  parent.signal('SIGKILL')
+  await parent.exited
+  await waitForEnd(Number(pid))
+})
+
+test('output that is waited for can be that from now on', async () => {
+  await using child = await startChild(
+    node(`console.log('up'); setTimeout(() => console.log('up again'), 100); setInterval(() => {}, 1000)`),
+  )
+  await child.waitForOutput(/up/)
+  const after = child.outputLength
+  assert.equal((await child.waitForOutput(/up.*/, 10_000, after))[0], 'up again')
 })
 
 test('a port counts as listening only while something accepts there', async () => {

@@ -1,5 +1,6 @@
 /** Real processes for tests and benchmarks: started in a group of their own, waited for with deadlines, ended by id. */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -10,6 +11,8 @@ export interface ChildOptions {
   readonly env?: NodeJS.ProcessEnv
   /** For messages; by default the command. */
   readonly name?: string
+  /** Started by way of `setpriv`, where there is one, so that the kernel ends it when this process is killed by SIGKILL. */
+  readonly endsWithParent?: boolean
 }
 
 export interface ChildExit {
@@ -26,6 +29,7 @@ export class Child {
   /** Resolves when the process has ended and all its output was read. */
   readonly exited: Promise<ChildExit>
   #output = ''
+  #outputLength = 0
   #exit: ChildExit | null = null
   readonly #process: ChildProcess
   readonly #onOutput = new Set<() => void>()
@@ -37,6 +41,7 @@ export class Child {
     for (const stream of [process.stdout, process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#output = (this.#output + text).slice(-OUTPUT_LIMIT_CHARS)
+        this.#outputLength += text.length
         for (const look of this.#onOutput) look()
       })
     }
@@ -55,12 +60,17 @@ export class Child {
     return this.#output
   }
 
+  /** Of all output so far; to be given to `waitForOutput`, which then looks at what comes later only. */
+  get outputLength(): number {
+    return this.#outputLength
+  }
+
   get exit(): ChildExit | null {
     return this.#exit
   }
 
   /** Resolves with the first match of `pattern` in the output so far or to come; rejects at the deadline or the end. */
-  waitForOutput(pattern: RegExp, timeoutMs = 10_000): Promise<RegExpExecArray> {
+  waitForOutput(pattern: RegExp, timeoutMs = 30_000, after = 0): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
       const finish = (act: () => void) => {
         clearTimeout(timer)
@@ -68,7 +78,8 @@ export class Child {
         act()
       }
       const look = () => {
-        const match = pattern.exec(this.#output)
+        const dropped = this.#outputLength - this.#output.length
+        const match = pattern.exec(this.#output.slice(Math.max(0, after - dropped)))
         if (match) finish(() => resolve(match))
         else if (this.#exit) finish(() => reject(this.failure(`ended before printing ${pattern}`)))
       }
@@ -82,7 +93,7 @@ export class Child {
   }
 
   /** Asks `isDone` until it says so; rejects at the deadline or when the process ends first. */
-  async waitUntil(what: string, isDone: () => Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  async waitUntil(what: string, isDone: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
     const deadline = performance.now() + timeoutMs
     while (!(await isDone())) {
       if (this.#exit) throw this.failure(`ended before ${what}`)
@@ -137,7 +148,8 @@ export class Child {
 /** Starts a process; rejects when its program can't be started. What still runs when this process ends is killed. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const name = options.name ?? options.command
-  const child = spawn(options.command, options.args ?? [], {
+  const [command, args] = commandOf(options)
+  const child = spawn(command, args, {
     cwd: options.cwd,
     env: options.env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -152,6 +164,13 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   alive.add(started)
   watchOwnEnd()
   return started
+}
+
+const SETPRIV = '/usr/bin/setpriv'
+
+function commandOf({ command, args = [], endsWithParent = false }: ChildOptions): [string, readonly string[]] {
+  if (!endsWithParent || !existsSync(SETPRIV)) return [command, args]
+  return [SETPRIV, ['--pdeathsig', 'KILL', '--', command, ...args]]
 }
 
 export interface Finished extends ChildExit {

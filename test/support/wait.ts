@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function waitUntil(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  deadlineMs = 10_000,
+  deadlineMs = 30_000,
 ): Promise<void> {
   const untilMs = performance.now() + deadlineMs
   while (!(await isSo())) {
@@ -14,7 +14,7 @@ export async function waitUntil(
 }
 
 /** The answer of `promise`; rejects at the deadline, saying what was waited for. */
-export function within<T>(what: string, promise: Promise<T>, deadlineMs = 10_000): Promise<T> {
+export function within<T>(what: string, promise: Promise<T>, deadlineMs = 30_000): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${what}`)), deadlineMs)
     promise.then(resolve, reject).finally(() => clearTimeout(timer))

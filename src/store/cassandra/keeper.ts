@@ -7,7 +7,7 @@ import type { CassandraStore } from './store.ts'
 
 export interface KeeperOptions {
   readonly store: CassandraStore
-  /** Between two looks, while nothing wakes it. */
+  /** From the start of one look to that of the next, at most, while looks are not slower than this and nothing wakes it. */
   readonly updateMs: number
   /** Between two serial reads of the log's end, by the node that projects. */
   readonly settleEveryMs?: number
@@ -19,6 +19,9 @@ export interface KeeperOptions {
   readonly monotonicMs: () => number
 }
 
+/** Parts of the time between two looks: how much earlier one may be, so that nodes do not ask in step; and the least rest. */
+const JITTER = 0.25
+const SHORTEST_REST = 0.1
 const SETTLE_EVERY_MS = 30_000
 /** Every node looks for another epoch, which only a restore begins. */
 const EPOCH_EVERY_MS = 10_000
@@ -63,15 +66,23 @@ export class Keeper {
   }
 
   async #run(): Promise<void> {
+    const { monotonicMs } = this.#options
     while (!this.#isClosed) {
+      const startMs = monotonicMs()
       try {
         await this.#look()
         this.#recover()
       } catch (error) {
         this.#fail(error)
       }
-      await this.#sleep(this.#options.updateMs * (0.75 + this.#options.random() / 2))
+      await this.#sleep(this.#pauseMs(monotonicMs() - startMs))
     }
+  }
+
+  /** A change is seen by the end of the next look, so what a look takes counts; a slow Cassandra still gets a rest between two. */
+  #pauseMs(tookMs: number): number {
+    const { updateMs, random } = this.#options
+    return Math.max(updateMs * SHORTEST_REST, updateMs * (1 - JITTER * random()) - tookMs)
   }
 
   async #look(): Promise<void> {

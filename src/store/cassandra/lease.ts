@@ -170,8 +170,9 @@ async function isDone(result: Promise<{ readonly isApplied: boolean }>): Promise
   }
 }
 
+/** Also when only the look at what stands there timed out: it is looked at again. */
 function isOpen(error: unknown): boolean {
-  return error instanceof CassandraFailure && !error.isSettled
+  return error instanceof CassandraFailure && (!error.isSettled || error.reason === 'timeout')
 }
 
 function number(value: unknown): number {

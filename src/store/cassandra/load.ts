@@ -5,7 +5,7 @@ import type { StoredRow } from '../digest.ts'
 import type { LocalCopy } from '../local-copy.ts'
 import type { ClusterLog, Epoch } from './cluster-log.ts'
 import type { ReadConsistency } from './port.ts'
-import type { ProjectionTables } from './projection-tables.ts'
+import type { ProjectionTables, Watermark } from './projection-tables.ts'
 
 export interface LoadOptions {
   readonly log: ClusterLog
@@ -14,7 +14,7 @@ export interface LoadOptions {
   readonly epoch: Epoch
   /** A node never goes back: the state has to reach at least this revision. */
   readonly atLeast: number
-  /** LOCAL_QUORUM; QUORUM for the try after one whose rows were not those of the digests. */
+  /** LOCAL_QUORUM, or QUORUM for the try after one whose rows were not those of the digests. */
   readonly consistency: ReadConsistency
   readonly delay: (ms: number) => Promise<void>
 }
@@ -29,13 +29,20 @@ const LOOK_MS = 100
  * is replayed at least to the newest row that was seen, and the digests are compared there. Rejects with `COPY_DIVERGED`.
  */
 export async function loadCopy(options: LoadOptions): Promise<Head> {
-  const { log, projection, copy, epoch, atLeast, consistency } = options
+  const { projection, epoch } = options
   const mark = await projection.watermark(epoch.epoch)
+  if (mark || epoch.base.revision === 0) return loadFrom(options, mark)
+  // No node here stood where the epoch began; what another data center has written for its beginning, all of them together have.
+  const base = await projection.base(epoch.epoch)
+  if (base) return loadFrom({ ...options, consistency: 'EACH_QUORUM' }, base)
+  throw new GatewayError('STORE_UNAVAILABLE', `the state that epoch ${epoch.epoch} begins with is not written yet`)
+}
+
+async function loadFrom(options: LoadOptions, mark: Watermark | undefined): Promise<Head> {
+  const { log, copy, epoch, atLeast, consistency } = options
   const checkpoint = mark ? await log.headAt(epoch, mark.revision, consistency) : epoch.base
   if (!checkpoint || (mark && checkpoint.hash !== mark.hash))
     throw new GatewayError('STORE_UNAVAILABLE', `revision ${mark?.revision} of the log can not be read yet`)
-  if (!mark && epoch.base.revision > 0)
-    throw new GatewayError('STORE_UNAVAILABLE', `the state that epoch ${epoch.epoch} begins with is not written yet`)
   const seen = { newest: Math.max(checkpoint.revision, atLeast) }
   return copy.replace({
     checkpoint,

@@ -8,8 +8,15 @@ import { GatewayError } from '#core/errors.ts'
 import { createDriverPort } from './driver-port.ts'
 import type { CassandraDriver, StatementOptions, StatementResult } from './driver.ts'
 import { acquireLease, leaseHolder, type HeldLease, type LeaseOptions, type OtherHolder } from './lease.ts'
+import { patientPort } from './patient-port.ts'
 import { statementFor, type Migration } from './migration-files.ts'
-import { CassandraFailure, type CassandraPort, type ConditionalOptions, type Table } from './port.ts'
+import {
+  CassandraFailure,
+  type CassandraPort,
+  type ConditionalOptions,
+  type ReadConsistency,
+  type Table,
+} from './port.ts'
 
 export const MIGRATIONS: Table = {
   name: 'migrations',
@@ -69,7 +76,7 @@ const LEASE_MS = 60_000
 /** Cassandra writes schema changes to disk on all nodes before it answers. */
 const DDL_TIMEOUT_MS = 30_000
 const POLL_MS = 500
-const ATTEMPTS = 3
+const ATTEMPTS = 5
 const LEASE = 'migrations'
 /** What a keyspace has to have before anything can be noted in it. */
 const OWN_TABLES = 2
@@ -82,17 +89,16 @@ export async function readMigrationState(options: MigrationOptions): Promise<Mig
     const replication = await readReplication(driver, keyspace)
     const nothing = { applied: [], pending: migrations, unknown: [], finalized: null, lease: null }
     if (replication === null || !(await hasOwnTables(driver, keyspace))) return { replication, ...nothing }
-    const port = createDriverPort({ driver, keyspace })
+    const port = patientPort(createDriverPort({ driver, keyspace }))
     const applied = await readApplied(port)
     const isApplied = new Set(applied.map(({ number }) => number))
     const newest = migrations.at(-1)?.number ?? 0
-    const finals = await port.select(MIGRATIONS, { partition: { scope: FINAL }, limit: 1000, consistency: 'SERIAL' })
     return {
       replication,
       applied,
       pending: migrations.filter(({ number }) => !isApplied.has(number)),
       unknown: applied.filter(({ number }) => number > newest),
-      finalized: finals.length === 0 ? null : Number(finals.at(-1)!['number']),
+      finalized: await readFinalized(port, 'SERIAL'),
       lease: await leaseHolder({ port, name: LEASE, conditional: CONDITIONAL, nowMs }),
     }
   })
@@ -103,11 +109,31 @@ export async function readMigrationState(options: MigrationOptions): Promise<Mig
  * version doesn't know was made final. Until then a newer schema only adds, and does not disturb.
  */
 export async function requireSchema(options: MigrationOptions): Promise<void> {
-  const { pending, unknown, finalized } = await readMigrationState(options)
+  // A data center that is cut off has to be able to start nodes too; only what looks unfinished here is looked at more closely.
+  const near = await explained(() => readSchema(options))
+  const { pending, unknown, finalized } = near?.pending.length === 0 ? near : await readMigrationState(options)
   if (pending.length > 0)
     throw new GatewayError('SCHEMA_PENDING', `keyspace ${options.keyspace}: ${namesOf(pending)} not applied`)
   const foreign = unknown.filter(({ number }) => finalized !== null && number <= finalized)
   if (foreign.length > 0) throw newer(options.keyspace, foreign)
+}
+
+/** What replicas of this data center know of the schema; null when there is no keyspace. */
+async function readSchema({
+  driver,
+  keyspace,
+  migrations,
+}: MigrationOptions): Promise<Pick<MigrationState, 'pending' | 'unknown' | 'finalized'> | null> {
+  if (!(await hasOwnTables(driver, keyspace))) return null
+  const port = createDriverPort({ driver, keyspace })
+  const applied = await readApplied(port, 'LOCAL_QUORUM')
+  const isApplied = new Set(applied.map(({ number }) => number))
+  const newest = migrations.at(-1)?.number ?? 0
+  return {
+    pending: migrations.filter(({ number }) => !isApplied.has(number)),
+    unknown: applied.filter(({ number }) => number > newest),
+    finalized: await readFinalized(port, 'LOCAL_QUORUM'),
+  }
 }
 
 /** Answers the names of what it applied. */
@@ -135,7 +161,7 @@ class Run {
 
   constructor(options: ApplyOptions) {
     this.#options = options
-    this.#port = createDriverPort(options)
+    this.#port = patientPort(createDriverPort(options))
   }
 
   async run(): Promise<readonly string[]> {
@@ -275,8 +301,7 @@ class Run {
 
   /** One statement, and until every node has it. */
   async #change(statement: string, lease?: HeldLease): Promise<void> {
-    await this.#requireLease(lease)
-    const { isSchemaInAgreement } = await this.#executeSchema(statement)
+    const { isSchemaInAgreement } = await this.#executeSchema(statement, lease)
     if (isSchemaInAgreement) return
     const { monotonicMs, consensusMs, driver, leaseMs = LEASE_MS } = this.#options
     const deadline = monotonicMs() + consensusMs
@@ -293,7 +318,7 @@ class Run {
     }
   }
 
-  async #executeSchema(statement: string): Promise<StatementResult> {
+  async #executeSchema(statement: string, lease?: HeldLease): Promise<StatementResult> {
     const options: StatementOptions = {
       kind: 'schema',
       consistency: 'ONE',
@@ -301,6 +326,7 @@ class Run {
       timeoutMs: DDL_TIMEOUT_MS,
     }
     for (let attempt = 1; ; attempt++) {
+      await this.#requireLease(lease)
       try {
         return await this.#options.driver.execute(statement, [], options)
       } catch (error) {
@@ -325,12 +351,21 @@ async function note(port: CassandraPort, row: Readonly<Record<string, string | n
       return
     } catch (error) {
       if (!(error instanceof CassandraFailure) || error.isSettled || attempt === ATTEMPTS) throw error
+      await delay(POLL_MS)
     }
   }
 }
 
-async function readApplied(port: CassandraPort): Promise<readonly AppliedMigration[]> {
-  const rows = await port.select(MIGRATIONS, { partition: { scope: APPLIED }, limit: 1000, consistency: 'SERIAL' })
+async function readFinalized(port: CassandraPort, consistency: ReadConsistency): Promise<number | null> {
+  const finals = await port.select(MIGRATIONS, { partition: { scope: FINAL }, limit: 1000, consistency })
+  return finals.length === 0 ? null : Number(finals.at(-1)!['number'])
+}
+
+async function readApplied(
+  port: CassandraPort,
+  consistency: ReadConsistency = 'SERIAL',
+): Promise<readonly AppliedMigration[]> {
+  const rows = await port.select(MIGRATIONS, { partition: { scope: APPLIED }, limit: 1000, consistency })
   return rows.map((row) => ({
     number: Number(row['number']),
     name: String(row['name']),

@@ -24,6 +24,8 @@ const AT_ONCE = 32
 const MAX_ROWS = 2 ** 31 - 1
 /** Rows of a whole state that are collected before they are written. */
 const STATE_BATCH = 2000
+/** The name of the row that says that the state of an epoch's beginning is written. */
+const BASE = 'base'
 
 export class ProjectionTables {
   readonly #port: CassandraPort
@@ -44,6 +46,22 @@ export class ProjectionTables {
     return row && { revision: row.revision as number, hash: row.hash as string }
   }
 
+  /** Whether a data center has the whole state that the epoch begins with: reads of all data centers then show it. */
+  async base(epoch: number): Promise<Watermark | undefined> {
+    const [row] = await this.#port.select(LOG_STATE, {
+      partition: { epoch, name: BASE },
+      limit: 1,
+      consistency: 'EACH_QUORUM',
+    })
+    return row && { revision: row.revision as number, hash: row.hash as string }
+  }
+
+  /** Moves the watermark to where the epoch begins, after its whole state was written, and tells so to the other data centers. */
+  async markBase(epoch: number, base: Watermark): Promise<void> {
+    await this.mark(epoch, base)
+    await this.#mark(epoch, BASE, base)
+  }
+
   /** Writes the rows of entries that follow each other, and then moves the watermark to the last. */
   async project(epoch: number, entries: readonly LogEntry[]): Promise<void> {
     const last = entries.at(-1)
@@ -53,8 +71,12 @@ export class ProjectionTables {
   }
 
   /** Moves the watermark; only after every row has its acknowledgement, because it vouches for them. */
-  async mark(epoch: number, { revision, hash }: Watermark): Promise<void> {
-    const row = { epoch, name: this.#name(), revision, hash }
+  mark(epoch: number, watermark: Watermark): Promise<void> {
+    return this.#mark(epoch, this.#name(), watermark)
+  }
+
+  async #mark(epoch: number, name: string, { revision, hash }: Watermark): Promise<void> {
+    const row = { epoch, name, revision, hash }
     await this.#port.insert(LOG_STATE, row, { consistency: 'LOCAL_QUORUM', timestamp: revision })
   }
 

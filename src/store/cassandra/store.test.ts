@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { GatewayError } from '#core/errors.ts'
 import type { LogEntry } from '../contract.ts'
 import { createMemoryCopy } from '../memory.ts'
 import {
@@ -325,6 +326,43 @@ test('after a restore to an earlier state what was written since is gone on ever
   await writer.poll()
   assert.deepEqual(await writer.head(), await restored.head())
   assert.equal(await writer.get('groups', 'lost'), undefined)
+})
+
+test('a data center where no node stood at the beginning of an epoch gets its state from the others', async () => {
+  const port = new MapPort()
+  const copy = memoryCopy()
+  const ahead = await follower(port, { dataCenter: 'dc2' })
+  const chosen = await follower(port, { copy })
+  await commit(ahead, put('groups', { id: 'a', name: 'one' }))
+  await chosen.poll()
+  await commit(ahead, put('groups', { id: 'lost', name: 'lost' }))
+  assert.equal(await chosen.beginEpoch(), 1)
+  // Nobody in its data center can say what the epoch begins with, before one in the other has written it.
+  await assert.rejects(ahead.lookForEpoch(), { code: 'STORE_UNAVAILABLE' })
+  await chosen.project()
+  await ahead.lookForEpoch()
+  assert.deepEqual(await ahead.head(), await chosen.head())
+  await commit(ahead, put('groups', { id: 'b', name: 'two' }))
+  await ahead.project()
+  const fresh = await follower(port, { dataCenter: 'dc2' })
+  assert.deepEqual(await allRows(fresh), await allRows(ahead))
+})
+
+test('a transaction that was committed is said to be so, also when the copy has to be loaded anew for it', async () => {
+  const port = new MapPort()
+  const copy = memoryCopy()
+  const store = await follower(port, { copy })
+  await commit(store, put('groups', { id: 'a', name: 'one' }))
+  let isDamaged = true
+  const adopt = copy.adopt.bind(copy)
+  copy.adopt = async (entries) => {
+    if (isDamaged) throw new GatewayError('COPY_DIVERGED', 'other rows than the digests say')
+    await adopt(entries)
+  }
+  const entry = await commit(store, put('groups', { id: 'b', name: 'two' }))
+  isDamaged = false
+  assert.equal(entry.revision, 2)
+  assert.deepEqual(await store.head(), await (await follower(port)).head())
 })
 
 test('an entry that does not follow is not taken over', async () => {

@@ -197,15 +197,11 @@ class Store implements CassandraStore {
       try {
         const epoch = await this.#writableEpoch(entry.revision)
         const slot = await this.#log.insert(epoch, entry)
-        await this.#take(slot)
+        await this.#take(epoch, slot)
         this.#options.onAppend?.(slot.isOurs ? 'appended' : 'conflict')
         if (slot.isOurs) return { outcome: 'appended', entry: slot.entry }
         return { outcome: 'conflict', head: (await this.#copy.head()).revision }
       } catch (error) {
-        if (isCode(error, 'COPY_DIVERGED')) {
-          await this.#refill(await this.#currentEpoch(), (error as Error).message)
-          return { outcome: 'conflict', head: (await this.#copy.head()).revision }
-        }
         if (!(error instanceof CassandraFailure)) throw error
         // Certainly not done, and nothing open from before: who asked may be told so.
         if (error.isSettled && !this.#open.has(entry.txid)) {
@@ -223,9 +219,14 @@ class Store implements CassandraStore {
     }
   }
 
-  /** The slot after the head is decided: the copy takes over what stands there. */
-  async #take({ entry }: Slot): Promise<void> {
-    await this.#copy.adopt([entry])
+  /** The slot after the head is decided: the copy takes over what stands there, or is loaded anew when that does not follow it. */
+  async #take(epoch: Epoch, { entry }: Slot): Promise<void> {
+    try {
+      await this.#copy.adopt([entry])
+    } catch (error) {
+      if (!isCode(error, 'COPY_DIVERGED')) throw error
+      await this.#refill(epoch, (error as Error).message, entry.revision)
+    }
     this.#forgetSettled(entry.revision)
   }
 
@@ -266,7 +267,8 @@ class Store implements CassandraStore {
   async #repeatUnsettled(epoch: Epoch): Promise<void> {
     const { revision } = await this.#copy.head()
     this.#forgetSettled(revision)
-    if (this.#unsettled?.revision === revision + 1) await this.#take(await this.#log.insert(epoch, this.#unsettled))
+    if (this.#unsettled?.revision === revision + 1)
+      await this.#take(epoch, await this.#log.insert(epoch, this.#unsettled))
   }
 
   lookForEpoch(): Promise<void> {
@@ -286,7 +288,7 @@ class Store implements CassandraStore {
       for (let entry: LogEntry | undefined; !this.#isClosed;) {
         entry = await this.#log.decided(epoch, (await this.#copy.head()).revision + 1)
         if (!entry) return
-        await this.#take({ isOurs: false, entry })
+        await this.#take(epoch, { isOurs: false, entry })
       }
     })
   }
@@ -315,9 +317,9 @@ class Store implements CassandraStore {
     return this.#copy.note(EPOCH_NOTE) === String(epoch)
   }
 
-  async #refill(epoch: Epoch, reason: string): Promise<void> {
+  async #refill(epoch: Epoch, reason: string, atLeast = 0): Promise<void> {
     this.#options.log.warn({ reason }, 'the copy of the configuration is not that of the cluster and is loaded anew')
-    await this.#fill(epoch, (await this.#copy.head()).revision)
+    await this.#fill(epoch, Math.max(atLeast, (await this.#copy.head()).revision))
   }
 
   async #fill(epoch: Epoch, atLeast: number): Promise<void> {
@@ -389,7 +391,7 @@ class Store implements CassandraStore {
     if (!mark && revision > 0) {
       // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
       await this.#projection.projectState(epoch.epoch, (await this.#copy.stored()).rows)
-      await this.#projection.mark(epoch.epoch, epoch.base)
+      await this.#projection.markBase(epoch.epoch, epoch.base)
     }
     this.projected = revision
     while (!this.#isClosed && epoch === this.#epoch) {
