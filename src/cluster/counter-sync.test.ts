@@ -359,6 +359,34 @@ test('a node without anything to exchange finds out that it can again', async ()
   assert.equal(node.sync.isSynced, true)
 })
 
+test('of what waited while nothing worked only what is still of use is exchanged', async () => {
+  const clock = new Clock()
+  const asked: string[] = []
+  let fails = true
+  const read = async ({ key }: { readonly key: string }) => {
+    asked.push(key)
+    if (fails) throw new CassandraFailure('unavailable', 'no replica', true)
+    return []
+  }
+  const node = new Node(clock, { read, write: async () => {} }, '0/first')
+  const until = (expiresAtMs: number) => (_: unknown, i: number) => ({
+    key: `${i} until ${expiresAtMs}`,
+    startsAtMs: MINUTE,
+    expiresAtMs,
+  })
+  node.sync.take(Array.from({ length: 2000 }, until(MINUTE + 2000)))
+  node.sync.take(Array.from({ length: 5 }, until(MINUTE + 9000)))
+  await node.sync.round()
+  clock.nowMs += 3000
+  await node.sync.round()
+  assert.equal(node.sync.isSynced, false)
+  fails = false
+  asked.length = 0
+  await node.sync.round()
+  await node.sync.round()
+  assert.deepEqual([asked.length, node.sync.waiting, node.sync.isSynced], [5, 0, true])
+})
+
 test('rows that never answer end a round, and the next ones only try', async () => {
   const clock = new Clock()
   let asked = 0

@@ -43,11 +43,11 @@ export interface CounterSyncOptions {
 
 /** Between the starts of two rounds. */
 export const SYNC_MS = 200
-/** Counters in a round: 2,500 a second with two statements each is about what the main thread can do beside its other work. */
-export const ROUND_COUNTERS = 500
+/** Counters in a round, which ends earlier when its time is over: 1,250 a second with two statements each cost up to a quarter of a core. */
+export const ROUND_COUNTERS = 250
 /** Counters whose statements are under way at a time. */
 const AT_ONCE = 64
-/** A round that takes longer has failed; what it still has under way may arrive later and does no harm. */
+/** A round that has not ended by then has failed; what it still has under way may arrive later and does no harm. */
 const ROUND_MS = 1000
 /** Without success for so long, or with a counter that waits for so long, the counts are out of step. */
 export const OUT_OF_STEP_MS = 2000
@@ -66,6 +66,15 @@ interface Tracked extends CountedKey {
   /** When an unused one is looked at again, and how long it pauses before. */
   dueAtMs: number
   pauseMs: number
+}
+
+interface Round {
+  /** Of those that waited when it began. */
+  left: number
+  /** Those to look at again. */
+  readonly due: Tracked[]
+  readonly endsAtMs: number
+  isOver: boolean
 }
 
 export class CounterSync {
@@ -138,12 +147,12 @@ export class CounterSync {
 
   /** Once through what waits, as far as a round goes. */
   async round(): Promise<void> {
-    const queue = this.#pick()
+    const round = this.#begin()
     try {
-      await this.#inTime(this.#syncAll(queue))
+      await this.#inTime(this.#syncAll(round))
       this.#failingSinceMs = null
     } catch (error) {
-      for (const tracked of queue.splice(0)) this.#again(tracked)
+      round.isOver = true
       this.failures++
       this.#failingSinceMs ??= this.#options.monotonicMs()
       this.#judge(error)
@@ -172,50 +181,65 @@ export class CounterSync {
     return this.#waiting.size >= (this.#options.waitingMax ?? WAITING_MAX)
   }
 
-  /** Takes out what this round is for: the longest waiting, then those to look at again. While nothing works, one that tries. */
-  #pick(): Tracked[] {
+  /** While nothing works, a round is for one counter that tries. */
+  #begin(): Round {
     const nowMs = this.#options.now()
     const steadyMs = this.#options.monotonicMs()
     const most = this.#failingSinceMs === null ? ROUND_COUNTERS : 1
-    const picked: Tracked[] = []
-    for (const [key, tracked] of this.#waiting) {
-      if (picked.length === most) break
-      this.#waiting.delete(key)
-      if (tracked.expiresAtMs > nowMs) picked.push(tracked)
-    }
+    const left = Math.min(most, this.#waiting.size)
+    const due: Tracked[] = []
     for (const [key, tracked] of this.#idle) {
       if (tracked.expiresAtMs <= nowMs) this.#idle.delete(key)
-      else if (tracked.dueAtMs <= steadyMs && picked.length < most) {
-        this.#idle.delete(key)
-        tracked.grewAtMs = steadyMs
-        picked.push(tracked)
-      }
+      else if (tracked.dueAtMs <= steadyMs && left + due.length < most) due.push(tracked)
     }
-    return picked
+    return { left, due, endsAtMs: steadyMs + SYNC_MS, isOver: false }
   }
 
-  /** Takes from the queue until it is empty or one has failed. */
-  async #syncAll(queue: Tracked[]): Promise<void> {
-    if (queue.length === 0) {
-      if (this.#failingSinceMs !== null) await this.#options.rows.read(NOBODY)
-      return
+  /** Takes out the longest waiting, then what to look at again; null when the round is over. */
+  #next(round: Round): Tracked | null {
+    const steadyMs = this.#options.monotonicMs()
+    if (round.isOver || steadyMs >= round.endsAtMs) return null
+    const nowMs = this.#options.now()
+    while (round.left > 0) {
+      const [tracked] = this.#waiting.values()
+      if (tracked === undefined) break
+      this.#waiting.delete(tracked.key)
+      // Its window has ended, and nobody needs to know any more.
+      if (tracked.expiresAtMs <= nowMs) continue
+      round.left--
+      return tracked
     }
+    for (let tracked = round.due.pop(); tracked !== undefined; tracked = round.due.pop()) {
+      // It may have grown meanwhile, and waits.
+      if (this.#idle.get(tracked.key) !== tracked) continue
+      this.#idle.delete(tracked.key)
+      tracked.grewAtMs = steadyMs
+      return tracked
+    }
+    return null
+  }
+
+  async #syncAll(round: Round): Promise<void> {
+    const count = round.left + round.due.length
+    let hasAsked = false
     let failure: { readonly error: unknown } | null = null
-    const next = async (): Promise<void> => {
-      while (failure === null) {
-        const tracked = queue.shift()
-        if (tracked === undefined) return
+    const run = async (): Promise<void> => {
+      for (let tracked = this.#next(round); tracked !== null; tracked = this.#next(round)) {
+        hasAsked = true
         try {
           await this.#sync(tracked)
           this.#rest(tracked)
         } catch (error) {
           failure = { error }
+          round.isOver = true
           this.#again(tracked)
         }
       }
     }
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, next))
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, count) }, run))
     if (failure !== null) throw (failure as { readonly error: unknown }).error
+    // Only an answer says that rows can be reached again, and what waited may have ended.
+    if (!hasAsked && this.#failingSinceMs !== null) await this.#options.rows.read(NOBODY)
   }
 
   /**
