@@ -17,7 +17,7 @@ export async function measureStart(bed: Bed, fill: Fill): Promise<ConvergeFigure
     seat = await bed.startGateway('d', 'dc1', prefix)
     const startSeconds = (performance.now() - started) / 1000
     const waited = { 'machine waits %': machine()['machine waits %'] }
-    const rssMiB = residentMiB(seat)
+    const [rssMiB, peakMiB] = [memoryOf(seat, 'VmRSS'), memoryOf(seat, 'VmHWM')]
     await serves(seat, fill)
     await seat.stop()
 
@@ -30,7 +30,7 @@ export async function measureStart(bed: Bed, fill: Fill): Promise<ConvergeFigure
     await serves(seat, fill)
     return [
       convergeFigure('start', round(startSeconds), { ...fill, 'seconds to write them': round(fillSeconds), ...waited }),
-      convergeFigure('start-rss', rssMiB, { 'peak MiB': peakMiB(seat) }),
+      convergeFigure('start-rss', rssMiB, { 'peak MiB': peakMiB }),
       convergeFigure('start-copy', round(copySeconds), { ...fill, ...waitedAgain }),
     ]
   } finally {
@@ -49,9 +49,6 @@ async function serves(seat: GatewaySeat, { routes, credentials }: Fill): Promise
     if (answer.status !== 200) throw new Error(`${pathOf(route)} with ${keyOf(key)}: ${answer.status} ${answer.body}`)
   }
 }
-
-const residentMiB = (seat: GatewaySeat) => memoryOf(seat, 'VmRSS')
-const peakMiB = (seat: GatewaySeat) => memoryOf(seat, 'VmHWM')
 
 function memoryOf({ gateway }: GatewaySeat, row: string): number {
   const status = readFileSync(`/proc/${gateway.child.pid}/status`, 'utf8')
