@@ -12,6 +12,7 @@ import { DEFAULT_WORKSPACE } from '#model/document.ts'
 import type { Settings } from '#model/settings.ts'
 import type { NodeState } from '#store/cluster-view.ts'
 import type { ConfigStore } from '#store/contract.ts'
+import { createGather } from '#store/gather.ts'
 import { keyringFromEnvironment, openKeyringFile } from '#store/keyring-file.ts'
 import type { Keyring } from '#store/keyring.ts'
 import { createMemoryStore } from '#store/memory.ts'
@@ -58,7 +59,10 @@ export async function openStore(settings: Settings, model: Model, node: OwnNode)
     uuid: randomUUID,
     random: Math.random,
     delay: (ms) => delay(ms),
-    gather: () => new Promise((resolve) => setImmediate(resolve)),
+    gather: createGather({
+      turn: () => new Promise((resolve) => setImmediate(resolve)),
+      delay: (ms) => delay(ms),
+    }),
   })
   const close = async (): Promise<void> => {
     await writer.close()

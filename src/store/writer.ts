@@ -5,6 +5,7 @@
  */
 import type { ConfigStore, Head, Operation, Origin, StateReader, Transaction, Violation } from './contract.ts'
 import { computeEffects } from './effects.ts'
+import type { Gathering } from './gather.ts'
 import type { Keyring } from './keyring.ts'
 import { Projection } from './projection.ts'
 import { RunningState } from './running-state.ts'
@@ -20,10 +21,10 @@ export interface WriterOptions {
   readonly random: () => number
   readonly delay: (ms: number) => Promise<void>
   /**
-   * Waited for before each group, so that all who ask at this moment are in it. On real sockets that is the
+   * Waited for before each group, so that all who ask at this moment are in it. On real sockets that is at least the
    * end of the event loop's turn: promises alone run between two requests of the same turn, and then every write is a group.
    */
-  readonly gather?: () => Promise<void>
+  readonly gather?: (gathering: Gathering) => Promise<void>
   /** How long a write may wait and retry before it is given up. */
   readonly deadlineMs?: number
   /** Writes that may wait; further ones are turned away. */
@@ -129,6 +130,7 @@ class GroupWriter implements Writer {
   readonly #groupLimit: number
   #queue: Request[] = []
   #draining: Promise<void> | null = null
+  #last = { lastSize: 0, lastMs: 0 }
   #closed = false
 
   constructor(options: WriterOptions) {
@@ -158,8 +160,11 @@ class GroupWriter implements Writer {
   async #drain(): Promise<void> {
     const { gather = () => Promise.resolve() } = this.#options
     while (this.#queue.length > 0) {
-      await gather()
-      await this.#commit(this.#queue.splice(0, this.#groupLimit))
+      await gather({ queued: () => this.#queue.length, ...this.#last })
+      const group = this.#queue.splice(0, this.#groupLimit)
+      const startMs = this.#options.nowMs()
+      await this.#commit(group)
+      this.#last = { lastSize: group.length, lastMs: this.#options.nowMs() - startMs }
     }
     this.#draining = null
   }

@@ -1,0 +1,124 @@
+/**
+ * `npm run bench:converge`: a cluster of two data centers that are 80 ms apart, on one machine, against bench/converge/limits.ts.
+ * Gateways a and b are in dc1, c is in dc2, one worker each; changes go through a.
+ *
+ *   --only changes,keys     some of: idle, changes, keys, start (the last one ends Cassandra)
+ *   --topology dc1:3,dc2:3  Cassandra nodes
+ *   --heap 256              MiB for each of them
+ *   --paxos v2              Cassandra's paxos_variant
+ *   --changes 1000          changes measured
+ *   --load 20               requests a second to each gateway meanwhile
+ *   --keys 5000             credentials created
+ *   --routes 50000 --credentials 100000   what the started gateway has to load
+ *   --json                  prints JSON instead of a table
+ *   --record                writes docs/converge.json and the table in docs/performance.md
+ *
+ * Exit status 1 when a limit is missed, 0 with a note where network namespaces are not allowed.
+ */
+import { parseArgs } from 'node:util'
+import { openNetwork } from '../../test/support/network.ts'
+import { provenance } from '../support/machine.ts'
+import { measureChanges } from './changes.ts'
+import { openBed, type Bed, type GatewaySeat } from './cluster.ts'
+import { measureIdle } from './idle.ts'
+import { measureKeys } from './keys.ts'
+import type { ConvergeFigure } from './limits.ts'
+import { recordConverge, tableOf } from './report.ts'
+import { measureStart } from './start.ts'
+
+const PARTS = ['idle', 'changes', 'keys', 'start']
+/** Each way. */
+const DELAY_MS = 40
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', default: PARTS.join(',') },
+    topology: { type: 'string', default: 'dc1:3,dc2:3' },
+    heap: { type: 'string', default: '256' },
+    paxos: { type: 'string', default: 'v2' },
+    changes: { type: 'string', default: '1000' },
+    load: { type: 'string', default: '20' },
+    keys: { type: 'string', default: '5000' },
+    routes: { type: 'string', default: '50000' },
+    credentials: { type: 'string', default: '100000' },
+    json: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+  },
+})
+
+async function main(): Promise<void> {
+  const wanted = selected()
+  const opened = await openNetwork({ sites: ['dc1', 'dc2'], delayMs: DELAY_MS })
+  if (opened.outcome === 'not_allowed') {
+    process.stdout.write(`Nothing was measured: ${opened.reason}\n`)
+    return
+  }
+  say(`Cassandra ${options.topology} ...`)
+  const bed = await openBed(opened.network, options.topology, number('heap'), { paxos_variant: options.paxos })
+  const figures: ConvergeFigure[] = []
+  try {
+    await measure(bed, wanted, figures)
+  } finally {
+    await bed.close()
+  }
+  const measured = provenance(`Cassandra ${options.topology}, paxos_variant ${options.paxos}, ${2 * DELAY_MS} ms apart`)
+  if (options.json) process.stdout.write(`${JSON.stringify({ measured, figures }, null, 2)}\n`)
+  else process.stdout.write(`${tableOf(figures)}\n`)
+  if (options.record) recordConverge(figures, measured)
+  if (figures.some(({ isHeld }) => !isHeld)) process.exitCode = 1
+}
+
+async function measure(bed: Bed, wanted: ReadonlySet<string>, figures: ConvergeFigure[]): Promise<void> {
+  const seats: GatewaySeat[] = []
+  for (const [name, dataCenter] of [
+    ['a', 'dc1'],
+    ['b', 'dc1'],
+    ['c', 'dc2'],
+  ] as const) {
+    say(`gateway ${name} ...`)
+    seats.push(await bed.startGateway(name, dataCenter))
+  }
+  const parts: [string, () => Promise<ConvergeFigure[]>][] = [
+    ['idle', () => measureIdle(bed, seats.length)],
+    ['changes', () => measureChanges(bed, seats, { changes: number('changes'), load: number('load') })],
+    ['keys', () => measureKeys(seats[0]!, number('keys'))],
+    [
+      'start',
+      async () => {
+        // They would follow what is written for the start of another, on the same two cores.
+        await Promise.all(seats.map((seat) => seat.stop()))
+        return await measureStart(bed, { routes: number('routes'), credentials: number('credentials') })
+      },
+    ],
+  ]
+  for (const [name, act] of parts) {
+    if (!wanted.has(name)) continue
+    say(`${name} ...`)
+    try {
+      figures.push(...(await act()))
+    } catch (error) {
+      // One part that can't be measured is no reason to lose the others.
+      process.stderr.write(`${name} could not be measured: ${(error as Error).stack}\n`)
+      process.exitCode = 1
+    }
+  }
+}
+
+function selected(): ReadonlySet<string> {
+  const wanted = options.only.split(',')
+  const unknown = wanted.filter((name) => !PARTS.includes(name))
+  if (unknown.length > 0) throw new Error(`--only: expected some of ${PARTS.join(', ')}; got ${unknown.join(', ')}`)
+  return new Set(wanted)
+}
+
+function number(name: 'heap' | 'changes' | 'load' | 'keys' | 'routes' | 'credentials'): number {
+  const value = Number(options[name])
+  if (!Number.isInteger(value) || value < 0) throw new Error(`--${name}: expected a number, got ${options[name]}`)
+  return value
+}
+
+function say(what: string): void {
+  process.stderr.write(`${what}\n`)
+}
+
+await main()
