@@ -9,8 +9,8 @@ import { Pool } from 'undici'
 import { createToken } from '#admin/tokens.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
 import { newKeyringText } from '#store/keyring.ts'
-import { driverFor, makeKeyspace, replicasOf, type ClusterPlace } from '../../test/support/cassandra-keyspace.ts'
-import { startCassandra, type CassandraCluster } from '../../test/support/cassandra.ts'
+import { driverFor, makeKeyspace, replicasOf } from '../../test/support/cassandra-keyspace.ts'
+import { startCassandra, type CassandraAddress, type CassandraCluster } from '../../test/support/cassandra.ts'
 import { startGateway, type Gateway } from '../../test/support/gateway.ts'
 import type { Network } from '../../test/support/network.ts'
 
@@ -47,8 +47,8 @@ export class Bed {
     this.#upstream = upstream
   }
 
-  get place(): ClusterPlace {
-    return { port: this.cassandra.port, addresses: this.cassandra.address.dataCenters }
+  get place(): CassandraAddress {
+    return this.cassandra.address
   }
 
   get upstreamPort(): number {
@@ -59,7 +59,7 @@ export class Bed {
     const replicas = Object.entries(replicasOf(this.place)).map(([name, count]) => `${name}:${count}`)
     return {
       database: 'cassandra',
-      cassandra_contact_points: this.place.addresses[dataCenter]!.join(','),
+      cassandra_contact_points: this.place.dataCenters[dataCenter]!.join(','),
       cassandra_port: String(this.cassandra.port),
       cassandra_keyspace: KEYSPACE,
       cassandra_local_datacenter: dataCenter,
@@ -135,7 +135,7 @@ export async function openBed(
 }
 
 /** Nodes that answer may not have heard of each other yet, and the migrations refuse more replicas than they see nodes. */
-async function makeWhenAllAreKnown(place: ClusterPlace, driver: CassandraDriver): Promise<void> {
+async function makeWhenAllAreKnown(place: CassandraAddress, driver: CassandraDriver): Promise<void> {
   const until = performance.now() + GOSSIP_MS
   for (;;) {
     try {

@@ -39,7 +39,7 @@ export async function fillStore(bed: Bed, { routes, credentials }: Fill): Promis
   })
   if (!read.ok) throw new Error(read.problems.join('\n'))
   const { settings } = read
-  const model = gatewayModel(await loadPluginSet(settings))
+  const model = gatewayModel(await loadPluginSet(settings), settings)
   const log = openLog({ target: { to: 'stderr', format: null }, level: 'error' })
   const opened = await openStore(settings, model, {
     id: randomUUID(),
