@@ -49,6 +49,7 @@ export async function dropKeyspace(driver: CassandraDriver, keyspace: string): P
     kind: 'schema',
     consistency: 'ONE',
     isPrepared: false,
-    timeoutMs: 30_000,
+    // Schema changes of several test files wait for each other.
+    timeoutMs: 120_000,
   })
 }
