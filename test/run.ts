@@ -15,6 +15,8 @@ const ROOT = path.resolve(import.meta.dirname, '..')
 const CONCURRENCY = 2
 /** For one file. Also ends a file that has finished but left something open, which is then a failure. */
 const FILE_TIMEOUT_MS = 240_000
+/** The long form of a fault test takes many minutes. */
+const FULL_FILE_TIMEOUT_MS = 3_600_000
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -50,7 +52,7 @@ const runner = spawn(
   [
     '--test',
     `--test-concurrency=${CONCURRENCY}`,
-    `--test-timeout=${FILE_TIMEOUT_MS}`,
+    `--test-timeout=${options.full ? FULL_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS}`,
     '--test-reporter=spec',
     ...files,
   ],
