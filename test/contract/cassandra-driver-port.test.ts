@@ -5,7 +5,7 @@ import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
 import type { CassandraPort } from '#store/cassandra/port.ts'
 import { createCassandraRuntimeStore } from '#store/cassandra/runtime.ts'
-import { driverFor, dropKeyspace, makeKeyspace } from '../support/cassandra-keyspace.ts'
+import { driverFor, dropAndClose, makeKeyspace } from '../support/cassandra-keyspace.ts'
 import { sharedCassandra } from '../support/shared-cassandra.ts'
 import { cassandraPortSuite } from './cassandra-port.ts'
 import { runtimeStoreSuite } from './runtime-store.ts'
@@ -21,8 +21,7 @@ let made: Promise<Made> | undefined
 after(async () => {
   if (made === undefined) return
   const { driver, keyspace } = await made
-  await dropKeyspace(driver, keyspace)
-  await driver.close()
+  await dropAndClose(keyspace, driver)
 })
 
 async function openPort(test: TestContext): Promise<CassandraPort | null> {

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import { Membership } from '#store/cassandra/nodes.ts'
 import { parseNodeState } from '#store/cluster-view.ts'
-import { driverFor, dropKeyspace, makeKeyspace } from '../support/cassandra-keyspace.ts'
+import { driverFor, dropAndClose, makeKeyspace } from '../support/cassandra-keyspace.ts'
 import { sharedCassandra } from '../support/shared-cassandra.ts'
 import { waitUntil } from '../support/wait.ts'
 
@@ -17,8 +17,7 @@ test('nodes of two data centers see each other come, serve, and go, with clocks 
   const { address, keyspace } = cassandra
   const drivers = ['dc1', 'dc2'].map((name) => driverFor(address, name))
   context.after(async () => {
-    await dropKeyspace(drivers[0]!, keyspace)
-    for (const driver of drivers) await driver.close()
+    await dropAndClose(keyspace, drivers[0]!, ...drivers.slice(1))
   })
   await makeKeyspace(address, drivers[0]!, keyspace)
 

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { exitCodes } from '#cli/exit-code.ts'
 import { newKeyringText } from '#store/keyring.ts'
-import { driverFor, dropKeyspace, makeKeyspace, replicasOf } from '../support/cassandra-keyspace.ts'
+import { driverFor, dropAndClose, makeKeyspace, replicasOf } from '../support/cassandra-keyspace.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
 import { runChild } from '../support/process.ts'
 import { sharedCassandra } from '../support/shared-cassandra.ts'
@@ -46,8 +46,7 @@ test('gateways of two data centers know of each other, wait for each other, and 
   const gateways: Gateway[] = []
   context.after(async () => {
     for (const gateway of gateways) await gateway.stop()
-    await dropKeyspace(driver, keyspace)
-    await driver.close()
+    await dropAndClose(keyspace, driver)
     rmSync(folder, { recursive: true })
   })
   await makeKeyspace(address, driver, keyspace)

@@ -44,6 +44,18 @@ export function replicasOf({ dataCenters }: CassandraAddress): Readonly<Record<s
   return Object.fromEntries(Object.entries(dataCenters).map(([name, nodes]) => [name, Math.min(3, nodes.length)]))
 }
 
+/** Drops it by the first of the drivers, and closes all, which would else keep the process of the test. */
+export async function dropAndClose(
+  keyspace: string,
+  ...drivers: readonly [CassandraDriver, ...CassandraDriver[]]
+): Promise<void> {
+  try {
+    await dropKeyspace(drivers[0], keyspace)
+  } finally {
+    for (const driver of drivers) await driver.close()
+  }
+}
+
 export async function dropKeyspace(driver: CassandraDriver, keyspace: string): Promise<void> {
   await driver.execute(`DROP KEYSPACE IF EXISTS ${keyspace}`, [], {
     kind: 'schema',
