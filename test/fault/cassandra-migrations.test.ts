@@ -34,8 +34,11 @@ let driver: CassandraDriver
 const keyspaces: string[] = []
 
 after(async () => {
-  for (const keyspace of keyspaces) await dropKeyspace(driver, keyspace)
-  await Promise.all(drivers.map((one) => one.close()))
+  try {
+    for (const keyspace of keyspaces) await dropKeyspace(driver, keyspace)
+  } finally {
+    await Promise.all(drivers.map((one) => one.close()))
+  }
 })
 
 /** A keyspace that is not made yet, with everything connected; null after marking the test as skipped. */
