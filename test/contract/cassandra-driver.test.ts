@@ -114,13 +114,15 @@ test('a deadline that passes leaves a write open and a read settled', async (con
   const place = shared.address
   const driver = driverFor(place, 'dc1')
   await driver.whenConnected(10_000)
-  // Prepared first, and a second statement with no time at all.
-  await driver.execute(VERSION, [], READ)
+  // A thousand rows and more take longer than no time at all, also when everything is ready for them.
+  const slow = 'SELECT * FROM system_schema.columns'
+  const now = { ...READ, pageSize: 5000, timeoutMs: 0 }
+  await driver.execute(slow, [], READ)
   await assert.rejects(
-    driver.execute(VERSION, [], { ...READ, kind: 'conditional', timeoutMs: 0 }),
+    driver.execute(slow, [], { ...now, kind: 'conditional' }),
     failure('timeout', false, /no answer in 0 ms/),
   )
-  await assert.rejects(driver.execute(VERSION, [], { ...READ, timeoutMs: 0 }), failure('timeout', true, /no answer/))
+  await assert.rejects(driver.execute(slow, [], now), failure('timeout', true, /no answer/))
   await driver.close()
 })
 
