@@ -57,6 +57,8 @@ export interface GatewayOptions {
   readonly read: ReadSettings
   readonly plugins: readonly AnyPlugin[]
   readonly version: string
+  /** Called when everything is loaded, before the gateway says that it is ready; may hold up the thread. */
+  readonly beforeReady?: () => void
 }
 
 /** Starts everything; resolves when every worker serves and every listener is open. Rejects, with all closed again, when something can't be. */
@@ -217,6 +219,7 @@ export class Gateway {
       setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS),
       setInterval(() => workers.rotateTicketKeys(), TICKET_KEY_MS),
     )
+    this.#options.beforeReady?.()
     this.#isReady = true
     this.#cluster.wake()
   }

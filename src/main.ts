@@ -20,9 +20,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     enableLinearRegexFallback()
     useCompileCache(read.settings.prefix)
     const [{ startGateway }, { loadPluginSet }] = await Promise.all([import('./gateway.ts'), import('./plugin-set.ts')])
-    const gateway = await startGateway({ read, plugins: await loadPluginSet(read.settings), version })
-    keepCompiled()
-    return gateway
+    return startGateway({ read, plugins: await loadPluginSet(read.settings), version, beforeReady: keepCompiled })
   },
   async checkDeclarative(read, { path: file, text }) {
     const [{ gatewayModel }, { loadPluginSet }, { checkContext }, { loadDeclarative }, { describeProblem }] =

@@ -53,15 +53,15 @@ import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
-/** Serves what the main thread says; `onListening` is called once connections may come. */
-export async function startWorker(start: WorkerStart, port: MessagePort, onListening: () => void): Promise<void> {
+/** Serves what the main thread says; `beforeListening` is called before connections may come, and may hold up the thread. */
+export async function startWorker(start: WorkerStart, port: MessagePort, beforeListening: () => void): Promise<void> {
   // Messages wait in the port until somebody listens, so nothing is lost while plugins load.
-  new WorkerThread(start, port, await loadPluginSet(start.settings), onListening)
+  new WorkerThread(start, port, await loadPluginSet(start.settings), beforeListening)
 }
 
 class WorkerThread {
   readonly #port: MessagePort
-  readonly #onListening: () => void
+  readonly #beforeListening: () => void
   readonly #deadlines = new Deadlines()
   readonly #outbox = new Outbox()
   readonly #loopDelay = new LoopDelay()
@@ -78,9 +78,9 @@ class WorkerThread {
   #applyMs = 0
   #isListening = false
 
-  constructor(start: WorkerStart, port: MessagePort, plugins: readonly AnyPlugin[], onListening: () => void) {
+  constructor(start: WorkerStart, port: MessagePort, plugins: readonly AnyPlugin[], beforeListening: () => void) {
     this.#port = port
-    this.#onListening = onListening
+    this.#beforeListening = beforeListening
     const { settings } = start
     const definitions = [...coreEntities, ...pluginEntities, ...plugins.flatMap(({ entities = [] }) => entities)]
     this.#log = openLog({
@@ -388,14 +388,16 @@ class WorkerThread {
   /** The first snapshot is there: connections may come. */
   async #listen(): Promise<void> {
     this.#isListening = true
+    // What takes its time and holds up the loop comes before clients do, and is not the overload that they are turned away for.
+    this.#beforeListening()
+    this.#loopDelay.restart()
     try {
       await this.#acceptor.listen()
       this.#say({ type: 'listening' })
     } catch (error) {
       const { message, code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }
-      return this.#say({ type: 'failed', message, code: code ?? null, address: address ?? null, port: port ?? null })
+      this.#say({ type: 'failed', message, code: code ?? null, address: address ?? null, port: port ?? null })
     }
-    this.#onListening()
   }
 
   async #flush(id: number): Promise<void> {

@@ -22,6 +22,12 @@ export class LoopDelay {
     this.#timer.unref()
   }
 
+  /** Forgets how late the last tick was: what held up the loop is over and concerned nobody. */
+  restart(): void {
+    this.currentMs = 0
+    this.#dueMs = this.#now() + TICK_MS
+  }
+
   /** Called by the timer, and by tests with their own clock. */
   tick(): void {
     const now = this.#now()

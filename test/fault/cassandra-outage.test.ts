@@ -61,8 +61,10 @@ test('with all of Cassandra dead no request fails, a restart serves, and all rec
         assert.ok(refused.json.code === 'STORE_UNAVAILABLE' || refused.headers['x-config-transaction'], refused.text)
       }
       assert.equal((await makeKey(one)).status, 503)
-      const status = await one.admin('GET', '/status')
-      assert.equal(status.json.database.reachable, false)
+      await waitUntil(
+        '/status says that the database does not answer',
+        async () => (await one.admin('GET', '/status')).json.database.reachable === false,
+      )
       await history.look(one)
       await history.look(two)
     },
