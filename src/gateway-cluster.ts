@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { CounterSync } from '#cluster/counter-sync.ts'
 import type { Settings } from '#model/settings.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
@@ -11,6 +10,7 @@ import type { CassandraPort } from '#store/cassandra/port.ts'
 import { CONDITIONS, conditionOf, ENTRY_FORMATS, type ClusterView, type NodeState } from '#store/cluster-view.ts'
 import type { Figures } from '#telemetry/figures.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
+import type { ClusterStore } from './gateway-cluster-store.ts'
 
 export interface NodeParts {
   readonly settings: Settings
@@ -101,15 +101,13 @@ export function registerCassandraFigures(
   {
     projected,
     isReachable,
+    remoteContacts,
     counters,
-  }: {
-    readonly projected: () => number
-    readonly isReachable: () => boolean
-    readonly counters: CounterSync
-  },
+  }: Pick<ClusterStore, 'projected' | 'isReachable' | 'remoteContacts' | 'counters'>,
 ): void {
   figures.gauge('meridian_config_projected_revision', {}, projected)
   figures.gauge('meridian_cassandra_reachable', {}, () => Number(isReachable()))
+  figures.gauge('meridian_cassandra_remote_contacts_total', {}, remoteContacts)
   figures.gauge('meridian_counters_synced', {}, () => Number(counters.isSynced))
   figures.gauge('meridian_counters_sync_failures_total', {}, () => counters.failures)
   figures.gauge('meridian_counters_sync_waiting', {}, () => counters.waiting)

@@ -106,6 +106,11 @@ export const families = {
     help: '1 while this node reads and writes in Cassandra, 0 while it serves its copy alone.',
     labels: [],
   },
+  meridian_cassandra_remote_contacts_total: {
+    type: 'counter',
+    help: 'Connections to Cassandra nodes of another data center: a contact point is not where it should be.',
+    labels: [],
+  },
   meridian_counters_synced: {
     type: 'gauge',
     help: '1 while this node exchanges the counts of rate limits (policy cluster) with the others, 0 when it has not for 2 s.',
