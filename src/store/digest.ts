@@ -4,6 +4,7 @@
  * The row's revision is part of its hash, so that a state put together from two revisions with equal values is found out.
  */
 import { createHash } from 'node:crypto'
+import { canonicalJson } from './canonical.ts'
 
 const MODULUS = 1n << 256n
 
@@ -32,6 +33,10 @@ export class DigestSum {
 
   remove(row: StoredRow): void {
     this.#sums.set(row.kind, ((this.#sums.get(row.kind) ?? 0n) + MODULUS - rowHash(row)) % MODULUS)
+  }
+
+  equals(digests: Digests): boolean {
+    return canonicalJson(this.digests()) === canonicalJson(digests)
   }
 
   digests(): Digests {

@@ -76,6 +76,13 @@ export async function sealEntry(
   return { ok: true, entry: { ...unsigned, hash: entryHash(unsigned) }, effects: sealedEffects }
 }
 
+/** Where an entry leads from a head. Throws `COPY_DIVERGED` when it does not follow it. */
+export function headAfter(head: Head, entry: LogEntry): Head {
+  const verdict = verifyEntry(head, entry)
+  if (!verdict.ok) throw new GatewayError('COPY_DIVERGED', verdict.reason)
+  return { revision: entry.revision, hash: entry.hash, digests: entry.digests }
+}
+
 /**
  * The effects of an entry that was decided elsewhere, as rows to write. Throws `COPY_DIVERGED` when the entry does not follow the
  * head, or when on the rows here it does not lead to the digests that it states.
@@ -86,9 +93,7 @@ export function effectsOf(
   secrets: Secrets,
   storedRow: (kind: string, id: string) => StoredRow | undefined,
 ): readonly SealedEffect[] {
-  const verdict = verifyEntry(head, entry)
-  if (!verdict.ok) throw new GatewayError('COPY_DIVERGED', verdict.reason)
-  const { revision } = entry
+  const { revision } = headAfter(head, entry)
   const digests = new DigestSum(head.digests)
   const gone = new Set<string>()
   const effects = entry.effects.map(({ kind, workspace, id, document }, index): SealedEffect => {
@@ -107,7 +112,7 @@ export function effectsOf(
       stored,
     }
   })
-  if (canonicalJson(digests.digests()) !== canonicalJson(entry.digests)) {
+  if (!digests.equals(entry.digests)) {
     throw new GatewayError('COPY_DIVERGED', `revision ${revision}: the rows here are not those that its digests state`)
   }
   return effects

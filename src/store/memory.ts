@@ -5,7 +5,7 @@
 import { GatewayError } from '#core/errors.ts'
 import type { Change, Document, Row } from '#model/document.ts'
 import { canonicalJson, frozenCopy } from './canonical.ts'
-import { GENESIS_HASH, verifyEntry } from './chain.ts'
+import { GENESIS_HASH } from './chain.ts'
 import type {
   AppendResult,
   ConfigStore,
@@ -18,7 +18,7 @@ import type {
   Transaction,
 } from './contract.ts'
 import { DigestSum, type StoredRow } from './digest.ts'
-import { effectsOf, type SealedEffect } from './entry.ts'
+import { effectsOf, headAfter, type SealedEffect } from './entry.ts'
 import type { Keyring } from './keyring.ts'
 import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
 import { MemoryRows } from './memory-rows.ts'
@@ -66,12 +66,7 @@ class MemoryStore implements LocalCopy {
       secrets: this.#secrets,
       head: () => this.#head,
       done: (txid) => this.#entry(txid),
-      stored: (kind, id) => this.#rows.stored(kind, id),
-      everything: () => ({
-        get: async (kind, id) => this.#rows.get(kind, id, -Infinity),
-        lookup: async (kind, field, value, workspace) => this.#rows.lookup(kind, field, value, workspace, -Infinity),
-        list: async (kind, filter, page) => this.#rows.list(kind, filter, page, -Infinity),
-      }),
+      rows: () => this.#rows,
     }
   }
 
@@ -127,15 +122,13 @@ class MemoryStore implements LocalCopy {
       const log: LogEntry[] = []
       let head = checkpoint
       for await (const entry of entries) {
-        const verdict = verifyEntry(head, entry)
-        if (!verdict.ok) throw new GatewayError('COPY_DIVERGED', verdict.reason)
+        head = headAfter(head, entry)
         log.push(frozenCopy(entry))
-        head = { revision: entry.revision, hash: entry.hash, digests: entry.digests }
         replay(found, entry)
       }
       const sum = new DigestSum()
       for (const row of found.values()) sum.add(row)
-      if (canonicalJson(sum.digests()) !== canonicalJson(head.digests))
+      if (!sum.equals(head.digests))
         throw new GatewayError(
           'COPY_DIVERGED',
           `revision ${head.revision}: the rows that were read are not those of its digests`,

@@ -10,7 +10,6 @@ import { GatewayError } from '#core/errors.ts'
 import { Turns } from '#core/turns.ts'
 import type { Change, Document, Row } from '#model/document.ts'
 import { canonicalJson } from './canonical.ts'
-import { verifyEntry } from './chain.ts'
 import type {
   AppendResult,
   ConfigStore,
@@ -23,7 +22,7 @@ import type {
   Transaction,
 } from './contract.ts'
 import { DigestSum } from './digest.ts'
-import { effectsOf, type SealedEffect } from './entry.ts'
+import { effectsOf, headAfter, type SealedEffect } from './entry.ts'
 import type { Keyring } from './keyring.ts'
 import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
 import { prepareEntry, type PreparingStore } from './prepare-entry.ts'
@@ -135,12 +134,7 @@ class SqliteStore implements LocalCopy {
         const revision = this.#log.revisionOf(txid)
         return revision === undefined ? undefined : this.#log.entry(revision)
       },
-      stored: (kind, id) => this.#rows.stored(kind, id),
-      everything: () => ({
-        get: async (kind, id) => this.#rows.get(kind, id, -Infinity),
-        lookup: async (kind, field, value, workspace) => this.#rows.lookup(kind, field, value, workspace, -Infinity),
-        list: async (kind, filter, page) => this.#rows.list(kind, filter, page, -Infinity),
-      }),
+      rows: () => this.#rows,
     }
   }
 
@@ -306,8 +300,7 @@ class SqliteStore implements LocalCopy {
 
   /** Applies an entry to rows that may be newer than it; those stay. Derived tables and digests are made and checked at the end. */
   #replay(before: Head, entry: LogEntry): Head {
-    const verdict = verifyEntry(before, entry)
-    if (!verdict.ok) throw new GatewayError('COPY_DIVERGED', verdict.reason)
+    const head = headAfter(before, entry)
     this.#tables.addDecided(entry)
     for (const { kind, workspace, id, document } of entry.effects) {
       const stored = this.#writeRows.stored(kind, id)
@@ -317,7 +310,7 @@ class SqliteStore implements LocalCopy {
         this.#tables.putRow(row, this.#secrets.open(kind, document))
       } else if (stored?.workspace === workspace) this.#tables.deleteRow(kind, id)
     }
-    return { revision: entry.revision, hash: entry.hash, digests: entry.digests }
+    return head
   }
 
   async #checkDigests({ revision, digests }: Head): Promise<void> {
@@ -327,7 +320,7 @@ class SqliteStore implements LocalCopy {
       sum.add(row)
       await turns.step()
     }
-    if (canonicalJson(sum.digests()) !== canonicalJson(digests))
+    if (!sum.equals(digests))
       throw new GatewayError(
         'COPY_DIVERGED',
         `revision ${revision}: the rows that were read are not those of its digests`,

@@ -40,8 +40,6 @@ export class Keeper {
   #lookedAtMs: number
   /** Why the cluster can't be asked now; null while it answers. */
   failure: Error | null = null
-  /** On the monotonic clock: the last time that the log was read to its end. */
-  contactAtMs: number | null = null
 
   constructor(options: KeeperOptions) {
     this.#options = options
@@ -89,7 +87,6 @@ export class Keeper {
     const { store, monotonicMs, isProjector, settleEveryMs = SETTLE_EVERY_MS } = this.#options
     await store.poll()
     const nowMs = monotonicMs()
-    this.contactAtMs = nowMs
     if (!store.hasHole) this.#holeSinceMs = null
     else this.#holeSinceMs ??= nowMs
     const isStuck = this.#holeSinceMs !== null && nowMs - this.#holeSinceMs >= HOLE_MS

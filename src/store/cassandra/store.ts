@@ -43,8 +43,6 @@ export interface CassandraStoreOptions {
   readonly commitConsistency?: WriteConsistency
   /** How long an append repeats an insert without an answer before it says that its outcome is open. */
   readonly settleMs?: number
-  /** Told how long an insert into the log took, and what came of it. */
-  readonly onAppend?: (outcome: 'appended' | 'conflict' | 'open' | 'unavailable') => void
 }
 
 export interface CassandraStore extends ConfigStore {
@@ -199,20 +197,17 @@ class Store implements CassandraStore {
         if (!epoch) return { outcome: 'conflict', head: (await this.#copy.head()).revision }
         const slot = await this.#log.insert(epoch, entry)
         await this.#take(epoch, slot)
-        this.#options.onAppend?.(slot.isOurs ? 'appended' : 'conflict')
         if (slot.isOurs) return { outcome: 'appended', entry: slot.entry }
         return { outcome: 'conflict', head: (await this.#copy.head()).revision }
       } catch (error) {
         if (!(error instanceof CassandraFailure)) throw error
         // Certainly not done, and nothing open from before: who asked may be told so.
         if (error.isSettled && !this.#open.has(entry.txid)) {
-          this.#options.onAppend?.('unavailable')
           throw new GatewayError('STORE_UNAVAILABLE', `Cassandra: ${error.message}`, { cause: error })
         }
         this.#unsettled = entry
         this.#open.set(entry.txid, entry.revision)
         if (this.#isClosed || nowMs() >= deadlineMs) {
-          this.#options.onAppend?.('open')
           return { outcome: 'open', txid: transaction.txid }
         }
         await this.#options.delay(this.#pauseMs(tries))
