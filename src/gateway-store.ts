@@ -42,11 +42,10 @@ export interface OwnNode {
 }
 
 export async function openStore(settings: Settings, model: Model, node: OwnNode): Promise<OpenedStore> {
-  const definitions = { entities: model.entities, plugins: model.plugins }
   const file = path.join(settings.prefix, 'meridian.db')
   const isEmbedded = settings.database === 'sqlite'
   const keyring = openKeyring(settings, isEmbedded && existsSync(file))
-  const common = { definitions, keyring, nowMs: Date.now }
+  const common = { definitions: model, keyring, nowMs: Date.now }
   const cassandra =
     settings.database === 'cassandra'
       ? await openClusterStore({ ...common, settings, nodeId: node.id, state: node.state, log: node.log })

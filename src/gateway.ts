@@ -18,7 +18,8 @@ import { loadCertificates } from '#listen/configured-certificates.ts'
 import { openDefaultCertificate } from '#listen/default-certificate.ts'
 import { reserveListeners } from '#listen/reserve.ts'
 import type { Model } from '#model/contract.ts'
-import { coreEntities, vaultConfigs } from '#model/entities/index.ts'
+import { coreEntities } from '#model/entities/index.ts'
+import { vaultConfigs } from '#model/entities/vault-configs.ts'
 import { createModel } from '#model/model.ts'
 import type { Settings } from '#model/settings.ts'
 import type { LogTarget } from '#model/settings/composites.ts'
@@ -39,9 +40,11 @@ import { Figures } from '#telemetry/figures.ts'
 import { answeredEntry } from '#telemetry/http-access.ts'
 import { openLog, type GatewayLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
+import type { SecretCache } from '#vaults/secret-cache.ts'
 import { adminPorts } from './gateway-admin.ts'
 import { describeNode, registerCassandraFigures, registerClusterFigures } from './gateway-cluster.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
+import { openSecrets } from './gateway-secrets.ts'
 import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
 import { readNamedFile } from './named-file.ts'
 import { wantsTargetStates } from './target-health.ts'
@@ -103,6 +106,7 @@ export class Gateway {
   #declarativeFile: DeclarativeFile | null = null
   #publisher: Publisher | null = null
   #follower: Follower | null = null
+  #secrets: SecretCache | null = null
   #workers: Workers | null = null
   #admin: AdminServer | null = null
   #status: StatusServer | null = null
@@ -178,6 +182,12 @@ export class Gateway {
         environment: process.env,
         withheld: settings.keyring_env,
         log: this.log.log,
+        secrets: (this.#secrets = openSecrets({
+          settings,
+          environment: process.env,
+          log: this.log.log,
+          onChanged: (keys) => publisher.renewSecrets(keys),
+        })),
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
       onServed: (revision) => {
@@ -192,7 +202,7 @@ export class Gateway {
       from: position,
       onEntries: async (entries) => {
         propagation.published(entries)
-        publisher.publish(entries)
+        await publisher.publish(entries)
       },
       reload: async (reason) => {
         this.log.log.warn({ reason }, 'the log cannot be followed, the state is loaded anew')
@@ -242,6 +252,7 @@ export class Gateway {
     await this.#admin?.close()
     await this.#status?.close()
     await this.#follower?.close()
+    this.#secrets?.close()
     await this.#workers?.close()
     await this.#opened?.close()
     for (const log of this.#accessLogs) await log.close()
@@ -344,6 +355,7 @@ export class Gateway {
     registerClusterFigures(figures, this.#cluster!)
     if (this.#opened!.cassandra !== null) registerCassandraFigures(figures, this.#opened!.cassandra)
     figures.gauge('meridian_worker_restarts_total', {}, () => workers.restarts)
+    figures.gauge('meridian_secrets_failing', {}, () => this.#secrets?.failing ?? 0)
     figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.log.dropped)
     for (const name of ['kong_memory_lua_shared_dict_bytes', 'kong_memory_lua_shared_dict_total_bytes'] as const) {
       figures.gauge(
@@ -365,7 +377,7 @@ export class Gateway {
       nodeId: this.#nodeId,
       model: this.#model,
       store,
-      secrets: new Secrets({ entities: this.#model.entities, plugins: this.#model.plugins }, keyring),
+      secrets: new Secrets(this.#model, keyring),
       writer,
       publisher,
       declarative: createDeclarative({ model: this.#model, nowMs: Date.now }),

@@ -21,7 +21,7 @@ export interface ModelParts {
   /** Names of the plugins that this gateway can run. */
   readonly built: Iterable<string>
   /** Configuration of each kind of vault. */
-  readonly vaults: ReadonlyMap<string, Fields>
+  readonly vaults: ReadonlyMap<string, Field>
   /** What a plugin's schema allows and this version can't do; without it, nothing. */
   readonly refuse?: Refusal | undefined
 }
@@ -49,6 +49,7 @@ export function createModel(parts: ModelParts): Model {
   return {
     entities,
     plugins,
+    vaults: parts.vaults,
     built,
     check: (kind, input, context) => check(kindOf(kind), input, context),
     insert: (kind, input, context) => insert(kindOf(kind), input, context),
@@ -70,7 +71,7 @@ function rulesFor(
   definition: EntityDefinition,
   plugins: ReadonlyMap<string, PluginSchema>,
   built: ReadonlySet<string>,
-  vaults: ReadonlyMap<string, Fields>,
+  vaults: ReadonlyMap<string, Field>,
 ): RulesFor {
   if (definition.subschemas_by_protocol !== undefined) return rulesByProtocol(definition)
   if (definition.subschemas === 'plugins') {

@@ -59,8 +59,10 @@ export class Publisher {
     const { head, rows } = await this.#options.store.load(this.heldKinds)
     const held = new Map<string, Change>()
     for await (const row of rows) held.set(`${row.kind} ${row.document.id}`, changeOf(row))
+    await this.#read([...held.values()])
     this.#held = held
     this.#takeVaults()
+    this.#options.references?.keepOnly([...held.values()])
     this.#position = { revision: head.revision, hash: head.hash }
     for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#tellWhole(index)
     this.#options.onPublished?.(this.#position, [...held.values()])
@@ -79,8 +81,11 @@ export class Publisher {
     this.#wake()
   }
 
-  /** Publishes entries of the log, each as one revision that is served whole or not at all. */
-  publish(entries: readonly LogEntry[]): void {
+  /**
+   * Publishes entries of the log, each as one revision that is served whole or not at all. Waits only for secrets that are kept
+   * elsewhere and were not read yet.
+   */
+  async publish(entries: readonly LogEntry[]): Promise<void> {
     for (const entry of entries) {
       // By id: of an entity that moved to another workspace, workers need to know only where it is now.
       const last = new Map<string, Change>()
@@ -91,10 +96,9 @@ export class Publisher {
         else last.set(keyOf(change), change)
       }
       const changes = [...last.values()]
-      for (const change of changes) {
-        if (change.document === null) this.#held.delete(keyOf(change))
-        else this.#held.set(keyOf(change), change)
-      }
+      const reading = this.#read(changes)
+      if (reading !== null) await reading
+      for (const change of changes) this.#hold(this.#held, change)
       this.#position = { revision: entry.revision, hash: entry.hash }
       const told = this.#resolved(changes)
       const update: SnapshotUpdate = {
@@ -107,6 +111,19 @@ export class Publisher {
       for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#options.tell(index, update)
       this.#options.onPublished?.(this.#position, changes)
     }
+  }
+
+  /** Secrets that are kept elsewhere have changed: what refers to them is given to the workers again, as the same revision. */
+  renewSecrets(keys: ReadonlySet<string>): void {
+    const { references } = this.#options
+    if (references === undefined) return
+    const concerned = [...this.#held.values()].filter((change) =>
+      [...references.addressesIn([change]).keys()].some((key) => keys.has(key)),
+    )
+    const { revision, hash } = this.#position
+    const changes = concerned.map((change) => references.resolve(change))
+    for (const [index, worker] of this.#workers.entries())
+      if (worker.isFollowing) this.#options.tell(index, { revision, hash, isWhole: false, changes, lookedUp: [] })
   }
 
   /** A worker says what it serves. */
@@ -169,8 +186,26 @@ export class Publisher {
     return [...told, ...concerned]
   }
 
-  #takeVaults(): void {
-    this.#options.references?.setVaults(this.held(VAULTS).map(({ document }) => document!))
+  /** Reads the secrets that will be needed with these changes; null when all are known. */
+  #read(changes: readonly Change[]): Promise<void> | null {
+    const { references } = this.#options
+    if (references === undefined) return null
+    if (!changes.some(({ kind }) => kind === VAULTS)) return references.read(changes)
+    // Another vault may lead any reference elsewhere.
+    const next = new Map(this.#held)
+    for (const change of changes) this.#hold(next, change)
+    this.#takeVaults(next)
+    return references.read([...next.values()])
+  }
+
+  #hold(held: Map<string, Change>, change: Change): void {
+    if (change.document === null) held.delete(keyOf(change))
+    else held.set(keyOf(change), change)
+  }
+
+  #takeVaults(held = this.#held): void {
+    const vaults = [...held.values()].filter(({ kind }) => kind === VAULTS)
+    this.#options.references?.setVaults(vaults.map(({ document }) => document!))
   }
 }
 

@@ -194,6 +194,11 @@ export const families = {
     labels: ['worker'],
   },
   meridian_worker_restarts_total: { type: 'counter', help: 'Workers that were replaced.', labels: [] },
+  meridian_secrets_failing: {
+    type: 'gauge',
+    help: 'Secrets in vaults that could not be read at the last try; the last value stays in use.',
+    labels: [],
+  },
   meridian_ready: { type: 'gauge', help: '1 while the node takes traffic.', labels: [] },
 } as const satisfies Readonly<Record<string, MetricFamily>>
 

@@ -61,6 +61,11 @@ export const nodeSettings = {
     'Least severe entries that the log gets. `notice` is the same as `info`; `crit`, `alert` and `emerg` are the same.',
     { default: 'notice', reloadable: true },
   ),
+  vault_file_folder: setting(
+    operatorPath,
+    'Folder whose files `{vault://file/NAME}` refers to in configurations, such as mounted secrets. Who may write configurations can use every file in it, and none outside. When unset, no file can be referenced.',
+    { default: null },
+  ),
   drain_delay: setting(
     duration(0, 3_600_000),
     'After SIGTERM, `/status/ready` answers 503 for this long while everything is still served, so that load balancers turn away first.',
