@@ -40,6 +40,7 @@ export interface WorkersOptions {
   readonly nodeId: string
   readonly version: string
   readonly listeners: readonly Listener[]
+  readonly streamListeners: readonly Listener[]
   readonly fallback: Fallback
   readonly store: ConfigStore
   readonly log: GatewayLog
@@ -87,12 +88,13 @@ export class Workers {
       checkEveryMs: CHECK_MS,
       startData: (index, pulse) => {
         this.#pulses[index] = new Int32Array(pulse)
-        const { nodeId, listeners, version } = options
+        const { nodeId, listeners, streamListeners, version } = options
         return {
           index,
           settings,
           nodeId,
           listeners,
+          streamListeners,
           pulse,
           counters: this.counters,
           clusterCounters: options.clusterCounters?.buffers ?? null,

@@ -141,6 +141,7 @@ export class Gateway {
     this.#nodeId = nodeIdOf(settings)
     this.#access = this.#readAccessList(settings)
     this.listeners = await reserveListeners(settings.proxy_listen)
+    const streamListeners = await reserveListeners(settings.stream_listen)
     this.#fallback = await this.#readFallback(settings)
     const opened = (this.#opened = await openStore(settings, this.#model, {
       id: this.#nodeId,
@@ -163,6 +164,7 @@ export class Gateway {
       nodeId: this.#nodeId,
       version: this.#options.version,
       listeners: this.listeners,
+      streamListeners,
       fallback: this.#fallback,
       store: opened.store,
       log: this.log,

@@ -14,6 +14,7 @@ export interface WorkerStart {
   readonly nodeId: string
   /** Listeners with their real ports. */
   readonly listeners: readonly Listener[]
+  readonly streamListeners: readonly Listener[]
   readonly pulse: SharedArrayBuffer
   /** The table of local counters, shared by all workers. */
   readonly counters: SharedArrayBuffer

@@ -14,6 +14,7 @@ import type { RequestHead } from '#http/request-head.ts'
 import { Outbox } from '#http/outbox.ts'
 import type { ServerConnection, ServerHandler, ServerLimits } from '#http/server-connection.ts'
 import { Acceptor } from '#listen/acceptor.ts'
+import type { AcceptorTls } from '#listen/tls-server-options.ts'
 import { CertificateTable, type CertificatePair } from '#listen/certificates.ts'
 import { idHash } from '#core/pulse.ts'
 import type { Document } from '#model/document.ts'
@@ -52,6 +53,7 @@ import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+import { WorkerStreams } from './worker-streams.ts'
 
 /** Serves what the main thread says; `beforeListening` is called before connections may come, and may hold up the thread. */
 export async function startWorker(start: WorkerStart, port: MessagePort, beforeListening: () => void): Promise<void> {
@@ -73,6 +75,7 @@ class WorkerThread {
   readonly #context: WorkerContext
   readonly #certificates: CertificateTable
   readonly #acceptor: Acceptor
+  readonly #streams: WorkerStreams
   readonly #lookups: StoreLookups
   readonly #clusterCounters: ClusterCounters | null
   #applyMs = 0
@@ -232,23 +235,36 @@ class WorkerThread {
       onBadRequest: (connection, failure) => refuseBadRequest(context, connection, failure),
       onClose: () => undefined,
     }
+    const listenerTls: AcceptorTls = {
+      parameters: tlsParameters(settings),
+      handshakeTimeoutMs: settings.ssl_handshake_timeout,
+      fallback: start.fallback,
+      contextFor: (servername) => this.#certificates.find(servername),
+    }
+    const ticketKeys = Buffer.from(start.ticketKeys)
     this.#acceptor = new Acceptor({
       listeners: start.listeners,
       handler,
       limits: serverLimits(start),
       deadlines: this.#deadlines,
       outbox: this.#outbox,
-      tls: {
-        parameters: tlsParameters(settings),
-        handshakeTimeoutMs: settings.ssl_handshake_timeout,
-        fallback: start.fallback,
-        contextFor: (servername) => this.#certificates.find(servername),
-      },
-      ticketKeys: Buffer.from(start.ticketKeys),
+      tls: listenerTls,
+      ticketKeys,
       maxConnections: settings.worker_connections,
       servesUnixSockets: start.index === 0,
       workerIndex: start.index,
       socketFailed: (detail) => this.#log.log.error({ detail }, 'a listening socket failed'),
+    })
+    this.#streams = new WorkerStreams({
+      listeners: start.streamListeners,
+      settings,
+      compiler: this.#compiler,
+      metrics: this.#metrics,
+      events,
+      log: this.#log.log,
+      tls: listenerTls,
+      ticketKeys,
+      servesUnixSockets: start.index === 0,
     })
     this.#metrics.watchConnections(() => ({
       accepted: this.#acceptor.accepted,
@@ -334,6 +350,7 @@ class WorkerThread {
         else this.#cache.invalidate(update.lookedUp)
         const beganMs = performance.now()
         this.#context.snapshot = this.#compiler.apply(update)
+        this.#streams.update(update)
         this.#applyMs = performance.now() - beganMs
         if (update.isWhole || update.changes.some(({ kind }) => kind === 'certificates' || kind === 'snis'))
           this.#updateCertificates()
@@ -364,10 +381,13 @@ class WorkerThread {
         return this.#log.setLevel(message.level as LogLevel, message.forMs ?? undefined)
       case 'reopen-logs':
         this.#accessLog?.reopen()
+        this.#streams.reopenLog()
         return this.#log.reopen()
       case 'fallback-certificate':
+        this.#streams.acceptor.setFallback(message.fallback)
         return this.#acceptor.setFallback(message.fallback)
       case 'ticket-keys':
+        this.#streams.acceptor.setTicketKeys(Buffer.from(message.keys))
         return this.#acceptor.setTicketKeys(Buffer.from(message.keys))
       case 'drain':
         this.#context.isDraining = true
@@ -393,6 +413,7 @@ class WorkerThread {
     this.#loopDelay.restart()
     try {
       await this.#acceptor.listen()
+      await this.#streams.acceptor.listen()
       this.#say({ type: 'listening' })
     } catch (error) {
       const { message, code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }
@@ -403,14 +424,17 @@ class WorkerThread {
   async #flush(id: number): Promise<void> {
     this.#clusterCounters?.flush()
     await this.#accessLog?.close()
+    await this.#streams.closeLog()
     await this.#log.close()
     this.#say({ type: 'answer', id, value: true })
   }
 
   async #drain(): Promise<void> {
+    this.#streams.acceptor.drain()
     await this.#acceptor.drain()
     const timer = setInterval(() => {
-      if (this.#context.inFlight > 0 || this.#acceptor.connections.size > 0) return
+      const isIdle = this.#acceptor.connections.size === 0 && this.#streams.acceptor.active === 0
+      if (this.#context.inFlight > 0 || !isIdle) return
       clearInterval(timer)
       this.#say({ type: 'drained' })
     }, 50)

@@ -173,6 +173,8 @@ export class Exchange {
     return (this.#shared ??= new Map<string, unknown>())
   }
   #shared: Map<string, unknown> | null = null
+  /** Of a session of TCP, TLS or UDP what it is; null for HTTP. */
+  sessionProtocol: 'tcp' | 'tls' | 'tls_passthrough' | 'udp' | null = null
   /** Status that the upstream answered; 0 before or without. */
   upstreamStatus = 0
   tries: Try[] = []

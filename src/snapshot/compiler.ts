@@ -166,7 +166,7 @@ export class SnapshotCompiler {
   }
 
   #prepare(document: PluginDocument): PluginInstance | null {
-    if (!document.enabled || !document.protocols.some((protocol) => HTTP.has(protocol))) return null
+    if (!document.enabled) return null
     const plugin = this.#parts.plugins.get(document.name)
     if (plugin === undefined) return null
     const workspace = workspaceOf(document)
@@ -402,7 +402,7 @@ class CompiledSnapshot implements Snapshot {
 
   #compileService(service: Service): CompiledService {
     const { balancer, upstream, living } = this.#balancerOf(service)
-    const isTls = service.protocol === 'https'
+    const isTls = service.protocol === 'https' || service.protocol === 'tls'
     return {
       service,
       balancer,
@@ -434,8 +434,6 @@ const NO_ROUTE: PlanScope = {
 }
 
 /** Protocols of HTTP; as in Kong, a plugin that lists one of them runs for all of them. */
-const HTTP = new Set<string>(['http', 'https', 'grpc', 'grpcs'])
-
 const upstreamKey = (workspace: string, name: string) => `${workspace} ${name}`
 
 /** What a route was last compiled to. By the route's document, which is another object after each change of it. */

@@ -194,6 +194,22 @@ export const families = {
     labels: ['worker'],
   },
   meridian_worker_restarts_total: { type: 'counter', help: 'Workers that were replaced.', labels: [] },
+  meridian_stream_sessions_total: {
+    type: 'counter',
+    help: 'TCP, TLS and UDP sessions that ended, by the status that the log has.',
+    labels: ['protocol', 'status'],
+  },
+  meridian_stream_sessions_active: { type: 'gauge', help: 'TCP, TLS and UDP sessions that are open.', labels: [] },
+  meridian_stream_sessions_refused_total: {
+    type: 'counter',
+    help: 'Connections closed and datagrams dropped because there was no room, and failed TLS handshakes.',
+    labels: [],
+  },
+  meridian_stream_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of ended sessions: ingress from clients, egress to them.',
+    labels: ['direction'],
+  },
   meridian_secrets_failing: {
     type: 'gauge',
     help: 'Secrets in vaults that could not be read at the last try; the last value stays in use.',

@@ -26,7 +26,11 @@ export const listenerSettings = {
       default: '127.0.0.1:8007',
     },
   ),
-  stream_listen: setting(listeners, 'Addresses for TCP and UDP. Accepted but not served yet.', { default: 'off' }),
+  stream_listen: setting(
+    listeners,
+    'Addresses for routes of `tcp`, `tls`, `tls_passthrough` and `udp`: `IP:PORT`, with `ssl` for TLS or `udp` for datagrams. `off` for none.',
+    { default: 'off' },
+  ),
   port_maps: setting(
     portMaps,
     'Ports as clients see them, when something in front maps them to the ports of `proxy_listen`: used for `X-Forwarded-Port` and redirects.',
@@ -108,6 +112,11 @@ export const logSettings = {
   proxy_access_log: setting(
     accessLog(accessLogFormats),
     'One line for each proxied request: a path below the prefix, `/dev/stdout` or `off`. A format may follow: `combined` (the default), `basic` (without request id), `json`, `custom` (see `access_log_format`). Reopened on SIGUSR1.',
+    { default: 'logs/access.log' },
+  ),
+  proxy_stream_access_log: setting(
+    accessLog(['basic']),
+    'One line for each TCP, TLS and UDP session, when it ends: a path below the prefix, `/dev/stdout` or `off`.',
     { default: 'logs/access.log' },
   ),
   admin_access_log: setting(accessLog(accessLogFormats), 'The same for requests to the Admin API.', {
