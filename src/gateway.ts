@@ -161,6 +161,7 @@ export class Gateway {
       listeners: this.listeners,
       fallback: this.#fallback,
       store: opened.store,
+      runtime: opened.runtime,
       log: this.log,
       onLost: (name) => this.#collector?.retire(name),
       clusterCounters: opened.cassandra?.counters ?? null,
