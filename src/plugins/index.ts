@@ -9,12 +9,14 @@ import { hmacAuth } from './hmac-auth/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
+import { oauth2 } from './oauth2/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
+import { session } from './session/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
@@ -26,10 +28,12 @@ export const builtPlugins: readonly AnyPlugin[] = [
   ipRestriction,
   jwt,
   keyAuth,
+  oauth2,
   prometheus,
   rateLimiting,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
   responseTransformer,
+  session,
 ]

@@ -52,12 +52,14 @@ const TOPICS = [
   'ip-restriction',
   'jwt',
   'key-auth',
+  'oauth2',
   'prometheus',
   'rate-limiting',
   'request-size-limiting',
   'request-termination',
   'request-transformer',
   'response-transformer',
+  'session',
 ]
 /** Kong 3 follows the older path handling only with its older router flavor. */
 const TRADITIONAL_TOPICS = ['router-path-handling-v1', 'router-path-root-v1']
