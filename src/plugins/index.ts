@@ -5,16 +5,24 @@ import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
+import { datadog } from './datadog/plugin.ts'
+import { fileLog } from './file-log/plugin.ts'
 import { hmacAuth } from './hmac-auth/plugin.ts'
+import { httpLog } from './http-log/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
+import { loggly } from './loggly/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
+import { statsd } from './statsd/plugin.ts'
+import { syslog } from './syslog/plugin.ts'
+import { tcpLog } from './tcp-log/plugin.ts'
+import { udpLog } from './udp-log/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
@@ -22,14 +30,22 @@ export const builtPlugins: readonly AnyPlugin[] = [
   botDetection,
   correlationId,
   cors,
+  datadog,
+  fileLog,
   hmacAuth,
+  httpLog,
   ipRestriction,
   jwt,
   keyAuth,
+  loggly,
   prometheus,
   rateLimiting,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
   responseTransformer,
+  statsd,
+  syslog,
+  tcpLog,
+  udpLog,
 ]
