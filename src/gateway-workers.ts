@@ -20,7 +20,7 @@ import { readNamedFile } from './named-file.ts'
 import type { RuntimeRequest } from './worker-runtime.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
 import { RuntimeRequests } from './gateway-runtime.ts'
-import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+import { DELIVERY_DEADLINE_MS, type FromWorker, type ToWorker, type WorkerStart } from './worker-protocol.ts'
 
 /** Rate-limit counters of a node at one time. */
 const LOCAL_COUNTERS = 200_000
@@ -151,13 +151,13 @@ export class Workers {
     return this.#ask(0, question)
   }
 
-  #ask(index: number, question: (id: number) => ToWorker): Promise<unknown> {
+  #ask(index: number, question: (id: number) => ToWorker, deadlineMs = ASK_DEADLINE_MS): Promise<unknown> {
     return new Promise((resolve) => {
       const id = ++this.#asked
       const timer = setTimeout(() => {
         this.#questions.delete(id)
         resolve(undefined)
-      }, ASK_DEADLINE_MS)
+      }, deadlineMs)
       this.#questions.set(id, (value) => {
         clearTimeout(timer)
         resolve(value)
@@ -207,8 +207,9 @@ export class Workers {
     const untilMs = performance.now() + timeoutMs
     while (this.#drained.size < this.#pool.running && performance.now() < untilMs)
       await new Promise((resolve) => setTimeout(resolve, 25))
-    // Access logs are written before the threads end.
-    await Promise.all(this.#names.map((_name, index) => this.#ask(index, (id) => ({ type: 'flush', id }))))
+    // Logs are written and delivered before the threads end.
+    const deadlineMs = DELIVERY_DEADLINE_MS + ASK_DEADLINE_MS
+    await Promise.all(this.#names.map((_name, index) => this.#ask(index, (id) => ({ type: 'flush', id }), deadlineMs)))
   }
 
   close(): Promise<void> {

@@ -9,6 +9,9 @@ import type { SnapshotUpdate } from '#snapshot/update.ts'
 import type { Fallback } from './gateway-workers.ts'
 import type { RuntimeAnswer, RuntimeRequest } from './worker-runtime.ts'
 
+/** What log and tracing plugins have to deliver what they hold when a worker ends. */
+export const DELIVERY_DEADLINE_MS = 3000
+
 export interface WorkerStart {
   readonly index: number
   readonly settings: Settings
@@ -60,7 +63,7 @@ export type ToWorker =
   | { readonly type: 'ticket-keys'; readonly keys: Uint8Array }
   /** Answer with `Connection: close`, close idle connections, take no new ones. */
   | { readonly type: 'drain' }
-  /** Write what access and error logs hold, then answer. */
+  /** Deliver what plugins hold, write what access and error logs hold, then answer. */
   | { readonly type: 'flush'; readonly id: number }
 
 export type FromWorker =

@@ -43,8 +43,11 @@ import { workspaceOf } from '#snapshot/workspace-of.ts'
 import { openAccessLog, type AccessLog } from '#telemetry/access-log.ts'
 import { openLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
+import { LogDelivery } from '#telemetry/log-delivery.ts'
+import { Masking } from '#telemetry/masking.ts'
 import { LoopDelay } from '#telemetry/loop-delay.ts'
 import { WorkerMetrics } from '#telemetry/worker-metrics.ts'
+import { nodeLookup } from '#upstream/dns/node-lookup.ts'
 import { createResolver } from '#upstream/dns/resolver.ts'
 import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
@@ -53,7 +56,7 @@ import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
-import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+import { DELIVERY_DEADLINE_MS, type FromWorker, type ToWorker, type WorkerStart } from './worker-protocol.ts'
 import { WorkerStreams } from './worker-streams.ts'
 
 /** Look-ups of entities under way at once. */
@@ -75,6 +78,7 @@ class WorkerThread {
   readonly #log: ReturnType<typeof openLog>
   readonly #cache: EntityCache
   readonly #accessLog: AccessLog | null
+  readonly #delivery: LogDelivery
   readonly #compiler: SnapshotCompiler
   readonly #context: WorkerContext
   readonly #certificates: CertificateTable
@@ -158,9 +162,18 @@ class WorkerThread {
           }))
     const health = createHealthTable({ nowMs: Date.now })
     const chance = { random: Math.random, nowMs: Date.now }
+    const masking = new Masking(settings)
+    this.#delivery = new LogDelivery({
+      masking,
+      figures: this.#metrics.figures,
+      limitBytes: settings.log_queue_memory,
+      log: this.#log.log,
+    })
+    const lookup = nodeLookup(resolver)
     this.#accessLog = openAccessLog({
       target: settings.proxy_access_log,
       customFormat: settings.access_log_format,
+      masking,
       onError: (error) => this.#log.log.error({ err: error }, 'the access log cannot be written'),
     })
     const { events, sink } = createWorkerEvents(this.#metrics, this.#log.log, this.#accessLog)
@@ -187,7 +200,12 @@ class WorkerThread {
         runtime: this.#runtime.of(document.name),
         log: this.#log.log,
         metrics: sink,
+        delivery: this.#delivery.forPlugin(document.name, document.id),
+        lookup,
+        trusted: start.trusted,
         nodeId: start.nodeId,
+        workerIndex: start.index,
+        sharedMemory: [{ name: 'kong_rate_limiting_counters', capacityBytes: start.counters.byteLength }],
       }),
       orderPlugins: (instances) => this.#order(instances),
       tlsTargets: (service, upstream, find) => tls.targetsOf(service, upstream, find),
@@ -391,6 +409,7 @@ class WorkerThread {
       case 'reopen-logs':
         this.#accessLog?.reopen()
         this.#streams.reopenLog()
+        this.#delivery.reopen()
         return this.#log.reopen()
       case 'fallback-certificate':
         this.#streams.acceptor.setFallback(message.fallback)
@@ -432,6 +451,7 @@ class WorkerThread {
 
   async #flush(id: number): Promise<void> {
     this.#clusterCounters?.flush()
+    await this.#delivery.flush(DELIVERY_DEADLINE_MS)
     await this.#accessLog?.close()
     await this.#streams.closeLog()
     await this.#log.close()

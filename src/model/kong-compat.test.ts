@@ -26,6 +26,9 @@ const ADDED = new Set([
   'workspaces.meta.thumbnail',
   'workspaces.config.meta',
   'workspaces.config.portal',
+  ...['http-log', 'tcp-log', 'udp-log', 'file-log', 'syslog', 'loggly'].map((plugin) => `${plugin}.custom_fields`),
+  ...['http-log', 'tcp-log'].map((plugin) => `${plugin}.ssl_verify`),
+  ...['host', 'port', 'transport', 'format', 'socket'].map((field) => `syslog.${field}`),
 ])
 /** Rules that only this gateway's interpreter reads. */
 const OWN_RULES = new Set(['hidden_unless_set', 'format', 'description'])

@@ -183,6 +183,8 @@ export class Exchange {
   upstreamLatencyMs = -1
   totalLatencyMs = -1
   error: Error | null = null
+  /** Fields that plugins add to the log record, by name; null while there are none. */
+  logFields: Record<string, unknown> | null = null
 
   constructor(id: string, startedAtMs: number, request: ClientRequest, response: ClientResponse) {
     this.id = id

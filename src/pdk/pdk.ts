@@ -1,6 +1,8 @@
 /** What a plugin sees. Operators' plugins import this file as `meridian/pdk`. */
 import type { ConfigOf, EntityDefinition, PluginSchema } from '#model/schema.ts'
+import type { LookupFunction } from 'node:net'
 import type { Document } from '#model/document.ts'
+import type { PluginDelivery } from '#telemetry/log-delivery.ts'
 import type { Exchange, Exit } from './exchange.ts'
 
 export {
@@ -18,6 +20,9 @@ export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
 export type { HeaderList } from '#http/header-list.ts'
 export type { Consumer } from '#model/entities/consumer.ts'
+export type { DeliveryQueue, LineFile, PluginDelivery, QueueOptions } from '#telemetry/log-delivery.ts'
+export type { QueueParameters } from '#telemetry/batch-queue.ts'
+export { latenciesOf, type LogRecord } from '#telemetry/serializer.ts'
 export { EXPIRES_AT, type Document } from '#model/document.ts'
 
 /** Counters shared by all workers of this node, bounded in number; an evicted counter starts again at 0. */
@@ -119,7 +124,17 @@ export interface PluginTools {
   readonly runtime: RuntimeValues
   readonly log: PluginLog
   readonly metrics: MetricsSink
+  /** Log records, and queues and files by which they leave; all of it is flushed when the worker ends. */
+  readonly delivery: PluginDelivery
+  /** Finds names by the gateway's own resolver; for sockets that a plugin opens. */
+  readonly lookup: LookupFunction
+  /** PEM of the authorities that TLS servers are verified against; null for Node's own list. */
+  readonly trusted: string | null
   readonly nodeId: string
+  /** Of this thread, from 0. */
+  readonly workerIndex: number
+  /** Memory that all workers share; each piece is taken whole at the start. */
+  readonly sharedMemory: readonly { readonly name: string; readonly capacityBytes: number }[]
 }
 
 /**

@@ -1,4 +1,7 @@
 /** What tests of plugins need: an exchange, entities, counters and a clock that are made by hand. Operators import it as `meridian/pdk/testing`. */
+import { lookup } from 'node:dns'
+import { Masking, type MaskingSettings } from '#telemetry/masking.ts'
+import { serializeExchange, type LogRecord } from '#telemetry/serializer.ts'
 import { HeaderList } from '#http/header-list.ts'
 import { plugins as pluginEntity } from '#model/entities/plugin.ts'
 import { createModel } from '#model/model.ts'
@@ -11,16 +14,20 @@ import {
   refusalsOf,
   type ClusterCounters,
   type ConfigOf,
+  type DeliveryQueue,
   type Document,
   type EntityReader,
+  type LineFile,
   type LocalCounters,
   type MetricsSelection,
   type NodeAbilities,
   type Plugin,
+  type PluginDelivery,
   type PluginSchema,
   type PluginTools,
   type RuntimeValue,
   type RuntimeValues,
+  type QueueOptions,
 } from './pdk.ts'
 import { fromWire, toWire } from './wire-text.ts'
 
@@ -202,12 +209,64 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
     metrics: { requestFinished: ignore },
+    delivery: new FakeDelivery(),
+    lookup,
+    trusted: null,
+    workerIndex: 0,
+    sharedMemory: [{ name: 'counters', capacityBytes: 1024 }],
     nodeId: '00000000-0000-4000-8000-000000000001',
     ...tools,
   }
 }
 
 const ignore = () => undefined
+
+/** Keeps what plugins deliver: entries of queues and lines of files. */
+export class FakeDelivery implements PluginDelivery {
+  readonly masking: Masking
+  readonly queues: { readonly entries: unknown[]; readonly options: QueueOptions<never>; isClosed: boolean }[] = []
+  readonly files: { readonly path: string; readonly lines: string[]; isClosed: boolean }[] = []
+
+  constructor(masking: Partial<MaskingSettings> = {}) {
+    this.masking = new Masking({ ...NOTHING_MASKED, ...masking })
+  }
+
+  record(exchange: Exchange): LogRecord {
+    return serializeExchange(exchange, this.masking)
+  }
+
+  openQueue<T>(options: QueueOptions<T>): DeliveryQueue<T> {
+    const queue = { entries: [] as unknown[], options: options as unknown as QueueOptions<never>, isClosed: false }
+    this.queues.push(queue)
+    return {
+      push: (value) => void queue.entries.push(value),
+      close: () => {
+        queue.isClosed = true
+        options.onClosed?.()
+      },
+    }
+  }
+
+  openFile(path: string): LineFile {
+    const file = { path, lines: [] as string[], isClosed: false }
+    this.files.push(file)
+    return {
+      write: (line) => void file.lines.push(line),
+      close: () => {
+        file.isClosed = true
+      },
+    }
+  }
+}
+
+/** Settings that hide nothing but what always is. */
+export const NOTHING_MASKED: MaskingSettings = {
+  log_mask_headers: [],
+  log_mask_arguments: [],
+  log_mask_fields: [],
+  log_mask_patterns: [],
+  log_mask_regex: null,
+}
 
 /** Keeps what a plugin reported. */
 export class FakeMetrics {

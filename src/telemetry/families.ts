@@ -188,6 +188,31 @@ export const families = {
     help: 'Lines of a log that were lost because disk or reader were too slow.',
     labels: ['log'],
   },
+  meridian_log_entries_delivered_total: {
+    type: 'counter',
+    help: 'Entries of log and tracing plugins that their receivers took.',
+    labels: ['plugin'],
+  },
+  meridian_log_entries_dropped_total: {
+    type: 'counter',
+    help: 'Entries of log and tracing plugins that were lost: the queue was full, the receiver away for too long, the entry too large, or the configuration gone.',
+    labels: ['plugin', 'reason'],
+  },
+  meridian_log_delivery_failures_total: {
+    type: 'counter',
+    help: 'Attempts to deliver a batch that failed.',
+    labels: ['plugin'],
+  },
+  meridian_log_queue_entries: {
+    type: 'gauge',
+    help: 'Entries of log and tracing plugins that wait to be delivered.',
+    labels: ['plugin'],
+  },
+  meridian_log_queue_bytes: {
+    type: 'gauge',
+    help: 'Memory of the entries that wait or are being delivered.',
+    labels: ['plugin'],
+  },
   meridian_worker_up: {
     type: 'gauge',
     help: '1 when the worker answered this scrape, else 0 and its figures are those before.',

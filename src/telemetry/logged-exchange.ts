@@ -57,4 +57,6 @@ export interface LoggedExchange {
   readonly consumer: { readonly id: string; readonly username?: string | null } | null
   readonly credential: { readonly id: string } | null
   readonly error: Error | null
+  /** Fields that plugins add to the log record. */
+  readonly logFields: Readonly<Record<string, unknown>> | null
 }
