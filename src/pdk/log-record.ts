@@ -50,7 +50,8 @@ class RecordScope implements TemplateScope {
   }
 
   lookup(key: string | number): unknown {
-    const request = this.#record['request'] as Readonly<Record<string, unknown>>
+    // A session below HTTP has none.
+    const request = (this.#record['request'] ?? { headers: {} }) as Readonly<Record<string, unknown>>
     switch (key) {
       case 'headers':
         return new Fields(request['headers'] as Readonly<Record<string, unknown>>)

@@ -91,6 +91,8 @@ export class Session {
     const picked = await balancer.pick(hashInput === null ? null : hashInput(this.exchange), tried)
     if (!picked.ok) return null
     this.#target = picked.target
+    const { ip, port } = picked.target
+    this.exchange.tries.push({ ip, port, startedAtMs: Date.now(), latencyMs: 0, state: '', code: 0 })
     return picked.target
   }
 

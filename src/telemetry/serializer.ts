@@ -27,7 +27,8 @@ const NS_PER_MS = 1_000_000
 
 /** A record of the caller's own, with what `masking` hides replaced; entities in it are those of the configuration. */
 export function serializeExchange(exchange: LoggedExchange, masking: Masking): LogRecord {
-  const { request, response, tries, route, service, consumer, credential, workspace } = exchange
+  if (exchange.sessionProtocol != null) return serializeSession(exchange, masking)
+  const { request, response, route, service, consumer, credential, workspace } = exchange
   const query = masking.query(request.query)
   const uri = withQuery(request.rawPath, query)
   const record: Record<string, unknown> = {
@@ -51,18 +52,7 @@ export function serializeExchange(exchange: LoggedExchange, masking: Masking): L
       size: response.bytesSent,
     },
     latencies: latenciesOf(exchange),
-    ...(tries.length > 0 && {
-      tries: tries.map(({ ip, port, startedAtMs, latencyMs, state, code }) => ({
-        balancer_start: Math.floor(startedAtMs),
-        balancer_start_ns: startedAtMs * NS_PER_MS,
-        balancer_latency: Math.round(latencyMs),
-        balancer_latency_ns: Math.round(latencyMs * NS_PER_MS),
-        ip,
-        port,
-        ...(state !== '' && { state }),
-        ...(code !== 0 && { code }),
-      })),
-    }),
+    ...triesOf(exchange),
     ...(credential !== null && {
       authenticated_entity: { id: credential.id, ...(consumer !== null && { consumer_id: consumer.id }) },
     }),
@@ -77,6 +67,50 @@ export function serializeExchange(exchange: LoggedExchange, masking: Masking): L
   }
   masking.record(record)
   return record as unknown as LogRecord
+}
+
+/** Kong's record of a session below HTTP. */
+function serializeSession(exchange: LoggedExchange, masking: Masking): LogRecord {
+  const { request, response, route, service, workspace } = exchange
+  const record: Record<string, unknown> = {
+    session: {
+      received: request.bytesReceived,
+      sent: response.bytesSent,
+      status: response.status,
+      server_port: request.serverPort,
+      ...(request.tls !== null && {
+        tls: { version: request.tls.version, cipher: request.tls.cipher, client_verify: request.tls.clientVerify },
+      }),
+    },
+    protocol: exchange.sessionProtocol,
+    upstream: { received: response.bytesSent, sent: request.bytesReceived },
+    latencies: { session: Math.round(Math.max(0, exchange.totalLatencyMs)) },
+    ...triesOf(exchange),
+    ...(route !== null && { route }),
+    ...(service !== null && { service }),
+    client_ip: request.clientIp,
+    started_at: Math.floor(exchange.startedAtMs),
+    ...(workspace !== null && { workspace: workspace.id, workspace_name: workspace.name ?? '' }),
+  }
+  masking.record(record)
+  return record as unknown as LogRecord
+}
+
+function triesOf({ tries }: LoggedExchange): object | false {
+  return (
+    tries.length > 0 && {
+      tries: tries.map(({ ip, port, startedAtMs, latencyMs, state, code }) => ({
+        balancer_start: Math.floor(startedAtMs),
+        balancer_start_ns: startedAtMs * NS_PER_MS,
+        balancer_latency: Math.round(latencyMs),
+        balancer_latency_ns: Math.round(latencyMs * NS_PER_MS),
+        ip,
+        port,
+        ...(state !== '' && { state }),
+        ...(code !== 0 && { code }),
+      })),
+    }
+  )
 }
 
 /** `kong` is all but the wait for the upstream's head; `receive` the time that the rest of its response took. */

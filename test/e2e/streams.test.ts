@@ -43,6 +43,11 @@ const plain = await listening(createServer({ allowHalfOpen: true }, answering('p
 const other = await listening(createServer({ allowHalfOpen: true }, answering('other')))
 const secure = await listening(createTlsServer({ cert: own.cert, key: own.key }, answering('secure')))
 const silent = await listening(createServer(() => undefined))
+/** What the plugin tcp-log sent. */
+let records = ''
+const collector = await listening(
+  createServer((socket) => void socket.on('data', (bytes) => (records += String(bytes)))),
+)
 const echo: UdpSocket = createSocket('udp4', (bytes, from) =>
   echo.send(`udp:${bytes.toString()}`, from.port, from.address),
 )
@@ -67,6 +72,7 @@ const gateway = await startGateway({
         name: 'plain',
         url: `tcp://127.0.0.1:${portOf(plain)}`,
         routes: [{ name: 'tcp', protocols: ['tcp'], ...at(tcp) }],
+        plugins: [{ name: 'tcp-log', protocols: ['tcp'], config: { host: '127.0.0.1', port: portOf(collector) } }],
       },
       {
         name: 'restricted',
@@ -148,6 +154,19 @@ const dialTls = (servername: string) =>
 
 test('TCP passes both ways, and each direction ends for itself', async () => {
   assert.equal(await talk(dial(tcp), 'hello'), 'plain:hellobye')
+})
+
+test('a plugin that logs tells of the session', async () => {
+  await waitUntil('the record', () => records.includes('\n'))
+  const record = JSON.parse(records.split('\n')[0]!) as Record<string, object>
+  assert.partialDeepStrictEqual(record, {
+    session: { received: 5, sent: 14, status: 200, server_port: tcp },
+    protocol: 'tcp',
+    client_ip: '127.0.0.1',
+    service: { name: 'plain' },
+    tries: [{ ip: '127.0.0.1', port: portOf(plain) }],
+  })
+  assert.ok(!('request' in record) && !('response' in record))
 })
 
 test('a plugin that refuses, and a port without a route, cut the connection', async () => {

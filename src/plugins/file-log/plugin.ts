@@ -15,6 +15,7 @@ export const fileLog = definePlugin({
     return { record: logRecords(config.custom_fields, delivery), file: delivery.openFile(config.path, config.reopen) }
   },
 
+  logsSessions: true,
   log(exchange, { record, file }) {
     file.write(`${JSON.stringify(record(exchange))}\n`)
   },

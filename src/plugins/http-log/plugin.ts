@@ -40,6 +40,7 @@ export const httpLog = definePlugin({
     }
   },
 
+  logsSessions: true,
   log(exchange, { record, queue }) {
     const text = JSON.stringify(record(exchange))
     queue.push(text, text.length)

@@ -33,6 +33,7 @@ export const loggly = definePlugin({
     }
   },
 
+  logsSessions: true,
   log(exchange, { record, severity, queue, middle }) {
     const level = severity(exchange)
     if (level < 0) return

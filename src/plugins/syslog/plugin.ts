@@ -47,6 +47,7 @@ export const syslog = definePlugin({
     return { ...base, ...(config.transport === 'udp' ? byUdp(config, form, tools) : byTcp(config, form, tools)) }
   },
 
+  logsSessions: true,
   log(exchange, { record, severity, write }) {
     const level = severity(exchange)
     if (level < 0) return

@@ -38,6 +38,7 @@ export const tcpLog = definePlugin({
     }
   },
 
+  logsSessions: true,
   log(exchange, { record, queue }) {
     const line = `${JSON.stringify(record(exchange))}\n`
     queue.push(line, line.length)

@@ -20,6 +20,7 @@ export const udpLog = definePlugin({
     }
   },
 
+  logsSessions: true,
   log(exchange, { record, queue }) {
     const datagram = Buffer.from(JSON.stringify(record(exchange)))
     queue.push(datagram, datagram.length)
