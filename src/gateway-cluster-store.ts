@@ -16,8 +16,10 @@ import { readMigrations } from '#store/cassandra/migration-files.ts'
 import { explainCassandra, requireSchema } from '#store/cassandra/migrations.ts'
 import type { Membership } from '#store/cassandra/nodes.ts'
 import { CassandraFailure } from '#store/cassandra/port.ts'
+import { createCassandraRuntimeStore } from '#store/cassandra/runtime.ts'
 import { openCassandraStore, type CassandraStore } from '#store/cassandra/store.ts'
 import { ENTITY_BUCKETS, SMALL_KIND_BUCKETS } from '#store/cassandra/tables.ts'
+import type { RuntimeStore } from '#store/contract.ts'
 import type { NodeState } from '#store/cluster-view.ts'
 import type { Keyring } from '#store/keyring.ts'
 import type { LocalCopy } from '#store/local-copy.ts'
@@ -47,6 +49,7 @@ export interface ClusterStoreOptions {
 
 export interface ClusterStore {
   readonly store: CassandraStore
+  readonly runtime: RuntimeStore
   readonly membership: Membership
   /** The rate-limit counters of all nodes. */
   readonly counters: CounterSync
@@ -123,6 +126,7 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
   keeper.start()
   return {
     store,
+    runtime: createCassandraRuntimeStore({ port, keyring, nowMs }),
     membership,
     counters,
     projected: () => store.projected,

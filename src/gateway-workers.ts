@@ -11,13 +11,15 @@ import type { PemSource } from '#model/settings/composites.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { LookupRequest } from '#snapshot/entity-cache.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
-import type { ConfigStore } from '#store/contract.ts'
+import type { ConfigStore, RuntimeStore } from '#store/contract.ts'
 import type { WorkerSource } from '#telemetry/collect.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
 import type { WorkerReport } from '#telemetry/totals.ts'
 import type { SharedFigures } from './gateway-admin.ts'
 import { readNamedFile } from './named-file.ts'
+import type { RuntimeRequest } from './worker-runtime.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
+import { RuntimeRequests } from './gateway-runtime.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
 /** Rate-limit counters of a node at one time. */
@@ -43,6 +45,7 @@ export interface WorkersOptions {
   readonly streamListeners: readonly Listener[]
   readonly fallback: Fallback
   readonly store: ConfigStore
+  readonly runtime: RuntimeStore
   readonly log: GatewayLog
   /** Told when a worker was lost, with its name in the figures. */
   readonly onLost: (name: string) => void
@@ -61,6 +64,7 @@ export class Workers {
   /** Workers that were replaced. */
   restarts = 0
   readonly #options: WorkersOptions
+  readonly #runtime: RuntimeRequests
   readonly #pool: WorkerPool<WorkerStart, ToWorker>
   readonly #questions = new Map<number, (value: unknown) => void>()
   readonly #pulses: Int32Array[] = []
@@ -77,6 +81,7 @@ export class Workers {
   constructor(options: WorkersOptions) {
     this.#options = options
     this.#fallback = options.fallback
+    this.#runtime = new RuntimeRequests(options.runtime, options.log)
     const { settings } = options
     const trusted = trustedAuthorities(settings)
     const clientCertificate = clientCertificateOf(settings)
@@ -230,6 +235,9 @@ export class Workers {
       case 'find':
         void this.#find(index, message.id, message.request)
         return
+      case 'runtime':
+        void this.#answerRuntime(index, message.id, message.request)
+        return
       case 'health':
         // What one worker saw of a target holds for the node.
         this.tellOthers(index, { type: 'set-health', ...message.change })
@@ -284,6 +292,10 @@ export class Workers {
       documents = null
     }
     this.#pool.tell(index, { type: 'found', id, documents })
+  }
+
+  async #answerRuntime(index: number, id: number, request: RuntimeRequest): Promise<void> {
+    this.#pool.tell(index, { type: 'runtime-answer', id, answer: await this.#runtime.answer(request) })
   }
 
   async #lookUp(request: LookupRequest): Promise<readonly Document[]> {

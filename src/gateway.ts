@@ -167,6 +167,7 @@ export class Gateway {
       streamListeners,
       fallback: this.#fallback,
       store: opened.store,
+      runtime: opened.runtime,
       log: this.log,
       onLost: (name) => this.#collector?.retire(name),
       clusterCounters: opened.cassandra?.counters ?? null,

@@ -7,6 +7,7 @@ import type { Settings } from '#model/settings.ts'
 import type { LookupRequest } from '#snapshot/entity-cache.ts'
 import type { SnapshotUpdate } from '#snapshot/update.ts'
 import type { Fallback } from './gateway-workers.ts'
+import type { RuntimeAnswer, RuntimeRequest } from './worker-runtime.ts'
 
 export interface WorkerStart {
   readonly index: number
@@ -42,6 +43,8 @@ export type ToWorker =
   | { readonly type: 'update'; readonly update: SnapshotUpdate }
   /** The answer to a look-up: documents, or that the store can't be asked. */
   | { readonly type: 'found'; readonly id: number; readonly documents: readonly Document[] | null }
+  /** The answer about a short-lived value, or that the store can't be asked. */
+  | { readonly type: 'runtime-answer'; readonly id: number; readonly answer: RuntimeAnswer | null }
   | { readonly type: 'collect'; readonly id: number }
   | { readonly type: 'explain'; readonly id: number; readonly request: DescribedRequest }
   | { readonly type: 'health'; readonly id: number; readonly upstreamId: string }
@@ -71,6 +74,7 @@ export type FromWorker =
     }
   | { readonly type: 'serving'; readonly revision: number; readonly hash: string }
   | { readonly type: 'find'; readonly id: number; readonly request: LookupRequest }
+  | { readonly type: 'runtime'; readonly id: number; readonly request: RuntimeRequest }
   /** Counters of all nodes that grew in this worker. */
   | { readonly type: 'counted'; readonly keys: readonly CountedKey[] }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }

@@ -38,7 +38,7 @@ import { describedRequest } from '#proxy/described-request.ts'
 import { explain } from '#router/explain.ts'
 import { createRouter, type CompiledRouter } from '#router/router.ts'
 import { SnapshotCompiler } from '#snapshot/compiler.ts'
-import { EntityCache } from '#snapshot/entity-cache.ts'
+import { EntityCache, type LookupRequest } from '#snapshot/entity-cache.ts'
 import { workspaceOf } from '#snapshot/workspace-of.ts'
 import { openAccessLog, type AccessLog } from '#telemetry/access-log.ts'
 import { openLog } from '#telemetry/logger.ts'
@@ -52,8 +52,12 @@ import { loadPluginSet } from './plugin-set.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
+import { WorkerRuntime } from './worker-runtime.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 import { WorkerStreams } from './worker-streams.ts'
+
+/** Look-ups of entities under way at once. */
+const MAX_LOOKUPS = 10_000
 
 /** Serves what the main thread says; `beforeListening` is called before connections may come, and may hold up the thread. */
 export async function startWorker(start: WorkerStart, port: MessagePort, beforeListening: () => void): Promise<void> {
@@ -76,7 +80,8 @@ class WorkerThread {
   readonly #certificates: CertificateTable
   readonly #acceptor: Acceptor
   readonly #streams: WorkerStreams
-  readonly #lookups: StoreLookups
+  readonly #lookups: StoreLookups<LookupRequest, readonly Document[]>
+  readonly #runtime: WorkerRuntime
   readonly #clusterCounters: ClusterCounters | null
   #applyMs = 0
   #isListening = false
@@ -130,12 +135,13 @@ class WorkerThread {
       trusted: start.trusted,
       clientCertificate: start.clientCertificate,
     })
-    this.#lookups = new StoreLookups((id, request) => this.#say({ type: 'find', id, request }))
+    this.#lookups = new StoreLookups((id, request) => this.#say({ type: 'find', id, request }), MAX_LOOKUPS)
+    this.#runtime = new WorkerRuntime((id, request) => this.#say({ type: 'runtime', id, request }))
     this.#cache = new EntityCache({
       definitions: new Map(definitions.map((definition) => [definition.kind, definition])),
       maxBytes: settings.mem_cache_size,
       maxMisses: 50_000,
-      maxPending: 10_000,
+      maxPending: MAX_LOOKUPS,
       nowMs: Date.now,
       ask: (request) => this.#lookups.ask(request),
       held: (kind, id) => this.#compiler.document(kind, id),
@@ -178,6 +184,7 @@ class WorkerThread {
         counters,
         clusterCounters,
         entities: this.#cache.inWorkspace(workspace),
+        runtime: this.#runtime.of(document.name),
         log: this.#log.log,
         metrics: sink,
         nodeId: start.nodeId,
@@ -360,6 +367,8 @@ class WorkerThread {
       }
       case 'found':
         return this.#lookups.found(message.id, message.documents)
+      case 'runtime-answer':
+        return this.#runtime.answered(message.id, message.answer)
       case 'health': {
         const report = this.#upstreamBalancer(message.upstreamId)?.report()
         return this.#say({ type: 'answer', id: message.id, value: report ?? null })

@@ -58,6 +58,31 @@ export interface EntityReader {
   listBy(kind: string, field: string, id: string): readonly Document[] | Promise<readonly Document[]>
 }
 
+/** What JSON can say, but null. */
+export type RuntimeValue = object | string | number | boolean
+
+/**
+ * Short-lived values of this plugin, whoever of its configurations asks: tokens, sessions. All workers see them, and all nodes that
+ * share a store. Keys are kept hashed and values sealed; each has a time to live. Every promise settles within seconds, and rejects
+ * with code STORE_UNAVAILABLE when the store can't be asked (answer 503, never 'unknown'); what was being written then may be there
+ * or not.
+ */
+export interface RuntimeValues {
+  /** Undefined: nothing is there, or its time is over. */
+  get(space: string, key: string): Promise<RuntimeValue | undefined>
+  /**
+   * Like `get` and cheaper for what is asked for again and again: the value may be one second old, and is then answered at once.
+   * What this worker changes, it sees at once.
+   */
+  recall(space: string, key: string): RuntimeValue | undefined | Promise<RuntimeValue | undefined>
+  put(space: string, key: string, value: RuntimeValue, ttlMs: number): Promise<void>
+  /** Like `put`, but false when a value is there. */
+  putIfAbsent(space: string, key: string, value: RuntimeValue, ttlMs: number): Promise<boolean>
+  /** Removes what is there and answers it; of two that take at once only one gets it. */
+  take(space: string, key: string): Promise<RuntimeValue | undefined>
+  delete(space: string, key: string): Promise<void>
+}
+
 export interface PluginLog {
   error(fields: object, message: string): void
   warn(fields: object, message: string): void
@@ -91,6 +116,7 @@ export interface PluginTools {
   /** Null where nodes share no store. */
   readonly clusterCounters: ClusterCounters | null
   readonly entities: EntityReader
+  readonly runtime: RuntimeValues
   readonly log: PluginLog
   readonly metrics: MetricsSink
   readonly nodeId: string

@@ -19,6 +19,8 @@ import {
   type Plugin,
   type PluginSchema,
   type PluginTools,
+  type RuntimeValue,
+  type RuntimeValues,
 } from './pdk.ts'
 import { fromWire, toWire } from './wire-text.ts'
 
@@ -197,6 +199,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     counters: new FakeCounters(),
     clusterCounters: null,
     entities: new FakeEntities(),
+    runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
     metrics: { requestFinished: ignore },
     nodeId: '00000000-0000-4000-8000-000000000001',
@@ -290,6 +293,67 @@ export class FakeEntities implements EntityReader {
     if (this.mode === 'sync') return value
     if (this.mode === 'async') return Promise.resolve(value)
     return Promise.reject(Object.assign(new Error('the store is unreachable'), { code: 'STORE_UNAVAILABLE' }))
+  }
+}
+
+/** Short-lived values in a map; `isUnavailable` makes every call fail, as when the store can't be asked. */
+export class FakeRuntime implements RuntimeValues {
+  isUnavailable = false
+  readonly #clock: FakeClock
+  /** JSON, as the real stores keep values. */
+  readonly #kept = new Map<string, { readonly text: string; readonly expiresAtMs: number }>()
+
+  constructor(clock: FakeClock = new FakeClock()) {
+    this.#clock = clock
+  }
+
+  /** Live values by `space/key`. */
+  get live(): Record<string, RuntimeValue> {
+    const places = [...this.#kept.keys()].filter((at) => this.#live(at) !== undefined)
+    return Object.fromEntries(places.map((at) => [at, this.#live(at)!]))
+  }
+
+  async get(space: string, key: string): Promise<RuntimeValue | undefined> {
+    this.#fail()
+    return this.#live(`${space}/${key}`)
+  }
+
+  recall(space: string, key: string): Promise<RuntimeValue | undefined> {
+    return this.get(space, key)
+  }
+
+  async put(space: string, key: string, value: RuntimeValue, ttlMs: number): Promise<void> {
+    this.#fail()
+    this.#kept.set(`${space}/${key}`, { text: JSON.stringify(value), expiresAtMs: this.#clock.nowMs + ttlMs })
+  }
+
+  async putIfAbsent(space: string, key: string, value: RuntimeValue, ttlMs: number): Promise<boolean> {
+    this.#fail()
+    if (this.#live(`${space}/${key}`) !== undefined) return false
+    await this.put(space, key, value, ttlMs)
+    return true
+  }
+
+  async take(space: string, key: string): Promise<RuntimeValue | undefined> {
+    this.#fail()
+    const value = this.#live(`${space}/${key}`)
+    this.#kept.delete(`${space}/${key}`)
+    return value
+  }
+
+  async delete(space: string, key: string): Promise<void> {
+    await this.take(space, key)
+  }
+
+  #live(at: string): RuntimeValue | undefined {
+    const kept = this.#kept.get(at)
+    return kept !== undefined && kept.expiresAtMs > this.#clock.nowMs
+      ? (JSON.parse(kept.text) as RuntimeValue)
+      : undefined
+  }
+
+  #fail(): void {
+    if (this.isUnavailable) throw Object.assign(new Error('the store is unreachable'), { code: 'STORE_UNAVAILABLE' })
   }
 }
 
