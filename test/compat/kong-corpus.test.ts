@@ -52,6 +52,7 @@ const TOPICS = [
   'ip-restriction',
   'jwt',
   'key-auth',
+  'oauth2',
   'prometheus',
   'rate-limiting',
   'request-size-limiting',
