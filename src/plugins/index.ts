@@ -16,6 +16,7 @@ import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
+import { session } from './session/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
@@ -34,4 +35,5 @@ export const builtPlugins: readonly AnyPlugin[] = [
   requestTermination,
   requestTransformer,
   responseTransformer,
+  session,
 ]

@@ -59,6 +59,7 @@ const TOPICS = [
   'request-termination',
   'request-transformer',
   'response-transformer',
+  'session',
 ]
 /** Kong 3 follows the older path handling only with its older router flavor. */
 const TRADITIONAL_TOPICS = ['router-path-handling-v1', 'router-path-root-v1']
