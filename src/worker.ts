@@ -45,6 +45,7 @@ import { openLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import { LoopDelay } from '#telemetry/loop-delay.ts'
 import { WorkerMetrics } from '#telemetry/worker-metrics.ts'
+import { nodeLookup } from '#upstream/dns/node-lookup.ts'
 import { createResolver } from '#upstream/dns/resolver.ts'
 import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
@@ -156,6 +157,7 @@ class WorkerThread {
             tell: (keys) => this.#say({ type: 'counted', keys }),
             later: (run, ms) => void setTimeout(run, ms),
           }))
+    const lookup = nodeLookup(resolver)
     const health = createHealthTable({ nowMs: Date.now })
     const chance = { random: Math.random, nowMs: Date.now }
     this.#accessLog = openAccessLog({
@@ -188,6 +190,8 @@ class WorkerThread {
         log: this.#log.log,
         metrics: sink,
         nodeId: start.nodeId,
+        lookup,
+        trusted: start.trusted,
       }),
       orderPlugins: (instances) => this.#order(instances),
       tlsTargets: (service, upstream, find) => tls.targetsOf(service, upstream, find),

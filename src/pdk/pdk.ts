@@ -1,4 +1,5 @@
 /** What a plugin sees. Operators' plugins import this file as `meridian/pdk`. */
+import type { LookupFunction } from 'node:net'
 import type { ConfigOf, EntityDefinition, PluginSchema } from '#model/schema.ts'
 import type { Document } from '#model/document.ts'
 import type { Exchange, Exit } from './exchange.ts'
@@ -120,6 +121,10 @@ export interface PluginTools {
   readonly log: PluginLog
   readonly metrics: MetricsSink
   readonly nodeId: string
+  /** Finds names by the gateway's own resolver; for sockets that a plugin opens. */
+  readonly lookup: LookupFunction
+  /** PEM of the authorities that TLS servers are verified against; null for Node's own list. */
+  readonly trusted: string | null
 }
 
 /**

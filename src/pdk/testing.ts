@@ -1,4 +1,5 @@
 /** What tests of plugins need: an exchange, entities, counters and a clock that are made by hand. Operators import it as `meridian/pdk/testing`. */
+import { lookup } from 'node:dns'
 import { HeaderList } from '#http/header-list.ts'
 import { plugins as pluginEntity } from '#model/entities/plugin.ts'
 import { createModel } from '#model/model.ts'
@@ -203,6 +204,8 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
     metrics: { requestFinished: ignore },
     nodeId: '00000000-0000-4000-8000-000000000001',
+    lookup,
+    trusted: null,
     ...tools,
   }
 }

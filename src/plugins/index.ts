@@ -9,6 +9,7 @@ import { hmacAuth } from './hmac-auth/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
+import { ldapAuth } from './ldap-auth/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
@@ -28,6 +29,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   ipRestriction,
   jwt,
   keyAuth,
+  ldapAuth,
   oauth2,
   prometheus,
   rateLimiting,
