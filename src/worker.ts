@@ -160,6 +160,7 @@ class WorkerThread {
             tell: (keys) => this.#say({ type: 'counted', keys }),
             later: (run, ms) => void setTimeout(run, ms),
           }))
+    const lookup = nodeLookup(resolver)
     const health = createHealthTable({ nowMs: Date.now })
     const chance = { random: Math.random, nowMs: Date.now }
     const masking = new Masking(settings)
@@ -169,7 +170,6 @@ class WorkerThread {
       limitBytes: settings.log_queue_memory,
       log: this.#log.log,
     })
-    const lookup = nodeLookup(resolver)
     this.#accessLog = openAccessLog({
       target: settings.proxy_access_log,
       customFormat: settings.access_log_format,

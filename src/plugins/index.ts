@@ -12,8 +12,9 @@ import { httpLog } from './http-log/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
-import { oauth2 } from './oauth2/plugin.ts'
+import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
+import { oauth2 } from './oauth2/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
@@ -39,8 +40,9 @@ export const builtPlugins: readonly AnyPlugin[] = [
   ipRestriction,
   jwt,
   keyAuth,
-  oauth2,
+  ldapAuth,
   loggly,
+  oauth2,
   prometheus,
   rateLimiting,
   requestSizeLimiting,
