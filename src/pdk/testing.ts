@@ -20,6 +20,7 @@ import {
   type PluginSchema,
   type PluginTools,
 } from './pdk.ts'
+import { FakeResponses } from './fake-responses.ts'
 import { fromWire, toWire } from './wire-text.ts'
 
 export type HeaderInput = Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[]
@@ -196,6 +197,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     scope: { route: null, service: null, consumer: null, consumerGroup: null },
     counters: new FakeCounters(),
     clusterCounters: null,
+    responses: new FakeResponses(),
     entities: new FakeEntities(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
     metrics: { requestFinished: ignore },
@@ -205,6 +207,8 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
 }
 
 const ignore = () => undefined
+
+export { FakeResponses }
 
 /** Keeps what a plugin reported. */
 export class FakeMetrics {

@@ -10,6 +10,7 @@ import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
+import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
@@ -27,6 +28,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   jwt,
   keyAuth,
   prometheus,
+  proxyCache,
   rateLimiting,
   requestSizeLimiting,
   requestTermination,
