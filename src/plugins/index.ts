@@ -12,6 +12,7 @@ import { keyAuth } from './key-auth/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
+import { redirect } from './redirect/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
@@ -30,6 +31,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   prometheus,
   proxyCache,
   rateLimiting,
+  redirect,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
