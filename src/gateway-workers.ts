@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { TargetStates } from '#balancer/target-states.ts'
 import type { CounterSync } from '#cluster/counter-sync.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
+import { createResponseCacheBuffers, ResponseCache, type ResponseCacheBuffers } from '#cluster/response-cache.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
 import type { Document } from '#model/document.ts'
@@ -10,6 +11,7 @@ import type { Settings } from '#model/settings.ts'
 import type { PemSource } from '#model/settings/composites.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { LookupRequest } from '#snapshot/entity-cache.ts'
+import { decodeStored, type StoredResponse } from '#pdk/stored-response.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
 import type { ConfigStore, RuntimeStore } from '#store/contract.ts'
 import type { WorkerSource } from '#telemetry/collect.ts'
@@ -61,6 +63,9 @@ export interface Fallback {
 
 export class Workers {
   readonly counters = new SharedArrayBuffer(sizeFor(LOCAL_COUNTERS))
+  /** The stored responses of all workers. */
+  readonly responses: ResponseCache<StoredResponse>
+  readonly #responseBuffers: ResponseCacheBuffers
   /** Workers that were replaced. */
   restarts = 0
   readonly #options: WorkersOptions
@@ -83,6 +88,8 @@ export class Workers {
     this.#fallback = options.fallback
     this.#runtime = new RuntimeRequests(options.runtime, options.log)
     const { settings } = options
+    this.#responseBuffers = createResponseCacheBuffers(settings.proxy_cache_size)
+    this.responses = new ResponseCache({ buffers: this.#responseBuffers, decode: decodeStored, nearBytes: 1 })
     const trusted = trustedAuthorities(settings)
     const clientCertificate = clientCertificateOf(settings)
     this.#pool = new WorkerPool<WorkerStart, ToWorker>({
@@ -103,6 +110,7 @@ export class Workers {
           pulse,
           counters: this.counters,
           clusterCounters: options.clusterCounters?.buffers ?? null,
+          responses: this.#responseBuffers,
           ticketKeys: this.#ticketKeys,
           fallback: this.#fallback,
           trusted,

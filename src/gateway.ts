@@ -357,6 +357,9 @@ export class Gateway {
     figures.gauge('meridian_config_head_revision', {}, () => publisher.position.revision)
     registerClusterFigures(figures, this.#cluster!)
     if (this.#opened!.cassandra !== null) registerCassandraFigures(figures, this.#opened!.cassandra)
+    const { responses } = workers
+    figures.gauge('meridian_cache_bytes', { cache: 'responses' }, () => responses.usedBytes)
+    figures.gauge('meridian_cache_evictions_total', { cache: 'responses' }, () => responses.evicted)
     figures.gauge('meridian_worker_restarts_total', {}, () => workers.restarts)
     figures.gauge('meridian_secrets_failing', {}, () => this.#secrets?.failing ?? 0)
     figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.log.dropped)
@@ -389,6 +392,7 @@ export class Gateway {
       log: this.log,
       figures: () => workers.figures(),
       countersBytes: workers.counters.byteLength,
+      responses: workers.responses,
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
       cluster: this.#cluster!,

@@ -1,6 +1,7 @@
 /** What the main thread and its workers say to each other. Everything is a structured clone; settings and documents are plain. */
 import type { DescribedRequest } from '#admin/ports.ts'
 import type { ClusterCounterBuffers, CountedKey } from '#cluster/cluster-counters.ts'
+import type { ResponseCacheBuffers } from '#cluster/response-cache.ts'
 import type { Document } from '#model/document.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { Settings } from '#model/settings.ts'
@@ -24,6 +25,8 @@ export interface WorkerStart {
   readonly counters: SharedArrayBuffer
   /** Those of all nodes; null where nodes share no store. */
   readonly clusterCounters: ClusterCounterBuffers | null
+  /** Stored responses, shared by all workers. */
+  readonly responses: ResponseCacheBuffers
   readonly ticketKeys: Uint8Array
   readonly fallback: Fallback
   /** PEM of the authorities that upstreams are verified against; null is Node's own list. */

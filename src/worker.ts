@@ -8,6 +8,7 @@ import { targetStates } from '#balancer/target-states.ts'
 import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
 import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
+import { ResponseCache } from '#cluster/response-cache.ts'
 import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
 import type { RequestHead } from '#http/request-head.ts'
@@ -25,6 +26,7 @@ import type { LogLevel } from '#model/settings/node.ts'
 import { tlsParameters } from '#model/settings/tls-parameters.ts'
 import type { ConsumerGroup } from '#pdk/exchange.ts'
 import { orderPlugins } from '#pdk/order.ts'
+import { decodeStored } from '#pdk/stored-response.ts'
 import type { AnyPlugin, PluginTools } from '#pdk/pdk.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
 import { coreEntities } from '#model/entities/index.ts'
@@ -61,6 +63,9 @@ import { WorkerStreams } from './worker-streams.ts'
 
 /** Look-ups of entities under way at once. */
 const MAX_LOOKUPS = 10_000
+
+/** A worker keeps decoded responses up to this part of what all share. */
+const NEAR_PART = 8
 
 /** Serves what the main thread says; `beforeListening` is called before connections may come, and may hold up the thread. */
 export async function startWorker(start: WorkerStart, port: MessagePort, beforeListening: () => void): Promise<void> {
@@ -161,6 +166,11 @@ class WorkerThread {
             later: (run, ms) => void setTimeout(run, ms),
           }))
     const lookup = nodeLookup(resolver)
+    const responses = new ResponseCache({
+      buffers: start.responses,
+      decode: decodeStored,
+      nearBytes: Math.floor(settings.proxy_cache_size / NEAR_PART),
+    })
     const health = createHealthTable({ nowMs: Date.now })
     const chance = { random: Math.random, nowMs: Date.now }
     const masking = new Masking(settings)
@@ -196,6 +206,7 @@ class WorkerThread {
         ...scopeOf(document),
         counters,
         clusterCounters,
+        responses,
         entities: this.#cache.inWorkspace(workspace),
         runtime: this.#runtime.of(document.name),
         log: this.#log.log,
@@ -300,6 +311,7 @@ class WorkerThread {
     registerWorkerFigures(this.#metrics.figures, {
       context,
       cache: this.#cache,
+      responses,
       resolver,
       log: this.#log,
       accessLog: this.#accessLog,

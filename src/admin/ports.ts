@@ -24,6 +24,7 @@ export interface AdminPorts extends EntityPorts {
   readonly statistics: Statistics
   readonly health: UpstreamHealth
   readonly caches: Caches
+  readonly responses: StoredResponses
   readonly logLevel: LogLevel
   readonly explain: ExplainRoute
   /** The nodes that follow this configuration. */
@@ -96,6 +97,28 @@ export interface Caches {
   get(key: string): Promise<unknown>
   delete(key: string): Promise<void>
   clear(): Promise<void>
+}
+
+/** The responses that the plugin proxy-cache stored on this node. */
+export interface StoredResponses {
+  /** By what `X-Cache-Key` said; null when there is none. */
+  get(key: string): StoredResponseView | null
+  /** Says whether there was one. */
+  delete(key: string): boolean
+  clear(): void
+}
+
+/** In Kong's words. */
+export interface StoredResponseView {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[]>>
+  readonly body: string
+  readonly body_len: number
+  /** Unix seconds. */
+  readonly timestamp: number
+  /** Seconds. */
+  readonly ttl: number
+  readonly version: number
 }
 
 export interface LogLevel {

@@ -4,6 +4,7 @@ import type { LookupFunction } from 'node:net'
 import type { Document } from '#model/document.ts'
 import type { PluginDelivery } from '#telemetry/log-delivery.ts'
 import type { Exchange, Exit } from './exchange.ts'
+import type { StoredResponse } from './stored-response.ts'
 
 export {
   definePluginSchema,
@@ -15,6 +16,7 @@ export {
   type EntityDefinition,
 } from '#model/schema.ts'
 export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
+export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
@@ -45,6 +47,33 @@ export interface ClusterCounters {
   /** As `LocalCounters.addUpTo`. `startsAtMs` (Unix ms), the same on all nodes, is when the counter's window began. */
   addUpTo(key: string, amount: number, limit: number, expiresAtMs: number, startsAtMs: number): number
   read(key: string): number
+}
+
+/**
+ * Responses that all workers of this node share, bounded in bytes: what comes in drops what was not asked for longest. A response is
+ * found by a text that says what it answers.
+ */
+export interface ResponseCache {
+  /** Values over this size are not kept. */
+  readonly largestBytes: number
+  /** The number of this moment: to be remembered when a response is asked for, and given to `store`. */
+  readonly generation: number
+  find(text: string): StoredResponse | null
+  /** The name of a text outside, 64 hex characters. */
+  keyOf(text: string): string
+  /**
+   * Keeps what `encodeStored` made until `expiresAtMs` (Unix ms). It is dropped with any of `names`, also when that was purged between
+   * `generation` and now. False when it can't be kept; that is no error.
+   */
+  store(text: string, value: Buffer, names: readonly string[], generation: number, expiresAtMs: number): boolean
+  drop(text: string): void
+  /** Drops everything that was stored with this name. */
+  purge(name: string): void
+  /** Says who fetches what is missing: a token for `endFill`, or 0 when somebody else does. After `forMs` nobody does any more. */
+  startFill(text: string, forMs: number): number
+  endFill(text: string, token: number): void
+  /** Resolves when who fetches is done, or after the time. */
+  awaitFill(text: string, atMostMs: number): Promise<void>
 }
 
 /** What a node has for plugins, or has not, by its settings. */
@@ -120,6 +149,7 @@ export interface PluginTools {
   readonly counters: LocalCounters
   /** Null where nodes share no store. */
   readonly clusterCounters: ClusterCounters | null
+  readonly responses: ResponseCache
   readonly entities: EntityReader
   readonly runtime: RuntimeValues
   readonly log: PluginLog
@@ -144,6 +174,8 @@ export interface PluginTools {
 export interface BodyTransform {
   chunk(bytes: Buffer): Buffer | null
   end(): Buffer | null
+  /** Set by one that only looks: what goes on is as long as what came, so that the response keeps its Content-Length. */
+  readonly keepsLength?: true
 }
 
 type Phase<S, R = void> = (exchange: Exchange, state: S) => R
@@ -163,7 +195,7 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly access?: Phase<S, void | Exit | Promise<void | Exit>>
   /** When the response's head is there; may change status and headers. */
   readonly responseHeaders?: Phase<S>
-  /** A transform for this exchange's response body, or null to leave it. Its presence removes Content-Length. */
+  /** A transform for this exchange's response body, or null to leave it. Unless it `keepsLength` it removes Content-Length. */
   readonly responseBody?: Phase<S, BodyTransform | null>
   /** After the last byte. */
   readonly log?: Phase<S>

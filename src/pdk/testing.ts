@@ -29,6 +29,7 @@ import {
   type RuntimeValues,
   type QueueOptions,
 } from './pdk.ts'
+import { FakeResponses } from './fake-responses.ts'
 import { fromWire, toWire } from './wire-text.ts'
 
 export type HeaderInput = Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[]
@@ -205,6 +206,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     scope: { route: null, service: null, consumer: null, consumerGroup: null },
     counters: new FakeCounters(),
     clusterCounters: null,
+    responses: new FakeResponses(),
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
@@ -267,6 +269,7 @@ export const NOTHING_MASKED: MaskingSettings = {
   log_mask_patterns: [],
   log_mask_regex: null,
 }
+export { FakeResponses }
 
 /** Keeps what a plugin reported. */
 export class FakeMetrics {

@@ -16,7 +16,9 @@ import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
+import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
+import { redirect } from './redirect/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
@@ -44,7 +46,9 @@ export const builtPlugins: readonly AnyPlugin[] = [
   loggly,
   oauth2,
   prometheus,
+  proxyCache,
   rateLimiting,
+  redirect,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,

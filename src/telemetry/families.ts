@@ -165,6 +165,11 @@ export const families = {
     help: 'Share of look-ups that the cache answered, since the start.',
     labels: ['cache'],
   },
+  meridian_cache_evictions_total: {
+    type: 'counter',
+    help: 'Entries that went before their end to make room for others.',
+    labels: ['cache'],
+  },
   meridian_cache_bytes: { type: 'gauge', help: 'Memory in use by the cache.', labels: ['cache'] },
   meridian_upstream_connections: {
     type: 'gauge',

@@ -113,6 +113,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
       set: async () => 'this node keeps no health of the upstream',
     },
     caches: { get: async () => undefined, delete: async () => {}, clear: async () => {} },
+    responses: { get: () => null, delete: () => false, clear: () => {} },
     logLevel: createLogLevel(),
     explain: async (request) => ({ request }),
     cluster: clusterOf(() => []),
