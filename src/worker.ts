@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { threadId, type MessagePort } from 'node:worker_threads'
 import { createDirectBalancer } from '#balancer/direct.ts'
 import type { UpstreamHealthReport } from '#balancer/health-report.ts'
-import { createHealthTable } from '#balancer/health-table.ts'
+import { LocalHealthTable } from '#balancer/health-table.ts'
 import { targetStates } from '#balancer/target-states.ts'
-import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
+import { createUpstreamBalancer, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
 import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { Deadlines } from '#core/deadlines.ts'
@@ -48,10 +48,15 @@ import { createResolver } from '#upstream/dns/resolver.ts'
 import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
 import { loadPluginSet } from './plugin-set.ts'
+import { resolverSettings } from './resolver-settings.ts'
+import { logHealthChange } from './target-health.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
-import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+import type { FromWorker, HealthSetting, ToWorker, WorkerStart } from './worker-protocol.ts'
+
+/** How long a worker that starts waits for the health of targets. */
+const HEALTH_WITHIN_MS = 1000
 
 /** Serves what the main thread says; `beforeListening` is called before connections may come, and may hold up the thread. */
 export async function startWorker(start: WorkerStart, port: MessagePort, beforeListening: () => void): Promise<void> {
@@ -75,6 +80,7 @@ class WorkerThread {
   readonly #acceptor: Acceptor
   readonly #lookups: StoreLookups
   readonly #clusterCounters: ClusterCounters | null
+  readonly #health: LocalHealthTable
   #applyMs = 0
   #isListening = false
 
@@ -106,22 +112,7 @@ class WorkerThread {
       this.#deadlines,
       this.#outbox,
     )
-    const resolver = createResolver({
-      settings: {
-        dns_resolver: settings.dns_resolver.map(({ ip, port: dnsPort }) =>
-          ip.includes(':') ? `[${ip}]:${dnsPort}` : `${ip}:${dnsPort}`,
-        ),
-        dns_hostsfile: settings.dns_hostsfile,
-        dns_order: settings.dns_order,
-        dns_timeout: settings.dns_timeout === null ? null : settings.dns_timeout / 1000,
-        dns_valid_ttl: settings.dns_valid_ttl === null ? null : settings.dns_valid_ttl / 1000,
-        dns_stale_ttl: settings.dns_stale_ttl / 1000,
-        dns_not_found_ttl: settings.dns_not_found_ttl / 1000,
-        dns_error_ttl: settings.dns_error_ttl / 1000,
-        dns_cache_size: settings.dns_cache_size,
-      },
-      log: this.#log.log,
-    })
+    const resolver = createResolver({ settings: resolverSettings(settings), log: this.#log.log })
     const tls = new UpstreamTls({
       verify: settings.upstream_tls_verify,
       trusted: start.trusted,
@@ -147,7 +138,15 @@ class WorkerThread {
             tell: (keys) => this.#say({ type: 'counted', keys }),
             later: (run, ms) => void setTimeout(run, ms),
           }))
-    const health = createHealthTable({ nowMs: Date.now })
+    const health = (this.#health = new LocalHealthTable({
+      nowMs: Date.now,
+      cells: start.health,
+      link: {
+        open: (keys) => this.#say({ type: 'health-open', keys }),
+        release: (keys) => this.#say({ type: 'health-release', keys }),
+        changed: (slot) => this.#say({ type: 'health-changed', slots: [slot] }),
+      },
+    }))
     const chance = { random: Math.random, nowMs: Date.now }
     this.#accessLog = openAccessLog({
       target: settings.proxy_access_log,
@@ -167,7 +166,7 @@ class WorkerThread {
           health,
           ...chance,
           uuid: randomUUID,
-          onHealthChange: (change) => this.#healthChanged(change),
+          onHealthChange: (change) => logHealthChange(this.#log.log, change),
         }),
       createDirectBalancer: (host, port_) => createDirectBalancer({ host, port: port_, resolver, ...chance }),
       pluginTools: (document, workspace) => ({
@@ -270,6 +269,7 @@ class WorkerThread {
       // Names whose answers expired are asked for anew also where no request comes by.
       this.#compiler.refreshBalancers()
       this.#compiler.closeRetired()
+      this.#health.forget()
     }, 1000)
     beat()
     port.on('message', (message: ToWorker) => this.#onMessage(message))
@@ -301,15 +301,6 @@ class WorkerThread {
     return plain.ok ? plain.order.map(({ instance }) => instance) : instances
   }
 
-  #healthChanged(change: HealthChange): void {
-    const { upstreamId, target, ip, port, isHealthy, cause } = change
-    if (cause === 'request') {
-      const address = ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
-      this.#say({ type: 'health', change: { upstreamId, target, address, isHealthy } })
-    }
-    this.#log.log.warn({ ...change }, isHealthy ? 'a target is healthy again' : 'a target is unhealthy')
-  }
-
   #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {
     const upstream = this.#compiler.document('upstreams', upstreamId)
     return upstream === undefined
@@ -317,6 +308,11 @@ class WorkerThread {
       : (this.#compiler.upstreamBalancer(upstream['name'] as string, workspaceOf(upstream)) as
           | UpstreamBalancer
           | undefined)
+  }
+
+  #setHealth({ upstreamId, target, address, isHealthy }: HealthSetting): string | null {
+    const balancer = this.#upstreamBalancer(upstreamId)
+    return balancer === undefined ? 'the upstream is not served yet' : balancer.setHealth(target, address, isHealthy)
   }
 
   *#healthReports(): Generator<readonly [string, UpstreamHealthReport]> {
@@ -350,8 +346,11 @@ class WorkerThread {
       case 'target-states':
         return this.#say({ type: 'answer', id: message.id, value: targetStates(this.#healthReports(), message.limit) })
       case 'set-health':
-        this.#upstreamBalancer(message.upstreamId)?.setHealth(message.target, message.address, message.isHealthy)
-        return
+        return this.#say({ type: 'answer', id: message.id, value: this.#setHealth(message) })
+      case 'health-slots':
+        return this.#health.adopt(message.slots)
+      case 'health-changed':
+        return this.#health.changed(message.slots)
       case 'cached':
         return this.#say({ type: 'answer', id: message.id, value: this.#cache.peek(message.key) })
       case 'uncache':
@@ -388,6 +387,8 @@ class WorkerThread {
   /** The first snapshot is there: connections may come. */
   async #listen(): Promise<void> {
     this.#isListening = true
+    // What other threads know of targets comes before the first request.
+    await this.#health.settled(HEALTH_WITHIN_MS)
     // What takes its time and holds up the loop comes before clients do, and is not the overload that they are turned away for.
     this.#beforeListening()
     this.#loopDelay.restart()

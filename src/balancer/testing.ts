@@ -3,6 +3,7 @@ import type { Resolution, ResolvedAddress, Resolver } from '#core/resolution.ts'
 import type { Target } from '#model/entities/target.ts'
 import type { Upstream } from '#model/entities/upstream.ts'
 import { Address } from './address.ts'
+import type { Algorithm } from './algorithm.ts'
 import type { Balancer, Pick, PickedTarget } from './contract.ts'
 import { createHealthTable, type HealthTable } from './health-table.ts'
 import { HealthState } from './health.ts'
@@ -91,6 +92,18 @@ export function anAddress(ip: string, weight = 100, port = 80, name = ip): Addre
   const address = new Address(ip, port, { name, port }, name, new HealthState())
   address.weight = weight
   return address
+}
+
+/** Gives an algorithm its addresses, in place of those that it had. */
+export function setAddresses(
+  algorithm: Algorithm,
+  addresses: readonly Address[],
+  before: readonly Address[] = [],
+  targetCount = addresses.length,
+): void {
+  for (const address of before) if (!addresses.includes(address)) algorithm.remove(address)
+  for (const address of addresses) if (!before.includes(address)) algorithm.add(address)
+  algorithm.countTargets?.(targetCount)
 }
 
 /** Answers as told; literals stand for themselves. Names without an answer stay open until `settle`. */
