@@ -49,7 +49,7 @@ import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
 import { loadPluginSet } from './plugin-set.ts'
 import { resolverSettings } from './resolver-settings.ts'
-import { logHealthChange } from './target-health.ts'
+import { logHealthChange, logPanicChange } from './target-health.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
@@ -167,6 +167,10 @@ class WorkerThread {
           ...chance,
           uuid: randomUUID,
           onHealthChange: (change) => logHealthChange(this.#log.log, change),
+          // All workers see it; one says so.
+          ...(start.index === 0 && {
+            onPanicChange: ({ id, name }, isPanicking) => logPanicChange(this.#log.log, id, name, isPanicking),
+          }),
         }),
       createDirectBalancer: (host, port_) => createDirectBalancer({ host, port: port_, resolver, ...chance }),
       pluginTools: (document, workspace) => ({
@@ -262,6 +266,11 @@ class WorkerThread {
       log: this.#log,
       accessLog: this.#accessLog,
       applyMs: () => this.#applyMs,
+      panicking: () =>
+        this.#compiler
+          .upstreamBalancers()
+          .filter((one) => (one as UpstreamBalancer).isPanicking)
+          .toArray().length,
     })
     const beat = () => beatPulse(context.pulse, this.#acceptor, context, this.#metrics)
     setInterval(beat, 200)

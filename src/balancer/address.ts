@@ -22,8 +22,10 @@ export class Address implements PickedTarget, HealthWatcher {
   hostname: string
   /** 0: gets no requests. May be a fraction, when addresses share the weight of a SRV record. */
   weight = 0
-  /** By its health; false takes it out of the choice. */
+  /** False takes it out of the choice. */
   isUsable = true
+  /** What its balancer counts it as, by its health. */
+  isWell = true
   /** Requests under way. */
   active = 0
   /** Moving average of latencies, and when it was last moved; only the algorithm `latency` uses them. */

@@ -46,6 +46,7 @@ export function anUpstream(change: Partial<Omit<Upstream, 'healthchecks'>> = {},
     host_header: null,
     client_certificate: null,
     use_srv_name: false,
+    resilience: null,
     ...change,
     healthchecks: {
       threshold: checks.threshold ?? 0,
@@ -168,6 +169,7 @@ export interface BalancerBed {
   readonly health: HealthTable
   readonly clock: { now: number }
   readonly changes: HealthChange[]
+  readonly panics: boolean[]
 }
 
 export function aBalancer(
@@ -183,6 +185,7 @@ export function aBalancer(
   const nowMs = (): number => clock.now
   const table = health ?? createHealthTable({ nowMs })
   const changes: HealthChange[] = []
+  const panics: boolean[] = []
   let cookies = 0
   const balancer = createUpstreamBalancer({
     upstream,
@@ -193,8 +196,9 @@ export function aBalancer(
     nowMs,
     uuid: () => `cookie-${++cookies}`,
     onHealthChange: (change) => changes.push(change),
+    onPanicChange: (_upstream, isPanicking) => panics.push(isPanicking),
   })
-  return { balancer, resolver, health: table, clock, changes }
+  return { balancer, resolver, health: table, clock, changes, panics }
 }
 
 /** The target, where it must be known at once. */

@@ -30,6 +30,8 @@ export interface UpstreamBalancerOptions {
   readonly uuid: () => string
   /** Told once per change and by whom it was caused, in the worker where it happened. */
   readonly onHealthChange?: (change: HealthChange) => void
+  /** Told when requests begin to go to all targets, because too few are healthy, and when that is over. */
+  readonly onPanicChange?: (upstream: Upstream, isPanicking: boolean) => void
   /** Told of each address, with a weight or without. */
   readonly watch?: AddressWatch
 }
@@ -65,6 +67,8 @@ export interface UpstreamBalancer extends Balancer {
   /** Sets the health of a target (`host:port`) or of one of its addresses by hand; a text says why that can't be. */
   setHealth(target: string, address: string | null, isHealthy: boolean): string | null
   report(): UpstreamHealthReport
+  /** Requests go to all targets, because too few are healthy. */
+  readonly isPanicking: boolean
 }
 
 export function createUpstreamBalancer(options: UpstreamBalancerOptions): UpstreamBalancer {
@@ -82,13 +86,15 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   #hashInput: HashInput | null = null
   #algorithm: Algorithm
   #isClosed = false
-  /** Of the addresses with a weight: how many, and their weights; and the same of those that are usable. */
+  /** Of the addresses with a weight: how many, and their weights; and the same of those that are well. */
   #count = 0
   #total = 0
-  #usableCount = 0
-  #usable = 0
-  /** Whether enough of the weight is usable, by the threshold. */
+  #wellCount = 0
+  #well = 0
+  /** Whether enough of the weight is well, by the threshold. */
   #isHealthy = false
+  /** Too few are, and the upstream wants its requests to go to all then. */
+  #isPanicking = false
 
   constructor(options: UpstreamBalancerOptions) {
     const { upstream, health } = options
@@ -103,7 +109,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
 
   pick(hashInput: string | null, tried: readonly PickedTarget[]): Pick | Promise<Pick> {
     this.#names.refresh()
-    if (this.#isHealthy) return this.#algorithm.pick(hashInput, tried)?.pick ?? this.#explain()
+    if (this.#isHealthy || this.#isPanicking) return this.#algorithm.pick(hashInput, tried)?.pick ?? this.#explain()
     return this.#names.isPending ? this.#pickLater(hashInput, tried) : this.#explain()
   }
 
@@ -120,6 +126,10 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
 
   probed(target: PickedTarget, outcome: Outcome): void {
     this.#countOutcome(asAddress(target), this.#rules.active, outcome, 'probe')
+  }
+
+  get isPanicking(): boolean {
+    return this.#isPanicking
   }
 
   get needsHash(): boolean {
@@ -181,7 +191,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
 
   report(): UpstreamHealthReport {
     this.#names.refresh()
-    return reportHealth(this.#targets, this.#rules.isOn, this.#isHealthy)
+    return reportHealth(this.#targets, this.#rules.isOn, this.#isHealthy, this.#isPanicking)
   }
 
   /** Exchanges under way may go on picking among the addresses that are known. */
@@ -203,7 +213,8 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
 
   added(address: Address): void {
     address.health.watchers.add(address)
-    address.isUsable = this.#isUsable(address)
+    address.isWell = this.#isWell(address)
+    address.isUsable = address.isWell || this.#isPanicking
     if (address.weight > 0) this.#enter(address)
     this.#options.watch?.added(address)
   }
@@ -223,12 +234,14 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   }
 
   healthChanged(address: Address): void {
-    const isUsable = this.#isUsable(address)
-    if (isUsable === address.isUsable) return
-    const { weight } = address
-    if (weight > 0) this.#add(address, -weight, -1)
-    address.isUsable = isUsable
-    if (weight > 0) this.#add(address, weight, 1)
+    const isWell = this.#isWell(address)
+    if (isWell === address.isWell) return
+    address.isWell = isWell
+    address.isUsable = isWell || this.#isPanicking
+    if (address.weight > 0) {
+      this.#addWell(isWell ? address.weight : -address.weight, isWell ? 1 : -1)
+      this.#weigh()
+    }
     this.#options.watch?.healthChanged(address)
   }
 
@@ -246,18 +259,25 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   #add(address: Address, weight: number, count: -1 | 0 | 1): void {
     this.#count += count
     this.#total = this.#count === 0 ? 0 : this.#total + weight
-    if (address.isUsable) {
-      this.#usableCount += count
-      this.#usable = this.#usableCount === 0 ? 0 : this.#usable + weight
-    }
+    if (address.isWell) this.#addWell(weight, count)
     this.#weigh()
   }
 
-  #weigh(): void {
-    this.#isHealthy = this.#usableCount > 0 && (this.#usable / this.#total) * 100 > this.#rules.thresholdPercent
+  #addWell(weight: number, count: -1 | 0 | 1): void {
+    this.#wellCount += count
+    this.#well = this.#wellCount === 0 ? 0 : this.#well + weight
   }
 
-  #isUsable(address: Address): boolean {
+  #weigh(): void {
+    this.#isHealthy = this.#wellCount > 0 && (this.#well / this.#total) * 100 > this.#rules.thresholdPercent
+    const isPanicking = !this.#isHealthy && this.#total > 0 && this.#upstream.resilience?.panic === true
+    if (isPanicking === this.#isPanicking) return
+    this.#isPanicking = isPanicking
+    for (const address of this.#addresses()) address.isUsable = address.isWell || isPanicking
+    this.#options.onPanicChange?.(this.#upstream, isPanicking)
+  }
+
+  #isWell(address: Address): boolean {
     return !this.#rules.isOn || address.isHealthy
   }
 
@@ -315,7 +335,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     if (!this.#rules.isOn) return
     if (this.#health.count(address.health, rules, outcome)) this.#tell(address, address.isHealthy, cause)
     // Another thread may have been faster, and its word is still under way.
-    else if (address.isUsable !== address.isHealthy) this.healthChanged(address)
+    else if (address.isWell !== address.isHealthy) this.healthChanged(address)
   }
 
   #tell({ ip, port, targetName, targetPort }: Address, isHealthy: boolean, cause: HealthChange['cause']): void {

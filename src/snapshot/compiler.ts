@@ -299,6 +299,10 @@ export class SnapshotCompiler {
     for (const { balancer } of this.#upstreams.values()) balancer.refresh()
   }
 
+  *upstreamBalancers(): Generator<LivingBalancer> {
+    for (const { balancer } of this.#upstreams.values()) yield balancer
+  }
+
   /** Live balancers by the upstream's name, for the health end-points. */
   upstreamBalancer(name: string, workspace = DEFAULT_WORKSPACE): LivingBalancer | undefined {
     return this.#upstreams.get(upstreamKey(workspace, name))?.balancer

@@ -46,6 +46,12 @@ export const families = {
     help: 'Addresses of targets that found no place in kong_upstream_target_health.',
     labels: [],
   },
+  meridian_upstreams_in_panic: {
+    type: 'gauge',
+    help: 'Upstreams whose requests go to all targets, because too few are healthy (resilience.panic).',
+    labels: [],
+    perWorker: true,
+  },
   meridian_health_probes_total: {
     type: 'counter',
     help: 'Health checks of targets by how they ended: answered (a status), success or failure (gRPC, TCP), tcp_failure, timeout, broken (the check itself failed).',

@@ -243,6 +243,39 @@ test('a target that takes connections and never answers is out by time-outs; one
   silent.close()
 })
 
+test('an operator sets a target or an address on all workers, and is told what can not be set', async () => {
+  const name = `127.0.0.1:${one.port}`
+  const checks = { passive: { unhealthy: { tcp_failures: 1 } } }
+  await put('/upstreams/web', { name: 'web', healthchecks: checks })
+  await put(`/upstreams/web/targets/${name}/unhealthy`, {})
+  assert.deepEqual(await whoAnswers(), ['two'])
+  await put(`/upstreams/web/targets/${name}/${name}/healthy`, {})
+  assert.deepEqual(await whoAnswers(), ['one', 'two'])
+  await post(`/upstreams/web/targets/${name}/${name}/unhealthy`, {})
+  assert.deepEqual(await whoAnswers(), ['two'])
+  const refused = await fetch(`${gateway.adminUrl}/upstreams/web/targets/${name}/127.0.0.9:1/healthy`, {
+    method: 'PUT',
+  })
+  assert.deepEqual(
+    [refused.status, await refused.json()],
+    [400, { message: `target ${name} has no address 127.0.0.9:1` }],
+  )
+})
+
+test('when too few are healthy it is 503, or with resilience.panic all targets get requests', async () => {
+  await put(`/upstreams/web/targets/127.0.0.1:${two.port}/unhealthy`, {})
+  assert.deepEqual(await whoAnswers(), ['503'])
+  const whole = async () => (await admin('GET', '/upstreams/web/health?balancer_health=1')).data
+  assert.equal((await whole()).health, 'UNHEALTHY')
+  assert.equal('resilience' in (await admin('GET', '/upstreams/web')), false)
+  await admin('PATCH', '/upstreams/web', { resilience: { panic: true } })
+  assert.deepEqual(await whoAnswers(), ['one', 'two'])
+  assert.partialDeepStrictEqual(await whole(), { health: 'UNHEALTHY', panic: true })
+  assert.equal(await figure('meridian_upstreams_in_panic'), 2)
+  const said = gateway.child.output.split('\n').filter((line) => line.includes('requests go to all of them'))
+  assert.equal(said.length, 1)
+})
+
 test('the figures say that checks run', async () => {
   const last = await figure('meridian_health_check_last_run_seconds')
   assert.ok(Math.abs(Date.now() / 1000 - last) < 2, `${last}`)
