@@ -117,8 +117,9 @@ export function adminPorts(parts: AdminParts): AdminPorts {
         return report ? { ...report.balancer } : null
       },
       async set(upstreamId, target, address, isHealthy) {
-        parts.tellAll({ type: 'set-health', upstreamId, target, address, isHealthy })
-        return null
+        // The states are shared: what one worker sets holds for all.
+        const answer = await parts.ask((id) => ({ type: 'set-health', id, upstreamId, target, address, isHealthy }))
+        return answer === undefined ? 'no worker answered in time' : (answer as string | null)
       },
     },
     caches: {

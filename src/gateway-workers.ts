@@ -17,6 +17,7 @@ import type { ConfigStore, RuntimeStore } from '#store/contract.ts'
 import type { WorkerSource } from '#telemetry/collect.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
 import type { WorkerReport } from '#telemetry/totals.ts'
+import type { NodeHealth } from './gateway-health.ts'
 import type { SharedFigures } from './gateway-admin.ts'
 import { readNamedFile } from './named-file.ts'
 import type { RuntimeRequest } from './worker-runtime.ts'
@@ -49,6 +50,7 @@ export interface WorkersOptions {
   readonly store: ConfigStore
   readonly runtime: RuntimeStore
   readonly log: GatewayLog
+  readonly health: NodeHealth
   /** Told when a worker was lost, with its name in the figures. */
   readonly onLost: (name: string) => void
   /** Null where nodes share no store. */
@@ -109,6 +111,7 @@ export class Workers {
           streamListeners,
           pulse,
           counters: this.counters,
+          health: options.health.cells,
           clusterCounters: options.clusterCounters?.buffers ?? null,
           responses: this.#responseBuffers,
           ticketKeys: this.#ticketKeys,
@@ -244,12 +247,13 @@ export class Workers {
       case 'find':
         void this.#find(index, message.id, message.request)
         return
+      case 'health-open':
+      case 'health-release':
+      case 'health-changed':
+        this.#options.health.onMessage(index, message)
+        return
       case 'runtime':
         void this.#answerRuntime(index, message.id, message.request)
-        return
-      case 'health':
-        // What one worker saw of a target holds for the node.
-        this.tellOthers(index, { type: 'set-health', ...message.change })
         return
       case 'counted':
         this.#options.clusterCounters?.take(message.keys)
@@ -269,6 +273,7 @@ export class Workers {
   #onLost(index: number, loss: WorkerLoss): void {
     this.restarts++
     this.#publisher?.end(index)
+    this.#options.health.lost(index)
     this.#options.onLost(this.#names[index]!)
     if (!this.#listening.has(index)) this.#onListenFailed(loss.error ?? new Error('a worker ended before it listened'))
     const plugin = this.#named('plugins', loss.pluginHash)
@@ -324,7 +329,7 @@ export class Workers {
   }
 }
 
-function clientCertificateOf({
+export function clientCertificateOf({
   client_ssl,
   client_ssl_cert,
   client_ssl_cert_key,

@@ -39,15 +39,19 @@ import { MetricsCollector } from '#telemetry/collect.ts'
 import { Figures } from '#telemetry/figures.ts'
 import { answeredEntry } from '#telemetry/http-access.ts'
 import { openLog, type GatewayLog } from '#telemetry/logger.ts'
+import { createResolver } from '#upstream/dns/resolver.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import type { SecretCache } from '#vaults/secret-cache.ts'
 import { adminPorts } from './gateway-admin.ts'
 import { describeNode, registerCassandraFigures, registerClusterFigures } from './gateway-cluster.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
+import { NodeHealth } from './gateway-health.ts'
 import { openSecrets } from './gateway-secrets.ts'
-import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
+import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
 import { readNamedFile } from './named-file.ts'
+import { resolverSettings } from './resolver-settings.ts'
 import { wantsTargetStates } from './target-health.ts'
+import { trustedAuthorities } from './trusted-authorities.ts'
 import { unservedRoutes } from './unserved-routes.ts'
 
 /** The interface that clients of Kong find here. */
@@ -55,6 +59,8 @@ export const KONG_VERSION = '3.9.3'
 
 const HOUSEKEEPING_MS = 60_000
 const TICKET_KEY_MS = 86_400_000
+/** Health checks of all upstreams: each has a socket while it runs. */
+const PROBES_AT_A_TIME = 256
 
 export interface GatewayOptions {
   readonly read: ReadSettings
@@ -108,6 +114,7 @@ export class Gateway {
   #follower: Follower | null = null
   #secrets: SecretCache | null = null
   #workers: Workers | null = null
+  #health: NodeHealth | null = null
   #admin: AdminServer | null = null
   #status: StatusServer | null = null
   #collector: MetricsCollector | null = null
@@ -159,7 +166,19 @@ export class Gateway {
       onRejected: () => rejected.value++,
     })
     await this.#declarativeFile.load()
+    const health = (this.#health = new NodeHealth({
+      resolver: createResolver({ settings: resolverSettings(settings), log: this.log.log }),
+      trusted: trustedAuthorities(settings),
+      clientCertificate: clientCertificateOf(settings),
+      find: (kind, id) => this.#publisher?.resolved(kind, id),
+      figures: this.#figures,
+      log: this.log.log,
+      tell: (worker, message) => this.#workers?.tell(worker, message),
+      tellOthers: (worker, message) => this.#workers?.tellOthers(worker, message),
+      concurrency: PROBES_AT_A_TIME,
+    }))
     const workers = (this.#workers = new Workers({
+      health,
       settings,
       nodeId: this.#nodeId,
       version: this.#options.version,
@@ -193,6 +212,7 @@ export class Gateway {
         })),
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
+      onPublished: (_position, changes, isWhole) => health.published(changes, isWhole),
       onServed: (revision) => {
         propagation.served(revision)
         this.#cluster?.wake()
@@ -256,6 +276,7 @@ export class Gateway {
     await this.#status?.close()
     await this.#follower?.close()
     this.#secrets?.close()
+    this.#health?.close()
     await this.#workers?.close()
     await this.#opened?.close()
     for (const log of this.#accessLogs) await log.close()

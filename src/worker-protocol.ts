@@ -23,6 +23,8 @@ export interface WorkerStart {
   readonly pulse: SharedArrayBuffer
   /** The table of local counters, shared by all workers. */
   readonly counters: SharedArrayBuffer
+  /** The health of addresses, shared by all threads. */
+  readonly health: SharedArrayBuffer
   /** Those of all nodes; null where nodes share no store. */
   readonly clusterCounters: ClusterCounterBuffers | null
   /** Stored responses, shared by all workers. */
@@ -56,7 +58,12 @@ export type ToWorker =
   | { readonly type: 'health'; readonly id: number; readonly upstreamId: string }
   /** The state of every target, in at most `limit` rows. */
   | { readonly type: 'target-states'; readonly id: number; readonly limit: number }
-  | ({ readonly type: 'set-health' } & HealthSetting)
+  /** Answered with null, or a text that says why it can't be. */
+  | ({ readonly type: 'set-health'; readonly id: number } & HealthSetting)
+  /** Where the health of addresses is kept: the answer to `health-open`, -1 where there is no room. */
+  | { readonly type: 'health-slots'; readonly slots: readonly (readonly [key: string, slot: number])[] }
+  /** Addresses became usable or unusable in another thread. */
+  | { readonly type: 'health-changed'; readonly slots: readonly number[] }
   /** An entry of the cache of looked-up entities; and taking one out, or all. */
   | { readonly type: 'cached'; readonly id: number; readonly key: string }
   | { readonly type: 'uncache'; readonly key: string | null }
@@ -84,7 +91,9 @@ export type FromWorker =
   /** Counters of all nodes that grew in this worker. */
   | { readonly type: 'counted'; readonly keys: readonly CountedKey[] }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
-  /** A target became healthy or unhealthy in this worker, by its requests. */
-  | { readonly type: 'health'; readonly change: HealthSetting }
+  /** Addresses whose health is to be shared; those that are no longer needed; those that became usable or unusable here. */
+  | { readonly type: 'health-open'; readonly keys: readonly string[] }
+  | { readonly type: 'health-release'; readonly keys: readonly string[] }
+  | { readonly type: 'health-changed'; readonly slots: readonly number[] }
   /** Nothing is in flight any more after a drain. */
   | { readonly type: 'drained' }

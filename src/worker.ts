@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { threadId, type MessagePort } from 'node:worker_threads'
 import { createDirectBalancer } from '#balancer/direct.ts'
 import type { UpstreamHealthReport } from '#balancer/health-report.ts'
-import { createHealthTable } from '#balancer/health-table.ts'
+import { LocalHealthTable } from '#balancer/health-table.ts'
 import { targetStates } from '#balancer/target-states.ts'
-import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
+import { createUpstreamBalancer, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
 import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { ResponseCache } from '#cluster/response-cache.ts'
@@ -54,11 +54,19 @@ import { createResolver } from '#upstream/dns/resolver.ts'
 import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
 import { loadPluginSet } from './plugin-set.ts'
+import { resolverSettings } from './resolver-settings.ts'
+import { logHealthChange, logPanicChange } from './target-health.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
-import { DELIVERY_DEADLINE_MS, type FromWorker, type ToWorker, type WorkerStart } from './worker-protocol.ts'
+import {
+  DELIVERY_DEADLINE_MS,
+  type FromWorker,
+  type HealthSetting,
+  type ToWorker,
+  type WorkerStart,
+} from './worker-protocol.ts'
 import { WorkerStreams } from './worker-streams.ts'
 
 /** Look-ups of entities under way at once. */
@@ -66,6 +74,9 @@ const MAX_LOOKUPS = 10_000
 
 /** A worker keeps decoded responses up to this part of what all share. */
 const NEAR_PART = 8
+
+/** How long a worker that starts waits for the health of targets. */
+const HEALTH_WITHIN_MS = 1000
 
 /** Serves what the main thread says; `beforeListening` is called before connections may come, and may hold up the thread. */
 export async function startWorker(start: WorkerStart, port: MessagePort, beforeListening: () => void): Promise<void> {
@@ -92,6 +103,7 @@ class WorkerThread {
   readonly #lookups: StoreLookups<LookupRequest, readonly Document[]>
   readonly #runtime: WorkerRuntime
   readonly #clusterCounters: ClusterCounters | null
+  readonly #health: LocalHealthTable
   #applyMs = 0
   #isListening = false
 
@@ -123,22 +135,7 @@ class WorkerThread {
       this.#deadlines,
       this.#outbox,
     )
-    const resolver = createResolver({
-      settings: {
-        dns_resolver: settings.dns_resolver.map(({ ip, port: dnsPort }) =>
-          ip.includes(':') ? `[${ip}]:${dnsPort}` : `${ip}:${dnsPort}`,
-        ),
-        dns_hostsfile: settings.dns_hostsfile,
-        dns_order: settings.dns_order,
-        dns_timeout: settings.dns_timeout === null ? null : settings.dns_timeout / 1000,
-        dns_valid_ttl: settings.dns_valid_ttl === null ? null : settings.dns_valid_ttl / 1000,
-        dns_stale_ttl: settings.dns_stale_ttl / 1000,
-        dns_not_found_ttl: settings.dns_not_found_ttl / 1000,
-        dns_error_ttl: settings.dns_error_ttl / 1000,
-        dns_cache_size: settings.dns_cache_size,
-      },
-      log: this.#log.log,
-    })
+    const resolver = createResolver({ settings: resolverSettings(settings), log: this.#log.log })
     const tls = new UpstreamTls({
       verify: settings.upstream_tls_verify,
       trusted: start.trusted,
@@ -171,7 +168,15 @@ class WorkerThread {
       decode: decodeStored,
       nearBytes: Math.floor(settings.proxy_cache_size / NEAR_PART),
     })
-    const health = createHealthTable({ nowMs: Date.now })
+    const health = (this.#health = new LocalHealthTable({
+      nowMs: Date.now,
+      cells: start.health,
+      link: {
+        open: (keys) => this.#say({ type: 'health-open', keys }),
+        release: (keys) => this.#say({ type: 'health-release', keys }),
+        changed: (slot) => this.#say({ type: 'health-changed', slots: [slot] }),
+      },
+    }))
     const chance = { random: Math.random, nowMs: Date.now }
     const masking = new Masking(settings)
     this.#delivery = new LogDelivery({
@@ -199,7 +204,11 @@ class WorkerThread {
           health,
           ...chance,
           uuid: randomUUID,
-          onHealthChange: (change) => this.#healthChanged(change),
+          onHealthChange: (change) => logHealthChange(this.#log.log, change),
+          // All workers see it; one says so.
+          ...(start.index === 0 && {
+            onPanicChange: ({ id, name }, isPanicking) => logPanicChange(this.#log.log, id, name, isPanicking),
+          }),
         }),
       createDirectBalancer: (host, port_) => createDirectBalancer({ host, port: port_, resolver, ...chance }),
       pluginTools: (document, workspace) => ({
@@ -316,6 +325,11 @@ class WorkerThread {
       log: this.#log,
       accessLog: this.#accessLog,
       applyMs: () => this.#applyMs,
+      panicking: () =>
+        this.#compiler
+          .upstreamBalancers()
+          .filter((one) => (one as UpstreamBalancer).isPanicking)
+          .toArray().length,
     })
     const beat = () => beatPulse(context.pulse, this.#acceptor, context, this.#metrics)
     setInterval(beat, 200)
@@ -323,6 +337,7 @@ class WorkerThread {
       // Names whose answers expired are asked for anew also where no request comes by.
       this.#compiler.refreshBalancers()
       this.#compiler.closeRetired()
+      this.#health.forget()
     }, 1000)
     beat()
     port.on('message', (message: ToWorker) => this.#onMessage(message))
@@ -354,15 +369,6 @@ class WorkerThread {
     return plain.ok ? plain.order.map(({ instance }) => instance) : instances
   }
 
-  #healthChanged(change: HealthChange): void {
-    const { upstreamId, target, ip, port, isHealthy, cause } = change
-    if (cause === 'request') {
-      const address = ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
-      this.#say({ type: 'health', change: { upstreamId, target, address, isHealthy } })
-    }
-    this.#log.log.warn({ ...change }, isHealthy ? 'a target is healthy again' : 'a target is unhealthy')
-  }
-
   #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {
     const upstream = this.#compiler.document('upstreams', upstreamId)
     return upstream === undefined
@@ -370,6 +376,11 @@ class WorkerThread {
       : (this.#compiler.upstreamBalancer(upstream['name'] as string, workspaceOf(upstream)) as
           | UpstreamBalancer
           | undefined)
+  }
+
+  #setHealth({ upstreamId, target, address, isHealthy }: HealthSetting): string | null {
+    const balancer = this.#upstreamBalancer(upstreamId)
+    return balancer === undefined ? 'the upstream is not served yet' : balancer.setHealth(target, address, isHealthy)
   }
 
   *#healthReports(): Generator<readonly [string, UpstreamHealthReport]> {
@@ -406,8 +417,11 @@ class WorkerThread {
       case 'target-states':
         return this.#say({ type: 'answer', id: message.id, value: targetStates(this.#healthReports(), message.limit) })
       case 'set-health':
-        this.#upstreamBalancer(message.upstreamId)?.setHealth(message.target, message.address, message.isHealthy)
-        return
+        return this.#say({ type: 'answer', id: message.id, value: this.#setHealth(message) })
+      case 'health-slots':
+        return this.#health.adopt(message.slots)
+      case 'health-changed':
+        return this.#health.changed(message.slots)
       case 'cached':
         return this.#say({ type: 'answer', id: message.id, value: this.#cache.peek(message.key) })
       case 'uncache':
@@ -448,6 +462,8 @@ class WorkerThread {
   /** The first snapshot is there: connections may come. */
   async #listen(): Promise<void> {
     this.#isListening = true
+    // What other threads know of targets comes before the first request.
+    await this.#health.settled(HEALTH_WITHIN_MS)
     // What takes its time and holds up the loop comes before clients do, and is not the overload that they are turned away for.
     this.#beforeListening()
     this.#loopDelay.restart()

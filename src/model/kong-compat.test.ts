@@ -22,6 +22,7 @@ const ADDED = new Set([
   'plugins.consumer_group',
   'plugins.ordering',
   'routes.query',
+  'upstreams.resilience',
   'workspaces.meta.color',
   'workspaces.meta.thumbnail',
   'workspaces.config.meta',

@@ -2,7 +2,7 @@
  * The main thread's side of snapshots: turns the state and the entries of the log into updates for workers, and knows which revision
  * each worker serves. A worker that starts late gets the whole state as of now, then every change in order.
  */
-import type { Change, Row } from '#model/document.ts'
+import type { Change, Document, Row } from '#model/document.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import type { ConfigStore, LogEntry } from '#store/contract.ts'
 import type { Position } from '#store/follower.ts'
@@ -16,8 +16,8 @@ export interface PublisherOptions {
   readonly tell: (worker: number, update: SnapshotUpdate) => void
   /** Puts secrets in place of references, for workers only. */
   readonly references?: References
-  /** Told after each published revision. */
-  readonly onPublished?: (position: Position, changes: readonly Change[]) => void
+  /** Told after each published revision; `isWhole` when the changes are all that there is. */
+  readonly onPublished?: (position: Position, changes: readonly Change[], isWhole: boolean) => void
   /** Told when the lowest revision over the workers has changed by what one of them serves. */
   readonly onServed?: (revision: number) => void
 }
@@ -54,6 +54,13 @@ export class Publisher {
     return [...this.#held.values()].filter((change) => change.kind === kind)
   }
 
+  /** An entity that every worker holds, as they get it: with secrets in place of references. */
+  resolved(kind: string, id: string): Document | undefined {
+    const change = this.#held.get(`${kind} ${id}`)
+    if (change === undefined) return undefined
+    return (this.#options.references?.resolve(change) ?? change).document ?? undefined
+  }
+
   /** Loads the whole state from the store and gives it to every worker that runs. */
   async load(): Promise<Position> {
     const { head, rows } = await this.#options.store.load(this.heldKinds)
@@ -65,7 +72,7 @@ export class Publisher {
     this.#options.references?.keepOnly([...held.values()])
     this.#position = { revision: head.revision, hash: head.hash }
     for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#tellWhole(index)
-    this.#options.onPublished?.(this.#position, [...held.values()])
+    this.#options.onPublished?.(this.#position, [...held.values()], true)
     return this.#position
   }
 
@@ -109,7 +116,7 @@ export class Publisher {
         lookedUp,
       }
       for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#options.tell(index, update)
-      this.#options.onPublished?.(this.#position, changes)
+      this.#options.onPublished?.(this.#position, changes, false)
     }
   }
 

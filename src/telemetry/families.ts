@@ -46,6 +46,32 @@ export const families = {
     help: 'Addresses of targets that found no place in kong_upstream_target_health.',
     labels: [],
   },
+  meridian_upstreams_in_panic: {
+    type: 'gauge',
+    help: 'Upstreams whose requests go to all targets, because too few are healthy (resilience.panic).',
+    labels: [],
+    perWorker: true,
+  },
+  meridian_health_probes_total: {
+    type: 'counter',
+    help: 'Health checks of targets by how they ended: answered (a status), success or failure (gRPC, TCP), tcp_failure, timeout, broken (the check itself failed).',
+    labels: ['outcome'],
+  },
+  meridian_health_check_last_run_seconds: {
+    type: 'gauge',
+    help: 'When a health check last brought a result, in seconds since 1970; 0 before the first.',
+    labels: [],
+  },
+  meridian_health_check_overdue_seconds: {
+    type: 'gauge',
+    help: 'How late the health check is that has waited longest for its turn; 0 when all are in time.',
+    labels: [],
+  },
+  meridian_health_unshared_addresses: {
+    type: 'gauge',
+    help: 'Addresses whose health each worker has for itself, because there are more than the node has places for.',
+    labels: [],
+  },
   kong_memory_workers_lua_vms_bytes: {
     type: 'gauge',
     help: 'JavaScript heap in use by a worker (pid is the thread).',

@@ -36,6 +36,8 @@ const TOPICS = [
   'tls-certificates',
   'service-options',
   'balancer',
+  'balancer-39',
+  'health-passive',
   'admin-config',
   'admin-read',
   'admin-validate',
