@@ -134,6 +134,19 @@ export const FLAWS: readonly Flaw[] = [
     }),
   },
   {
+    name: 'the watermarks of all data centers after the acknowledgements of one',
+    within: 300,
+    seenBy: 2,
+    port: (port) => ({
+      ...port,
+      insertAll: (table, rows, options) =>
+        port.insertAll(table, rows, {
+          ...options,
+          consistency: options.consistency === 'EACH_QUORUM' ? 'LOCAL_QUORUM' : options.consistency,
+        }),
+    }),
+  },
+  {
     name: 'one watermark for all data centers',
     within: 300,
     seenBy: 1,

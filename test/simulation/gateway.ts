@@ -92,7 +92,8 @@ export class Gateway {
   }
 
   async project(): Promise<void> {
-    await this.store?.project()
+    // The node that does it for all may be any, and more than one.
+    await this.store?.project(this.#world.random.pick(['own', 'all']))
   }
 
   async report(): Promise<void> {

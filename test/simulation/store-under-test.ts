@@ -37,6 +37,7 @@ export async function openSubject(options: SubjectOptions): Promise<CassandraSto
     port: flaw?.port ? flaw.port(port, { cluster, client }) : port,
     copy: flaw?.copy ? flaw.copy(copy) : copy,
     dataCenter: client.dataCenter,
+    dataCenters: cluster.replication.dataCenters,
     nodeId: client.name,
     bucketsOf: () => BUCKETS,
     nowMs,

@@ -23,12 +23,14 @@ import type { LocalCopy } from '../local-copy.ts'
 import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
 import { loadCopy } from './load.ts'
 import { CassandraFailure, type CassandraPort, type ReadConsistency, type WriteConsistency } from './port.ts'
-import { ProjectionTables } from './projection-tables.ts'
+import { ProjectionTables, type ProjectionScope } from './projection-tables.ts'
 
 export interface CassandraStoreOptions {
   readonly port: CassandraPort
   readonly copy: LocalCopy
   readonly dataCenter: string
+  /** All of the cluster that are known here. */
+  readonly dataCenters?: readonly string[]
   readonly nodeId: string
   /** In how many partitions the rows of a kind are; the same on all nodes, for good. */
   readonly bucketsOf: (kind: string) => number
@@ -66,12 +68,17 @@ export interface CassandraStore extends ConfigStore {
    * stand elsewhere load this state; what was written beyond it is no longer there. Answers the revision that goes on from.
    */
   beginEpoch(): Promise<number>
-  /** Writes what this data center's projection lacks, as far as this node knows it. Any number of nodes may. */
-  project(): Promise<void>
+  /**
+   * Writes what the projection of this data center, or of all, lacks, as far as this node knows it. Any number of nodes may. Rejects
+   * for all as soon as one of them can't be reached.
+   */
+  project(scope?: ProjectionScope): Promise<void>
+  /** Reads how far the projection of this data center is: another node may have written it. */
+  lookAtProjection(): Promise<void>
 }
 
 const BATCH = 100
-/** Entries of one pass of the projector between two watermarks. */
+/** Entries of the projector between two watermarks. */
 const PROJECT_BATCH = 100
 const SETTLE_MS = 8_000
 const FIRST_REPEAT_MS = 50
@@ -106,7 +113,7 @@ class Store implements CassandraStore {
     this.#copy = options.copy
     this.#log = new ClusterLog(options.port, options.commitConsistency)
     this.#reads = options.readConsistency ?? 'LOCAL_QUORUM'
-    this.#projection = new ProjectionTables(options.port, options.dataCenter, options.bucketsOf)
+    this.#projection = new ProjectionTables(options)
     this.#settleMs = options.settleMs ?? SETTLE_MS
   }
 
@@ -386,31 +393,42 @@ class Store implements CassandraStore {
 
   // ---- projecting
 
-  project(): Promise<void> {
-    this.#projecting ??= this.#project().finally(() => {
+  project(scope: ProjectionScope = 'own'): Promise<void> {
+    this.#projecting ??= this.#project(scope).finally(() => {
       this.#projecting = null
     })
     return this.#projecting
   }
 
-  /** The epoch is fixed for the pass; what it writes has that epoch in its keys. */
-  async #project(): Promise<void> {
+  async lookAtProjection(): Promise<void> {
     const epoch = this.#epoch
     if (!epoch || !this.#follows(epoch)) return
     const mark = await this.#projection.watermark(epoch.epoch)
-    let revision = mark?.revision ?? epoch.base.revision
-    if (!mark && revision > 0) {
+    if (mark && epoch === this.#epoch) this.projected = Math.max(this.projected, mark.revision)
+  }
+
+  /** The epoch is fixed for the pass; what it writes has that epoch in its keys. */
+  async #project(scope: ProjectionScope): Promise<void> {
+    const epoch = this.#epoch
+    if (!epoch || !this.#follows(epoch)) return
+    const own = await this.#projection.watermark(epoch.epoch)
+    this.projected = own?.revision ?? epoch.base.revision
+    if (!own && epoch.base.revision > 0) {
       // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
       await this.#projection.projectState(epoch.epoch, (await this.#copy.stored()).rows)
       await this.#projection.markBase(epoch.epoch, epoch.base)
     }
-    this.projected = revision
+    const lowest = scope === 'all' ? await this.#projection.watermark(epoch.epoch, 'all') : undefined
+    // The state at the base is not in the log: each data center writes that for itself.
+    const isForAll = scope === 'all' && (lowest !== undefined || epoch.base.revision === 0)
+    let revision = isForAll ? (lowest?.revision ?? 0) : this.projected
     while (!this.#isClosed && epoch === this.#epoch) {
       const entries = await this.changes(revision, PROJECT_BATCH)
       const last = entries.at(-1)
       if (!last) return
-      await this.#projection.project(epoch.epoch, entries)
-      this.projected = revision = last.revision
+      await this.#projection.project(epoch.epoch, entries, isForAll ? 'all' : 'own')
+      revision = last.revision
+      this.projected = Math.max(this.projected, revision)
     }
   }
 
