@@ -30,16 +30,16 @@ const SETTLE_EVERY_MS = 30_000
 /** Every node looks for another epoch, which only a restore begins. */
 const EPOCH_EVERY_MS = 10_000
 /**
- * From the end of one projection to the start of the next: what is written together costs far less, and nobody waits for it. A slow
- * cluster is left alone for longer.
+ * From the end of one projection to the start of the next. A write of a partition costs the same whether one row is in it or thirty,
+ * and nobody waits for it. A slow cluster is left alone for longer.
  */
-const SHORTEST_PROJECT_REST_MS = 5_000
-const LONGEST_PROJECT_REST_MS = 15_000
-const PROJECT_REST = 3
+const SHORTEST_PROJECT_REST_MS = 15_000
+const LONGEST_PROJECT_REST_MS = 60_000
+const PROJECT_REST = 5
 /** When the watermark here has not moved for so long, this data center projects for itself. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 90_000
 /** After not all data centers could be reached. */
-const OWN_ONLY_MS = 30_000
+const OWN_ONLY_MS = 60_000
 /** A later entry that is there while one before it is not: replication is slower than this only when something is wrong. */
 const HOLE_MS = 1_000
 
