@@ -22,13 +22,15 @@ import type {
   Transaction,
 } from './contract.ts'
 import { DigestSum } from './digest.ts'
-import { effectsOf, headAfter, type SealedEffect } from './entry.ts'
+import { effectsOf, headAfter, type SealedEffect, type Unfilled } from './entry.ts'
+import { digestsOf, entriesOf, notWhole, uniqueEntry, type Filling, type FillingRecord } from './filling.ts'
 import type { Keyring } from './keyring.ts'
 import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
 import { prepareEntry, type PreparingStore } from './prepare-entry.ts'
 import { Projection } from './projection.ts'
 import { Secrets, type Definitions } from './secrets.ts'
 import { errorNumber, openConnection, openFile, whenFree } from './sqlite-file.ts'
+import { SqliteFilling } from './sqlite-filling.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { SqliteRows } from './sqlite-rows.ts'
 import { SqliteSnapshots } from './sqlite-snapshots.ts'
@@ -103,6 +105,7 @@ class SqliteStore implements LocalCopy {
   readonly #tables: SqliteTables
   /** What validation sees: the committed state, with the rows whose time to live is over. */
   readonly #preparing: PreparingStore
+  #filling: SqliteFilling | null
   readonly #listeners = new Set<() => void>()
   readonly #snapshots: SqliteSnapshots
   #watching: NodeJS.Timeout | null = null
@@ -134,8 +137,14 @@ class SqliteStore implements LocalCopy {
         const revision = this.#log.revisionOf(txid)
         return revision === undefined ? undefined : this.#log.entry(revision)
       },
-      rows: () => this.#rows,
+      rows: () => ({
+        get: (kind, ...how) => this.#whole(kind).get(kind, ...how),
+        lookup: (kind, ...how) => this.#whole(kind).lookup(kind, ...how),
+        list: (kind, ...how) => this.#whole(kind).list(kind, ...how),
+        stored: (kind, id) => this.#rows.stored(kind, id),
+      }),
     }
+    this.#filling = this.#openFilling()
   }
 
   /** Checks the keys, and makes the derived rows anew of kinds whose rules are not those that they were made by. */
@@ -158,15 +167,32 @@ class SqliteStore implements LocalCopy {
   }
 
   async get(kind: string, id: string): Promise<Row | undefined> {
-    return this.#rows.get(kind, id, this.#nowMs())
+    return this.#whole(kind).get(kind, id, this.#nowMs())
   }
 
   async lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
-    return this.#rows.lookup(kind, field, value, workspace, this.#nowMs())
+    return this.#whole(kind).lookup(kind, field, value, workspace, this.#nowMs())
   }
 
   async list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
-    return this.#rows.list(kind, filter, page, this.#nowMs())
+    return this.#whole(kind).list(kind, filter, page, this.#nowMs())
+  }
+
+  get filling(): Filling | null {
+    return this.#filling
+  }
+
+  entriesOf(change: Change): readonly string[] {
+    return entriesOf(this.#projection, this.open(change))
+  }
+
+  uniqueEntry(kind: string, field: string, value: unknown, workspace: string): string | undefined {
+    return uniqueEntry(this.#projection, kind, field, value, workspace)
+  }
+
+  #whole(kind: string): SqliteRows {
+    if (this.#filling?.kinds.has(kind)) throw notWhole(kind)
+    return this.#rows
   }
 
   append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
@@ -180,12 +206,16 @@ class SqliteStore implements LocalCopy {
   async adopt(entries: readonly LogEntry[]): Promise<void> {
     await this.#commit(async () => {
       for (const entry of entries) await this.#adopt(entry)
+      this.#filling?.save()
     })
   }
 
-  async replace({ checkpoint, rows, entries }: CopiedState): Promise<Head> {
+  async replace({ checkpoint, rows, entries }: CopiedState, later: readonly string[] = []): Promise<Head> {
+    let filling: SqliteFilling | null = null
     await this.#commit(async () => {
       this.#tables.clear()
+      this.#tables.endFilling()
+      filling = later.length > 0 ? this.#newFilling({ kinds: later, done: [], rows: 0, digests: {} }) : null
       this.#tables.setState('checkpoint', checkpoint)
       const turns = new Turns(ROWS_PER_TURN)
       for await (const row of rows) {
@@ -193,15 +223,22 @@ class SqliteStore implements LocalCopy {
         await turns.step()
       }
       let last: Head = checkpoint
-      for await (const entry of entries) last = this.#replay(last, entry)
+      for await (const entry of entries) {
+        last = this.#replay(last, entry)
+        filling?.noteGone(entry)
+      }
       for (const kind of this.#projection.kinds()) await this.#rebuild(kind)
-      await this.#checkDigests(last)
+      await this.#checkDigests(last, filling)
+      filling?.save()
       this.#tables.setState('head', last)
     })
+    this.#filling = filling
     return this.#log.head()
   }
 
   async stored() {
+    const [unfilled] = this.#filling?.kinds ?? []
+    if (unfilled !== undefined) throw notWhole(unfilled)
     return this.#snapshots.stored()
   }
 
@@ -224,6 +261,7 @@ class SqliteStore implements LocalCopy {
 
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
     if (kinds.length === 0) return { head: this.#log.head(), rows: noRows() }
+    for (const kind of kinds) this.#whole(kind)
     return this.#snapshots.opened(kinds, this.#nowMs())
   }
 
@@ -232,7 +270,8 @@ class SqliteStore implements LocalCopy {
   }
 
   async expired(atMs: number, limit: number) {
-    return this.#rows.expired(atMs, limit)
+    const rows = this.#rows.expired(atMs, this.#filling ? -1 : limit)
+    return rows.filter(({ kind }) => !this.#filling?.kinds.has(kind)).slice(0, limit)
   }
 
   async truncate({ revisions, ageMs, nowMs, neededAfter = Infinity }: Retention): Promise<number> {
@@ -286,16 +325,55 @@ class SqliteStore implements LocalCopy {
 
   /** Runs the work in a database transaction of its own, after those before it; rejects when it is open whether it counts. */
   async #commit(work: () => Promise<void>): Promise<void> {
-    const outcome = await this.#exclusively(() => this.#transact(work))
+    const outcome = await this.#exclusively(() => this.#transactOrTakeBack(work))
     if (outcome === 'open')
       throw new GatewayError('STORE_UNAVAILABLE', `${this.#path}: the disk does not confirm writes`)
     this.#onStep('committed')
     this.#notify()
   }
 
+  /** What the filling has counted belongs to the transaction. */
+  async #transactOrTakeBack(work: () => Promise<void>): Promise<void | 'open'> {
+    const takeBack = this.#filling?.savepoint()
+    let outcome: void | 'open' = 'open'
+    try {
+      outcome = await this.#transact(work)
+      return outcome
+    } finally {
+      if (outcome === 'open') takeBack?.()
+    }
+  }
+
+  /** Goes on with what a process before this one has begun. */
+  #openFilling(): SqliteFilling | null {
+    const record = this.#writeLog.state<FillingRecord>('filling')
+    return record ? this.#newFilling(record) : null
+  }
+
+  #newFilling(record: FillingRecord): SqliteFilling {
+    return new SqliteFilling(record, {
+      partial: {
+        get: async (kind, id) => this.#rows.get(kind, id, this.#nowMs()),
+        lookup: async (kind, field, value, workspace) =>
+          this.#rows.lookup(kind, field, value, workspace, this.#nowMs()),
+        list: async (kind, filter, page) => this.#rows.list(kind, filter, page, this.#nowMs()),
+      },
+      rows: this.#writeRows,
+      log: this.#writeLog,
+      tables: this.#tables,
+      secrets: this.#secrets,
+      commit: (work) => this.#commit(work),
+      end: () => {
+        this.#filling = null
+      },
+    })
+  }
+
   async #adopt(entry: LogEntry): Promise<void> {
     const stored = (kind: string, id: string) => this.#writeRows.stored(kind, id)
-    await this.#writeEntry(entry, effectsOf(this.#writeLog.head(), entry, this.#secrets, stored))
+    const effects = effectsOf(this.#writeLog.head(), entry, this.#secrets, stored, this.#filling)
+    await this.#writeEntry(entry, effects)
+    this.#filling?.noteGone(entry)
   }
 
   /** Applies an entry to rows that may be newer than it; those stay. Derived tables and digests are made and checked at the end. */
@@ -313,14 +391,15 @@ class SqliteStore implements LocalCopy {
     return head
   }
 
-  async #checkDigests({ revision, digests }: Head): Promise<void> {
+  async #checkDigests({ revision, digests }: Head, filling: Unfilled | null): Promise<void> {
     const sum = new DigestSum()
+    const { kinds = new Set<string>(), digests: partial } = filling ?? {}
     const turns = new Turns(ROWS_PER_TURN)
     for (const row of this.#writeRows.allStored()) {
-      sum.add(row)
+      ;(kinds.has(row.kind) && partial ? partial : sum).add(row)
       await turns.step()
     }
-    if (!sum.equals(digests))
+    if (!sum.equals(digestsOf(digests, kinds, false)))
       throw new GatewayError(
         'COPY_DIVERGED',
         `revision ${revision}: the rows that were read are not those of its digests`,

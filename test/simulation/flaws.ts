@@ -156,7 +156,7 @@ export const FLAWS: readonly Flaw[] = [
         await port.insert(table, row, options)
         if (table !== LOG_STATE) return
         for (const dataCenter of cluster.replication.dataCenters)
-          await port.insert(table, { ...row, name: `watermark ${dataCenter}` }, options)
+          await port.insert(table, { ...row, name: `projected ${dataCenter}` }, options)
       },
     }),
   },

@@ -19,13 +19,14 @@ export interface SubjectOptions {
   readonly disk: Disk
   readonly keyring: Keyring
   readonly settleMs: number
+  readonly later: readonly string[]
   readonly flaw: Flaw | null
 }
 
 const BUCKETS = 2
 
 export async function openSubject(options: SubjectOptions): Promise<CassandraStore> {
-  const { random, cluster, client, disk, keyring, settleMs, flaw } = options
+  const { random, cluster, client, disk, keyring, settleMs, later, flaw } = options
   const nowMs = clockOf(options)
   const wait = delayOf(options)
   const moment = async () => {
@@ -40,6 +41,7 @@ export async function openSubject(options: SubjectOptions): Promise<CassandraSto
     dataCenters: cluster.replication.dataCenters,
     nodeId: client.name,
     bucketsOf: () => BUCKETS,
+    isLater: (kind) => later.includes(kind),
     nowMs,
     delay: wait,
     random: () => random.next(),

@@ -4,11 +4,12 @@
  * timestamp would beat every revision for good.)
  */
 import { createHash } from 'node:crypto'
+import type { Change, Document } from '#model/document.ts'
 import { canonicalJson } from '../canonical.ts'
 import type { LogEntry } from '../contract.ts'
 import type { StoredRow } from '../digest.ts'
-import type { CassandraPort, ReadConsistency, TableRow, WriteConsistency } from './port.ts'
-import { ENTITIES, LOG_STATE } from './tables.ts'
+import type { CassandraPort, ReadConsistency, Table, TableRow, WriteConsistency } from './port.ts'
+import { ENTITIES, ENTITY_KEYS, LOG_STATE } from './tables.ts'
 
 export interface Watermark {
   readonly revision: number
@@ -29,7 +30,7 @@ const ROWS_TOGETHER = 5_000
 /** Of documents in one batch, which has to fit into a segment of the commit log many times. */
 const BATCH_CHARS = 256 * 1024
 /** The name of the row that says that the state of an epoch's beginning is written. */
-const BASE = 'base'
+const BASE = 'projected base'
 
 /** For which data centers a projection is written: what it costs is the same. */
 export type ProjectionScope =
@@ -44,20 +45,40 @@ export interface ProjectionOptions {
   /** All of the cluster that are known here. */
   readonly dataCenters?: readonly string[]
   readonly bucketsOf: (kind: string) => number
+  /** Whether rows of the kind are looked up here by nodes whose copy is not whole: then their names are written too. */
+  readonly isNamed?: (kind: string) => boolean
+  /** The names of a row (sealed); see `LocalCopy`. */
+  readonly entriesOf: (change: Change) => readonly string[]
+}
+
+/** That an entity has a name, or had it. */
+export interface ProjectedName {
+  readonly id: string
+  readonly revision: number
+  readonly isDeleted: boolean
+}
+
+interface NameRow extends ProjectedName {
+  readonly kind: string
+  readonly entry: string
 }
 
 export class ProjectionTables {
   readonly #port: CassandraPort
   readonly #dataCenter: string
   readonly #dataCenters: readonly string[]
-  readonly #bucketsOf: (kind: string) => number
+  readonly bucketsOf: (kind: string) => number
+  readonly #isNamed: (kind: string) => boolean
+  readonly #entriesOf: (change: Change) => readonly string[]
 
   /** `bucketsOf` has to be the same on all nodes, for good: it says in which partition a row is. */
-  constructor({ port, dataCenter, dataCenters = [], bucketsOf }: ProjectionOptions) {
+  constructor({ port, dataCenter, dataCenters = [], bucketsOf, isNamed = () => false, entriesOf }: ProjectionOptions) {
     this.#port = port
     this.#dataCenter = dataCenter
     this.#dataCenters = [...new Set([dataCenter, ...dataCenters])]
-    this.#bucketsOf = bucketsOf
+    this.bucketsOf = bucketsOf
+    this.#isNamed = isNamed
+    this.#entriesOf = entriesOf
   }
 
   /**
@@ -101,19 +122,22 @@ export class ProjectionTables {
     if (!last) return
     const consistency = scope === 'own' ? 'LOCAL_QUORUM' : 'EACH_QUORUM'
     let rows = new Map<string, ProjectedRow>()
-    for (const { revision, effects } of entries) {
-      for (const { kind, workspace, id, document } of effects) {
+    let names = new Map<string, NameRow>()
+    for (const entry of entries) {
+      for (const { kind, workspace, id, document } of entry.effects) {
         const sealed = document && canonicalJson(document)
         // Of several writes of a row only the last would stay.
-        rows.set(`${kind}\0${workspace}\0${id}`, { kind, workspace, id, revision, sealed })
+        rows.set(`${kind}\0${workspace}\0${id}`, { kind, workspace, id, revision: entry.revision, sealed })
       }
+      for (const name of this.#namesOf(entry)) names.set(`${name.kind}\0${name.entry}\0${name.id}`, name)
       if (rows.size < ROWS_TOGETHER) continue
-      await this.#write(epoch, rows.values(), consistency)
+      await this.#write(epoch, rows.values(), names.values(), consistency)
       rows = new Map()
+      names = new Map()
     }
-    await this.#write(epoch, rows.values(), consistency)
-    const names = scope === 'own' ? [this.#dataCenter] : this.#dataCenters
-    await Promise.all(names.map((name) => this.#mark(epoch, nameOf(name), last, consistency)))
+    await this.#write(epoch, rows.values(), names.values(), consistency)
+    const places = scope === 'own' ? [this.#dataCenter] : this.#dataCenters
+    await Promise.all(places.map((name) => this.#mark(epoch, nameOf(name), last, consistency)))
   }
 
   async #mark(
@@ -131,38 +155,91 @@ export class ProjectionTables {
    */
   async projectState(epoch: number, rows: AsyncIterable<StoredRow>): Promise<void> {
     let some: ProjectedRow[] = []
+    let names: NameRow[] = []
     for await (const row of rows) {
+      const { kind, workspace, id, revision, sealed } = row
       some.push(row)
+      if (this.#isNamed(kind)) {
+        const document = JSON.parse(sealed) as Document
+        const entries = this.#entriesOf({ kind, workspace, id, document })
+        names.push(...entries.map((entry) => ({ kind, entry, id, revision, isDeleted: false })))
+      }
       if (some.length < ROWS_TOGETHER) continue
-      await this.#write(epoch, some, 'LOCAL_QUORUM')
+      await this.#write(epoch, some, names, 'LOCAL_QUORUM')
       some = []
+      names = []
     }
-    await this.#write(epoch, some, 'LOCAL_QUORUM')
+    await this.#write(epoch, some, names, 'LOCAL_QUORUM')
   }
 
-  /** Rows of one partition go together, whatever their revisions. */
-  async #write(epoch: number, rows: Iterable<ProjectedRow>, consistency: WriteConsistency): Promise<void> {
-    const partitions = Map.groupBy(rows, ({ kind, id }) => `${kind}\0${this.#bucketOf(kind, id)}`)
+  /** The names that rows have after the entry, and those that they no longer have. */
+  *#namesOf({ revision, effects, before }: LogEntry): Generator<NameRow> {
+    const named = effects.map((effect, index) => ({ effect, document: before[index] ?? null }))
+    // An entity that moves to another workspace keeps some: those that it has come last.
+    for (const { effect, document } of named)
+      for (const entry of this.#entriesIn({ ...effect, document }))
+        yield { kind: effect.kind, entry, id: effect.id, revision, isDeleted: true }
+    for (const { effect } of named)
+      for (const entry of this.#entriesIn(effect))
+        yield { kind: effect.kind, entry, id: effect.id, revision, isDeleted: false }
+  }
+
+  #entriesIn(change: Change): readonly string[] {
+    return this.#isNamed(change.kind) ? this.#entriesOf(change) : []
+  }
+
+  /** Rows of one partition go together, whatever their revisions. Names come before the rows that have them: nobody misses what is there. */
+  async #write(
+    epoch: number,
+    rows: Iterable<ProjectedRow>,
+    names: Iterable<NameRow>,
+    consistency: WriteConsistency,
+  ): Promise<void> {
+    const place = (kind: string, text: string) => ({ epoch, kind, bucket: this.bucketOf(kind, text) })
+    const named = [...names].map(({ kind, entry, id, revision, isDeleted }) => ({
+      row: { ...place(kind, entry), entry, id, revision, deleted: isDeleted },
+      chars: entry.length,
+    }))
+    await this.#writeAll(ENTITY_KEYS, named, consistency)
+    const cells = [...rows].map(({ kind, workspace, id, revision, sealed }) => ({
+      row: { ...place(kind, id), workspace, id, document: sealed, revision, deleted: sealed === null },
+      chars: sealed?.length ?? 0,
+    }))
+    await this.#writeAll(ENTITIES, cells, consistency)
+  }
+
+  async #writeAll(table: Table, rows: Iterable<SizedRow>, consistency: WriteConsistency): Promise<void> {
+    const partitions = Map.groupBy(rows, ({ row }) => `${row.kind}\0${row.bucket}`)
     const batches = partitions.values().flatMap((partition) => batchesOf(partition))
-    await inParallel(batches, WRITES_AT_ONCE, async (batch) => {
-      const cells = batch.map(({ kind, workspace, id, revision, sealed }) => ({
-        epoch,
-        kind,
-        bucket: this.#bucketOf(kind, id),
-        workspace,
-        id,
-        document: sealed,
-        revision,
-        deleted: sealed === null,
-      }))
-      await this.#port.insertAll(ENTITIES, cells, { consistency, timestamp: 'revision' })
+    await inParallel(batches, WRITES_AT_ONCE, (batch) =>
+      this.#port.insertAll(table, batch, { consistency, timestamp: 'revision' }),
+    )
+  }
+
+  /** Everything that has, or once had, this name. */
+  async named(epoch: number, kind: string, entry: string): Promise<readonly ProjectedName[]> {
+    const rows = await this.#port.select(ENTITY_KEYS, {
+      partition: { epoch, kind, bucket: this.bucketOf(kind, entry) },
+      equals: { entry },
+      limit: MAX_ROWS,
+      consistency: 'LOCAL_QUORUM',
     })
+    return rows.map(({ id, revision, deleted }) => ({
+      id: id as string,
+      revision: revision as number,
+      isDeleted: deleted === true,
+    }))
+  }
+
+  /** The rows of a kind in one of its partitions; one may be newer than the watermark. */
+  part(epoch: number, kind: string, bucket: number, consistency: ReadConsistency): Promise<readonly ProjectedRow[]> {
+    return this.#partition({ epoch, kind, bucket }, consistency)
   }
 
   /** Every row of the kinds, in no order. A row may be newer than the watermark. */
   async *rows(epoch: number, kinds: readonly string[], consistency: ReadConsistency): AsyncIterable<ProjectedRow> {
     const partitions = kinds.flatMap((kind) =>
-      Array.from({ length: this.#bucketsOf(kind) }, (_, bucket) => ({ epoch, kind, bucket })),
+      Array.from({ length: this.bucketsOf(kind) }, (_, bucket) => ({ epoch, kind, bucket })),
     )
     for (let start = 0; start < partitions.length; start += READS_AT_ONCE) {
       const some = partitions.slice(start, start + READS_AT_ONCE)
@@ -182,22 +259,27 @@ export class ProjectionTables {
     }))
   }
 
-  #bucketOf(kind: string, id: string): number {
-    const buckets = this.#bucketsOf(kind)
-    return createHash('sha256').update(id).digest().readUInt32BE(0) % buckets
+  /** The partition of a row, or of a name. */
+  bucketOf(kind: string, text: string): number {
+    return createHash('sha256').update(text).digest().readUInt32BE(0) % this.bucketsOf(kind)
   }
 }
 
 function nameOf(dataCenter: string): string {
-  return `watermark ${dataCenter}`
+  return `projected ${dataCenter}`
 }
 
-function* batchesOf(rows: readonly ProjectedRow[]): Generator<readonly ProjectedRow[]> {
-  let batch: ProjectedRow[] = []
+interface SizedRow {
+  readonly row: TableRow
+  readonly chars: number
+}
+
+function* batchesOf(rows: readonly SizedRow[]): Generator<readonly TableRow[]> {
+  let batch: TableRow[] = []
   let chars = 0
-  for (const row of rows) {
+  for (const { row, chars: own } of rows) {
     batch.push(row)
-    chars += row.sealed?.length ?? 0
+    chars += own
     if (chars < BATCH_CHARS) continue
     yield batch
     batch = []

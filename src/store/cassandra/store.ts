@@ -17,10 +17,12 @@ import type {
   Page,
   PageOfRows,
   Retention,
+  StateReader,
   Transaction,
 } from '../contract.ts'
 import type { LocalCopy } from '../local-copy.ts'
 import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
+import { Filler, type FillProgress } from './filler.ts'
 import { loadCopy } from './load.ts'
 import { CassandraFailure, type CassandraPort, type ReadConsistency, type WriteConsistency } from './port.ts'
 import { ProjectionTables, type ProjectionScope } from './projection-tables.ts'
@@ -34,6 +36,8 @@ export interface CassandraStoreOptions {
   readonly nodeId: string
   /** In how many partitions the rows of a kind are; the same on all nodes, for good. */
   readonly bucketsOf: (kind: string) => number
+  /** Kinds that a node without a copy can do without at first: it is loaded when it has the others, and fills these in afterwards. */
+  readonly isLater?: (kind: string) => boolean
   readonly nowMs: () => number
   readonly delay: (ms: number) => Promise<void>
   /** 0 to 1, for the jitter of repetitions. */
@@ -50,6 +54,10 @@ export interface CassandraStoreOptions {
 export interface CassandraStore extends ConfigStore {
   /** Whether the copy holds a state of this cluster: before the first load it does not, and nothing can be read. */
   readonly isLoaded: boolean
+  /** How far the copy is filled; null when it is whole. */
+  readonly filling: FillProgress | null
+  /** Fills in the next part; false when the copy is whole. Rejects when the cluster can't be asked. */
+  fillNext(): Promise<boolean>
   /** Whether the last look found an entry after one that is missing. */
   readonly hasHole: boolean
   /** The last revision that the projection of this data center is known to hold. */
@@ -85,6 +93,11 @@ const FIRST_REPEAT_MS = 50
 const LONGEST_REPEAT_MS = 1_000
 /** The copy's note of the cluster's epoch that it follows. */
 const EPOCH_NOTE = 'epoch'
+/** The same of a copy that is not whole: nobody who does not know of that takes it for a copy. */
+const FILLING_NOTE = 'filling of epoch'
+/** Looks for a revision that somebody else has seen already. */
+const REACH_LOOKS = 20
+const REACH_MS = 100
 
 export async function openCassandraStore(options: CassandraStoreOptions): Promise<CassandraStore> {
   return new Store(options)
@@ -97,6 +110,7 @@ class Store implements CassandraStore {
   readonly #projection: ProjectionTables
   readonly #settleMs: number
   readonly #reads: ReadConsistency
+  readonly #filler: Filler
   #epoch: Epoch | undefined
   #working: Promise<unknown> = Promise.resolve()
   #projecting: Promise<void> | null = null
@@ -113,12 +127,31 @@ class Store implements CassandraStore {
     this.#copy = options.copy
     this.#log = new ClusterLog(options.port, options.commitConsistency)
     this.#reads = options.readConsistency ?? 'LOCAL_QUORUM'
-    this.#projection = new ProjectionTables(options)
+    this.#projection = new ProjectionTables({
+      ...options,
+      ...(options.isLater && { isNamed: options.isLater }),
+      entriesOf: (change) => options.copy.entriesOf(change),
+    })
+    this.#filler = new Filler({
+      copy: options.copy,
+      projection: this.#projection,
+      epoch: () => Number(this.#followed()),
+      reach: (revision) => this.#reach(revision),
+    })
     this.#settleMs = options.settleMs ?? SETTLE_MS
   }
 
   get isLoaded(): boolean {
-    return this.#copy.note(EPOCH_NOTE) !== null
+    return this.#followed() !== null
+  }
+
+  /** The epoch that the copy follows. */
+  #followed(): string | null {
+    return this.#copy.note(this.#copy.filling ? FILLING_NOTE : EPOCH_NOTE)
+  }
+
+  #follow({ epoch }: Epoch): Promise<void> {
+    return this.#copy.setNote(this.#copy.filling ? FILLING_NOTE : EPOCH_NOTE, String(epoch))
   }
 
   // ---- reading: from the copy
@@ -128,15 +161,51 @@ class Store implements CassandraStore {
   }
 
   get(kind: string, id: string): Promise<Row | undefined> {
-    return this.#copy.get(kind, id)
+    return this.#reader(kind).get(kind, id)
   }
 
   lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
-    return this.#copy.lookup(kind, field, value, workspace)
+    return this.#reader(kind).lookup(kind, field, value, workspace)
   }
 
   list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
-    return this.#copy.list(kind, filter, page)
+    return this.#reader(kind).list(kind, filter, page)
+  }
+
+  #reader(kind: string): StateReader {
+    return this.#filler.isMissing(kind) ? this.#filler : this.#copy
+  }
+
+  get filling(): FillProgress | null {
+    return this.#filler.progress
+  }
+
+  async fillNext(): Promise<boolean> {
+    if (await this.#filler.next()) return true
+    await this.#exclusively(() => this.#finishFilling())
+    return false
+  }
+
+  /** Nothing else is done to the copy between its being whole and its being known as such. */
+  async #finishFilling(): Promise<void> {
+    const followed = this.#followed()
+    try {
+      if (!this.#copy.filling || followed === null) return
+      await this.#copy.filling.finish()
+      await this.#copy.setNote(EPOCH_NOTE, followed)
+    } catch (error) {
+      if (!isCode(error, 'COPY_DIVERGED')) throw error
+      await this.#refill(await this.#currentEpoch(), (error as Error).message)
+    }
+  }
+
+  async #reach(revision: number): Promise<void> {
+    for (let looks = 0; (await this.#copy.head()).revision < revision; looks++) {
+      if (looks === REACH_LOOKS)
+        throw new GatewayError('STORE_UNAVAILABLE', `revision ${revision} of the log can not be read yet`)
+      if (looks > 0) await this.#options.delay(REACH_MS)
+      await this.poll()
+    }
   }
 
   /** From the copy, and for what it does not reach back to from the cluster, whose log is never cut. */
@@ -305,8 +374,9 @@ class Store implements CassandraStore {
     // Nothing of this epoch is projected as far as this node knows, though its base may have been in the one before.
     this.projected = 0
     this.#open.clear()
-    if (this.isLoaded && revision === epoch.base.revision && hash === epoch.base.hash) {
-      await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
+    // What is still missing in the copy is in the projection of the epoch before.
+    if (this.isLoaded && !this.filling && revision === epoch.base.revision && hash === epoch.base.hash) {
+      await this.#follow(epoch)
     } else {
       if (this.isLoaded)
         this.#options.log.warn(
@@ -319,7 +389,7 @@ class Store implements CassandraStore {
   }
 
   #follows({ epoch }: Epoch): boolean {
-    return this.#copy.note(EPOCH_NOTE) === String(epoch)
+    return this.#followed() === String(epoch)
   }
 
   async #refill(epoch: Epoch, reason: string, atLeast = 0): Promise<void> {
@@ -328,6 +398,8 @@ class Store implements CassandraStore {
   }
 
   async #fill(epoch: Epoch, atLeast: number): Promise<void> {
+    const { isLater } = this.#options
+    const isFirst = !this.isLoaded
     const load = (consistency: ReadConsistency) =>
       loadCopy({
         log: this.#log,
@@ -336,6 +408,8 @@ class Store implements CassandraStore {
         epoch,
         atLeast,
         consistency,
+        // Whoever has a whole copy keeps one until there is another.
+        ...(isFirst && consistency === 'LOCAL_QUORUM' && isLater && { isLater }),
         delay: this.#options.delay,
       })
     try {
@@ -346,15 +420,16 @@ class Store implements CassandraStore {
       this.#options.log.warn({ err: error }, 'this data center does not have the whole state, asking the others')
       await load('QUORUM')
     }
-    await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
+    await this.#follow(epoch)
   }
 
   beginEpoch(): Promise<number> {
     return this.#exclusively(async () => {
-      if (!this.isLoaded) throw new GatewayError('STORE_UNAVAILABLE', 'this node has no copy to begin an epoch with')
+      if (!this.isLoaded || this.filling)
+        throw new GatewayError('STORE_UNAVAILABLE', 'this node has no whole copy to begin an epoch with')
       const latest = await this.#log.epoch('SERIAL')
       // Also above what the copy knows: a database that was put back has forgotten epochs, and their keys may still be in use.
-      const epoch = Math.max(latest?.epoch ?? 0, Number(this.#copy.note(EPOCH_NOTE))) + 1
+      const epoch = Math.max(latest?.epoch ?? 0, Number(this.#followed())) + 1
       const base = await this.#copy.head()
       const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base }
       this.#epoch = await this.#log.beginEpoch(wanted, this.#options.nodeId, this.#options.nowMs())
