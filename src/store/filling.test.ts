@@ -29,7 +29,7 @@ const LATER = ['members', 'domains']
 interface Origin {
   readonly store: ConfigStore
   readonly checkpoint: Head
-  readonly then: readonly StoredRow[]
+  readonly earlier: readonly StoredRow[]
 }
 
 async function origin(): Promise<Origin> {
@@ -38,21 +38,21 @@ async function origin(): Promise<Origin> {
   await commit(store, ...['a', 'b', 'c'].map((id) => put('members', { id, group: { id: 'g' }, key: `key-${id}` })))
   await commit(store, put('domains', { id: 'd', name: 'domain' }))
   const { head, rows } = await store.stored()
-  const then = await Array.fromAsync(rows)
+  const earlier = await Array.fromAsync(rows)
   // After that: one of each kind of change.
   await commit(store, put('members', { id: 'a', group: { id: 'g' }, key: 'key-new' }))
   await commit(store, del('members', 'b'))
   await commit(store, put('members', { id: 'e', group: { id: 'g' }, key: 'key-a' }))
-  return { store, checkpoint: head, then }
+  return { store, checkpoint: head, earlier }
 }
 
 async function* each<T>(items: readonly T[]): AsyncIterable<T> {
   yield* items
 }
 
-async function begin(copy: LocalCopy, { store, checkpoint, then }: Origin): Promise<readonly LogEntry[]> {
+async function begin(copy: LocalCopy, { store, checkpoint, earlier }: Origin): Promise<readonly LogEntry[]> {
   const entries = await store.changes(checkpoint.revision, 100)
-  const rows = then.filter(({ kind }) => !LATER.includes(kind))
+  const rows = earlier.filter(({ kind }) => !LATER.includes(kind))
   // One before the copy is used, the others while it is.
   await copy.replace({ checkpoint, rows: each(rows), entries: each(entries.slice(0, 1)) }, LATER)
   return entries.slice(1)
@@ -84,7 +84,7 @@ for (const [name, make] of Object.entries(copies)) {
     const from = await origin()
     const left = await begin(await opened(), from)
     let copy = await opened()
-    const rowsOf = (kind: string) => from.then.filter((row) => row.kind === kind)
+    const rowsOf = (kind: string) => from.earlier.filter((row) => row.kind === kind)
     assert.deepEqual([...copy.filling!.kinds], LATER)
     // What it lacks it does not say not to be there.
     await assert.rejects(
@@ -146,7 +146,7 @@ for (const [name, make] of Object.entries(copies)) {
       await copy.filling!.fill(
         kind,
         0,
-        from.then.filter((row) => row.kind === kind),
+        from.earlier.filter((row) => row.kind === kind),
         true,
       )
     await copy.filling!.finish()

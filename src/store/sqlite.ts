@@ -29,12 +29,13 @@ import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
 import { prepareEntry, type PreparingStore } from './prepare-entry.ts'
 import { Projection } from './projection.ts'
 import { Secrets, type Definitions } from './secrets.ts'
-import { errorNumber, openConnection, openFile, whenFree } from './sqlite-file.ts'
+import { diskFailure, errorNumber, openConnection, openFile, SQLITE_IOERR, whenFree } from './sqlite-file.ts'
 import { SqliteFilling } from './sqlite-filling.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { SqliteRows } from './sqlite-rows.ts'
 import { SqliteSnapshots } from './sqlite-snapshots.ts'
 import { CONFIG_FILE, SqliteTables } from './sqlite-tables.ts'
+import { SqliteWatch } from './sqlite-watch.ts'
 
 export interface SqliteStoreOptions {
   readonly path: string
@@ -56,12 +57,9 @@ export type Step = 'begin' | 'log' | 'rows' | 'head' | 'commit' | 'committed' | 
 const ROWS_PER_TURN = 500
 /** Revisions deleted in one commit when the log is cut. */
 const CUT_REVISIONS = 500
-const SQLITE_READONLY = 8
-const SQLITE_IOERR = 10
-const SQLITE_CORRUPT = 11
-const SQLITE_FULL = 13
 
 const BUSY_TIMEOUT_MS = 5000
+const WATCH_EVERY_MS = 100
 
 /** Throws `STORE_FORMAT`, `STORE_BUSY`, `KEY_MISSING` or `KEY_WRONG`. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<ConfigStore> {
@@ -91,7 +89,6 @@ class SqliteStore implements LocalCopy {
   readonly #keyring: Keyring
   readonly #nowMs: () => number
   readonly #busyTimeoutMs: number
-  readonly #watchEveryMs: number
   readonly #onStep: (step: Step) => void
   readonly #secrets: Secrets
   readonly #projection: Projection
@@ -106,10 +103,8 @@ class SqliteStore implements LocalCopy {
   /** What validation sees: the committed state, with the rows whose time to live is over. */
   readonly #preparing: PreparingStore
   #filling: SqliteFilling | null
-  readonly #listeners = new Set<() => void>()
+  readonly #watched: SqliteWatch
   readonly #snapshots: SqliteSnapshots
-  #watching: NodeJS.Timeout | null = null
-  #seenVersion = 0
   #writing: Promise<unknown> = Promise.resolve()
 
   constructor(options: SqliteStoreOptions, read: DatabaseSync, write: DatabaseSync) {
@@ -117,7 +112,6 @@ class SqliteStore implements LocalCopy {
     this.#keyring = options.keyring
     this.#nowMs = options.nowMs
     this.#busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS
-    this.#watchEveryMs = options.watchEveryMs ?? 100
     this.#onStep = options.onStep ?? (() => undefined)
     this.#secrets = new Secrets(options.definitions, options.keyring)
     this.#projection = new Projection(options.definitions.entities, this.#secrets)
@@ -127,6 +121,7 @@ class SqliteStore implements LocalCopy {
     this.#snapshots = new SqliteSnapshots(this.#path, this.#projection, this.#secrets)
     this.#writeRows = new SqliteRows(write, this.#projection, this.#secrets)
     this.#log = new SqliteLog(read)
+    this.#watched = new SqliteWatch(() => this.#log.dataVersion(), options.watchEveryMs ?? WATCH_EVERY_MS)
     this.#writeLog = new SqliteLog(write)
     this.#tables = new SqliteTables(write, this.#projection)
     this.#preparing = {
@@ -287,20 +282,11 @@ class SqliteStore implements LocalCopy {
   }
 
   watch(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    if (!this.#watching) {
-      this.#seenVersion = this.#dataVersion()
-      this.#watching = setInterval(() => this.#look(), this.#watchEveryMs).unref()
-    }
-    return () => {
-      this.#listeners.delete(listener)
-      if (this.#listeners.size === 0) this.#stopWatching()
-    }
+    return this.#watched.watch(listener)
   }
 
   async close(): Promise<void> {
-    this.#stopWatching()
-    this.#listeners.clear()
+    this.#watched.close()
     await this.#writing
     this.#snapshots.close()
     this.#read.close()
@@ -319,7 +305,7 @@ class SqliteStore implements LocalCopy {
     if (outcome === 'conflict') return { outcome: 'conflict', head: this.#log.head().revision }
     if (outcome === 'open') return { outcome: 'open', txid: transaction.txid }
     this.#onStep('committed')
-    this.#notify()
+    this.#watched.notify()
     return { outcome: 'appended', entry }
   }
 
@@ -329,7 +315,7 @@ class SqliteStore implements LocalCopy {
     if (outcome === 'open')
       throw new GatewayError('STORE_UNAVAILABLE', `${this.#path}: the disk does not confirm writes`)
     this.#onStep('committed')
-    this.#notify()
+    this.#watched.notify()
   }
 
   /** What the filling has counted belongs to the transaction. */
@@ -451,22 +437,16 @@ class SqliteStore implements LocalCopy {
       this.#onStep('commit')
     } catch (error) {
       this.#rollback()
-      throw this.#failure(error)
+      throw diskFailure(this.#path, error)
     }
     try {
       this.#write.exec('COMMIT')
       return result
     } catch (error) {
       this.#rollback()
-      if (errorNumber(error) !== SQLITE_IOERR) throw this.#failure(error)
+      if (errorNumber(error) !== SQLITE_IOERR) throw diskFailure(this.#path, error)
       return 'open'
     }
-  }
-
-  /** What SQLite says about disk and file, as a failure that tells the operator where to look. */
-  #failure(error: unknown): unknown {
-    if (![SQLITE_IOERR, SQLITE_FULL, SQLITE_READONLY, SQLITE_CORRUPT].includes(errorNumber(error))) return error
-    return new GatewayError('STORE_UNAVAILABLE', `${this.#path}: ${(error as Error).message}`, { cause: error })
   }
 
   #rollback(): void {
@@ -508,34 +488,6 @@ class SqliteStore implements LocalCopy {
       offset = page.offset
       await nextTurn()
     } while (offset !== undefined)
-  }
-
-  #notify(): void {
-    this.#seenVersion = this.#dataVersion()
-    for (const listener of this.#listeners) queueMicrotask(listener)
-  }
-
-  #look(): void {
-    let version: number
-    try {
-      version = this.#dataVersion()
-    } catch {
-      // Who listens asks the store itself, meets the same failure, and has a way to deal with it; a timer has none.
-      version = Number.NaN
-    }
-    if (version === this.#seenVersion) return
-    this.#seenVersion = version
-    for (const listener of this.#listeners) listener()
-  }
-
-  /** Changes whenever a connection other than the reading one has committed. */
-  #dataVersion(): number {
-    return this.#log.dataVersion()
-  }
-
-  #stopWatching(): void {
-    if (this.#watching) clearInterval(this.#watching)
-    this.#watching = null
   }
 }
 

@@ -26,6 +26,7 @@ import { Filler, type FillProgress } from './filler.ts'
 import { loadCopy } from './load.ts'
 import { CassandraFailure, type CassandraPort, type ReadConsistency, type WriteConsistency } from './port.ts'
 import { ProjectionTables, type ProjectionScope } from './projection-tables.ts'
+import { Projector } from './projector.ts'
 
 export interface CassandraStoreOptions {
   readonly port: CassandraPort
@@ -86,8 +87,6 @@ export interface CassandraStore extends ConfigStore {
 }
 
 const BATCH = 100
-/** Entries of the projector between two watermarks. */
-const PROJECT_BATCH = 100
 const SETTLE_MS = 8_000
 const FIRST_REPEAT_MS = 50
 const LONGEST_REPEAT_MS = 1_000
@@ -113,8 +112,7 @@ class Store implements CassandraStore {
   readonly #filler: Filler
   #epoch: Epoch | undefined
   #working: Promise<unknown> = Promise.resolve()
-  #projecting: Promise<void> | null = null
-  projected = 0
+  readonly #projector: Projector
   hasHole = false
   /** An entry whose insert had no answer: repeated until its slot is known to be taken. */
   #unsettled: LogEntry | null = null
@@ -131,6 +129,12 @@ class Store implements CassandraStore {
       ...options,
       ...(options.isLater && { isNamed: options.isLater }),
       entriesOf: (change) => options.copy.entriesOf(change),
+    })
+    this.#projector = new Projector({
+      projection: this.#projection,
+      epoch: () => (this.#epoch && this.#follows(this.#epoch) ? this.#epoch : null),
+      changes: (after, limit) => this.changes(after, limit),
+      rows: async () => (await this.#copy.stored()).rows,
     })
     this.#filler = new Filler({
       copy: options.copy,
@@ -251,7 +255,7 @@ class Store implements CassandraStore {
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#working
-    await this.#projecting
+    await this.#projector.close()
     await this.#copy.close()
   }
 
@@ -372,7 +376,7 @@ class Store implements CassandraStore {
     const { revision, hash } = await this.#copy.head()
     this.#unsettled = null
     // Nothing of this epoch is projected as far as this node knows, though its base may have been in the one before.
-    this.projected = 0
+    this.#projector.forget()
     this.#open.clear()
     // What is still missing in the copy is in the projection of the epoch before.
     if (this.isLoaded && !this.filling && revision === epoch.base.revision && hash === epoch.base.hash) {
@@ -468,43 +472,16 @@ class Store implements CassandraStore {
 
   // ---- projecting
 
+  get projected(): number {
+    return this.#projector.projected
+  }
+
   project(scope: ProjectionScope = 'own'): Promise<void> {
-    this.#projecting ??= this.#project(scope).finally(() => {
-      this.#projecting = null
-    })
-    return this.#projecting
+    return this.#projector.project(scope)
   }
 
-  async lookAtProjection(): Promise<void> {
-    const epoch = this.#epoch
-    if (!epoch || !this.#follows(epoch)) return
-    const mark = await this.#projection.watermark(epoch.epoch)
-    if (mark && epoch === this.#epoch) this.projected = Math.max(this.projected, mark.revision)
-  }
-
-  /** The epoch is fixed for the pass; what it writes has that epoch in its keys. */
-  async #project(scope: ProjectionScope): Promise<void> {
-    const epoch = this.#epoch
-    if (!epoch || !this.#follows(epoch)) return
-    const own = await this.#projection.watermark(epoch.epoch)
-    this.projected = own?.revision ?? epoch.base.revision
-    if (!own && epoch.base.revision > 0) {
-      // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
-      await this.#projection.projectState(epoch.epoch, (await this.#copy.stored()).rows)
-      await this.#projection.markBase(epoch.epoch, epoch.base)
-    }
-    const lowest = scope === 'all' ? await this.#projection.watermark(epoch.epoch, 'all') : undefined
-    // The state at the base is not in the log: each data center writes that for itself.
-    const isForAll = scope === 'all' && (lowest !== undefined || epoch.base.revision === 0)
-    let revision = isForAll ? (lowest?.revision ?? 0) : this.projected
-    while (!this.#isClosed && epoch === this.#epoch) {
-      const entries = await this.changes(revision, PROJECT_BATCH)
-      const last = entries.at(-1)
-      if (!last) return
-      await this.#projection.project(epoch.epoch, entries, isForAll ? 'all' : 'own')
-      revision = last.revision
-      this.projected = Math.max(this.projected, revision)
-    }
+  lookAtProjection(): Promise<void> {
+    return this.#projector.look()
   }
 
   /** Appends, polls and loads one after the other: each begins where the one before has left the copy. */
