@@ -51,6 +51,7 @@ export interface AdminParts {
   readonly warnings: () => readonly string[]
   readonly cluster: ClusterView
   readonly isStoreReachable: () => boolean
+  readonly filling: NonNullable<AdminPorts['filling']>
   readonly beginEpoch: (() => Promise<number>) | null
 }
 
@@ -142,6 +143,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     explain: (request: DescribedRequest) => parts.ask((id) => ({ type: 'explain', id, request })),
     cluster: parts.cluster,
     isStoreReachable: parts.isStoreReachable,
+    filling: parts.filling,
     beginEpoch: parts.beginEpoch,
   }
 }

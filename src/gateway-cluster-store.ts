@@ -11,6 +11,8 @@ import type { Settings } from '#model/settings.ts'
 import { CassandraCounterRows } from '#store/cassandra/counters.ts'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
+import { FillLoop } from '#store/cassandra/fill-loop.ts'
+import type { FillProgress } from '#store/cassandra/filler.ts'
 import { Keeper } from '#store/cassandra/keeper.ts'
 import { readMigrations } from '#store/cassandra/migration-files.ts'
 import { explainCassandra, requireSchema } from '#store/cassandra/migrations.ts'
@@ -54,6 +56,8 @@ export interface ClusterStore {
   /** The rate-limit counters of all nodes. */
   readonly counters: CounterSync
   readonly projected: () => number
+  /** How far the node's copy is filled; null when it is whole. */
+  readonly filling: () => FillProgress | null
   readonly isReachable: () => boolean
   /** Connections to nodes of other data centers since the start. */
   readonly remoteContacts: () => number
@@ -80,8 +84,10 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     port,
     copy,
     dataCenter: settings.cassandra_local_datacenter!,
+    dataCenters: Object.keys(settings.cassandra_data_centers ?? {}),
     nodeId,
     bucketsOf: (kind) => bucketsOf(definitions.entities.get(kind)),
+    isLater: (kind) => definitions.entities.get(kind)?.on_demand === true,
     nowMs,
     delay: (ms) => delay(ms),
     random: Math.random,
@@ -94,6 +100,7 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     store,
     updateMs: settings.db_update_frequency,
     isProjector: () => membership.projector === nodeId,
+    isFirstProjector: () => membership.isFirstProjector,
     log: log.log,
     random: Math.random,
     monotonicMs: () => performance.now(),
@@ -108,7 +115,15 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     monotonicMs: () => performance.now(),
     delay: (ms, signal) => delay(ms, undefined, { signal }),
   })
+  const fillLoop = new FillLoop({
+    store,
+    isReady: () => options.state().ready,
+    log: log.log,
+    monotonicMs: () => performance.now(),
+    delay: (ms, signal) => delay(ms, undefined, { signal }),
+  })
   const close = async (): Promise<void> => {
+    await fillLoop.close()
     await counters.close()
     await membership.close()
     await keeper.close()
@@ -124,12 +139,14 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
   membership.start()
   counters.start()
   keeper.start()
+  fillLoop.start()
   return {
     store,
     runtime: createCassandraRuntimeStore({ port, keyring, nowMs }),
     membership,
     counters,
     projected: () => store.projected,
+    filling: () => store.filling,
     isReachable: () => keeper.failure === null,
     remoteContacts: () => driver.remoteContacts,
     wake: () => keeper.wake(),

@@ -418,6 +418,7 @@ export class Gateway {
       tellAll: (message) => workers.tellAll(message),
       cluster: this.#cluster!,
       isStoreReachable: () => this.#isStoreReachable(),
+      filling: () => cassandra?.filling() ?? null,
       beginEpoch: cassandra && (() => cassandra.store.beginEpoch()),
       warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
     })

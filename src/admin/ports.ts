@@ -31,6 +31,8 @@ export interface AdminPorts extends EntityPorts {
   readonly cluster: ClusterView
   /** Whether the configuration store answers; what is served does not depend on it. */
   readonly isStoreReachable: () => boolean
+  /** While this node's copy of the configuration is not whole: how far it is. */
+  readonly filling?: () => { readonly parts: number; readonly done: number; readonly rows: number } | null
   /** See `CassandraStore.beginEpoch`; null for other stores. */
   readonly beginEpoch: (() => Promise<number>) | null
   /** Of the declarative configuration; set by whoever loads one. */

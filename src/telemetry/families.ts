@@ -122,6 +122,11 @@ export const families = {
     help: 'Revision up to which this node knows that the projection of its data center is written.',
     labels: [],
   },
+  meridian_config_copy_filled_ratio: {
+    type: 'gauge',
+    help: 'Of the parts of the configuration, those that the copy of this node has: 1 when it is whole.',
+    labels: [],
+  },
   meridian_cluster_nodes: {
     type: 'gauge',
     help: 'Nodes as this one sees them, by data center and state: ready, starting, draining, down, or unknown while their rows can not be read.',

@@ -82,7 +82,7 @@ export class Truth {
   watermark(dataCenter: string): number {
     const [row] = this.#cluster.peek(
       LOG_STATE,
-      { partition: { epoch: 1, name: `watermark ${dataCenter}` }, limit: 1 },
+      { partition: { epoch: 1, name: `projected ${dataCenter}` }, limit: 1 },
       this.#cluster.replication.in(dataCenter),
     )
     return (row?.revision as number | undefined) ?? this.base
@@ -154,7 +154,7 @@ export class Truth {
     if (table !== LOG_STATE) return
     for (const { key, cells } of rows.values()) {
       const revision = cells[1]?.value as number
-      const [, dataCenter] = String(key.name).split('watermark ')
+      const [, dataCenter] = String(key.name).split('projected ')
       if (this.entries.get(revision)?.hash !== cells[2]?.value && revision !== this.base)
         this.#violation(`projection: the watermark ${revision} of ${dataCenter} has the hash of no entry`)
       if (dataCenter) this.checkProjection(dataCenter, revision)
