@@ -402,12 +402,13 @@ class CompiledSnapshot implements Snapshot {
 
   #compileService(service: Service): CompiledService {
     const { balancer, upstream, living } = this.#balancerOf(service)
-    const isTls = service.protocol === 'https'
+    const isTls = service.protocol === 'https' || service.protocol === 'grpcs'
     return {
       service,
       balancer,
       hashInput: living !== null && living.needsHash ? (exchange) => living.hashInput(exchange) : null,
       fixedHost: upstream?.host_header ?? '',
+      isHttp2: service.protocol === 'grpc' || service.protocol === 'grpcs',
       tls: isTls ? this.#parts.tlsTargets(service, upstream, (kind, id) => this.tables.get(kind)?.get(id)) : null,
       timeouts: {
         connectMs: service.connect_timeout ?? 60000,

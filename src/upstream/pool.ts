@@ -10,6 +10,7 @@ import {
 import type { Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '#http/outbox.ts'
 import { UpstreamConnection } from './connection.ts'
+import type { UpstreamLink } from './link.ts'
 
 export interface PoolSettings {
   /** Idle connections kept per target at most; 0 keeps none. */
@@ -73,8 +74,7 @@ export class ConnectionPool {
   open(key: string, ip: string, port: number, tls: TlsTarget | null): UpstreamConnection {
     this.figures.created++
     this.figures.open++
-    const socket =
-      tls === null ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true }) : openTls(ip, port, tls)
+    const socket = openSocket(ip, port, tls, 'http/1.1')
     socket.once('close', () => this.figures.open--)
     return new UpstreamConnection(
       socket,
@@ -88,7 +88,10 @@ export class ConnectionPool {
   }
 
   /** Takes back a connection after its exchange; closes it when it can't or needn't be kept. */
-  release(connection: UpstreamConnection): void {
+  release(link: UpstreamLink): void {
+    // A stream of HTTP/2 is over by itself.
+    if (!(link instanceof UpstreamConnection)) return
+    const connection = link
     if (!connection.isReusable || connection.requests >= this.#settings.maxRequests || this.#settings.size === 0)
       return connection.destroy()
     let list = this.#idle.get(connection.poolKey)
@@ -128,13 +131,20 @@ export function plainPoolKeys(): (target: { readonly ip: string; readonly port: 
   }
 }
 
-function openTls(ip: string, port: number, tls: TlsTarget): Socket {
+/** Connects; over TLS, `protocol` is what the upstream is asked to speak (ALPN). */
+export function openSocket(ip: string, port: number, tls: TlsTarget | null, protocol: 'http/1.1' | 'h2'): Socket {
+  return tls === null
+    ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true })
+    : openTls(ip, port, tls, protocol)
+}
+
+function openTls(ip: string, port: number, tls: TlsTarget, protocol: string): Socket {
   const options: ConnectionOptions = {
     host: ip,
     port,
     secureContext: tls.context,
     rejectUnauthorized: tls.isVerified,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [protocol],
   }
   const { verifyDepth } = tls
   if (verifyDepth !== null) {

@@ -51,8 +51,8 @@ function checkListeners(
       // Passing over the line that such a load balancer sends would make every request a bad one.
       if (key === 'proxy_listen' && listener.proxyProtocol)
         problems.push(`${placeOf(key)}: proxy_protocol is not served yet (at '${listener.address}')`)
-      if (listener.http2)
-        warnings.push(`${placeOf(key)}: HTTP/2 is not served yet, clients of ${listener.address} get HTTP/1.1`)
+      if (listener.http2 && key !== 'proxy_listen')
+        warnings.push(`${placeOf(key)}: HTTP/2 is for proxy_listen only, clients of ${listener.address} get HTTP/1.1`)
     }
   }
   for (const key of ['admin_listen', 'status_listen'] as const) {
