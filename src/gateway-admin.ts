@@ -141,6 +141,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       },
     },
     explain: (request: DescribedRequest) => parts.ask((id) => ({ type: 'explain', id, request })),
+    servesStreams: parts.read.settings.stream_listen.length > 0,
     cluster: parts.cluster,
     isStoreReachable: parts.isStoreReachable,
     filling: parts.filling,

@@ -246,7 +246,7 @@ export class Gateway {
     await this.#openAdmin()
     await this.#openStatus()
     this.#declarativeFile.watch()
-    const unserved = unservedRoutes(publisher)
+    const unserved = unservedRoutes(publisher, this.#settings.stream_listen.length > 0)
     if (unserved !== null) this.log.log.warn(unserved)
     this.#timers.push(
       setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS),
@@ -420,7 +420,10 @@ export class Gateway {
       isStoreReachable: () => this.#isStoreReachable(),
       filling: () => cassandra?.filling() ?? null,
       beginEpoch: cassandra && (() => cassandra.store.beginEpoch()),
-      warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
+      warnings: () =>
+        [...this.#warnings, unservedRoutes(publisher, this.#settings.stream_listen.length > 0)].filter(
+          (text) => text !== null,
+        ),
     })
   }
 

@@ -13,7 +13,8 @@ import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import { Outbox } from '#http/outbox.ts'
-import type { ServerConnection, ServerHandler, ServerLimits } from '#http/server-connection.ts'
+import type { ClientSide, ServerHandler } from '#http/client-side.ts'
+import type { ClientLimits } from '#http/connection-facts.ts'
 import { Acceptor } from '#listen/acceptor.ts'
 import type { AcceptorTls } from '#listen/tls-server-options.ts'
 import { CertificateTable, type CertificatePair } from '#listen/certificates.ts'
@@ -51,7 +52,8 @@ import { LoopDelay } from '#telemetry/loop-delay.ts'
 import { WorkerMetrics } from '#telemetry/worker-metrics.ts'
 import { nodeLookup } from '#upstream/dns/node-lookup.ts'
 import { createResolver } from '#upstream/dns/resolver.ts'
-import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
+import { Http2Pool } from '#upstream/h2-pool.ts'
+import { ConnectionPool, plainPoolKeys, type PoolSettings } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
 import { loadPluginSet } from './plugin-set.ts'
 import { resolverSettings } from './resolver-settings.ts'
@@ -125,16 +127,14 @@ class WorkerThread {
       loopDelay: this.#loopDelay,
       heapUsed: () => process.memoryUsage().heapUsed,
     })
-    const pool = new ConnectionPool(
-      {
-        size: settings.upstream_keepalive_pool_size,
-        idleTimeoutMs: settings.upstream_keepalive_idle_timeout,
-        maxRequests: settings.upstream_keepalive_max_requests || Infinity,
-        maxHeadBytes: settings.upstream_max_header_size,
-      },
-      this.#deadlines,
-      this.#outbox,
-    )
+    const poolSettings: PoolSettings = {
+      size: settings.upstream_keepalive_pool_size,
+      idleTimeoutMs: settings.upstream_keepalive_idle_timeout,
+      maxRequests: settings.upstream_keepalive_max_requests || Infinity,
+      maxHeadBytes: settings.upstream_max_header_size,
+    }
+    const pool = new ConnectionPool(poolSettings, this.#deadlines, this.#outbox)
+    const http2Pool = new Http2Pool(poolSettings, this.#deadlines, this.#outbox, pool.figures)
     const resolver = createResolver({ settings: resolverSettings(settings), log: this.#log.log })
     const tls = new UpstreamTls({
       verify: settings.upstream_tls_verify,
@@ -256,6 +256,7 @@ class WorkerThread {
         realIpRecursive: settings.real_ip_recursive,
       }),
       pool,
+      http2Pool,
       clock: createClock(),
       events,
       newRequestId: createRequestIds(),
@@ -272,13 +273,13 @@ class WorkerThread {
     )
     const context = this.#context
     const handler: ServerHandler = {
-      onRequest(connection: ServerConnection, head: RequestHead) {
+      onRequest(connection: ClientSide, head: RequestHead) {
         const run = new ProxyRun(context, connection, head)
         run.start()
         return run
       },
       onBadRequest: (connection, failure) => refuseBadRequest(context, connection, failure),
-      onClose: () => undefined,
+      onReset: (failure) => context.events.requestRefused(failure),
     }
     const listenerTls: AcceptorTls = {
       parameters: tlsParameters(settings),
@@ -290,7 +291,7 @@ class WorkerThread {
     this.#acceptor = new Acceptor({
       listeners: start.listeners,
       handler,
-      limits: serverLimits(start),
+      limits: clientLimits(start),
       deadlines: this.#deadlines,
       outbox: this.#outbox,
       tls: listenerTls,
@@ -517,7 +518,7 @@ class WorkerThread {
   }
 }
 
-function serverLimits({ settings }: WorkerStart): ServerLimits {
+function clientLimits({ settings }: WorkerStart): ClientLimits {
   const { lineBytes, totalBytes } = settings.large_client_header_buffers
   return {
     requestLineBytes: lineBytes,
@@ -527,6 +528,7 @@ function serverLimits({ settings }: WorkerStart): ServerLimits {
     bodyTimeoutMs: settings.client_body_timeout,
     sendTimeoutMs: settings.send_timeout,
     idleTimeoutMs: settings.keepalive_timeout,
+    concurrentStreams: settings.http2_max_concurrent_streams,
     requestsPerConnection: settings.keepalive_timeout === 0 ? 1 : settings.keepalive_requests,
   }
 }

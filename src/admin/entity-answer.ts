@@ -14,7 +14,9 @@ export function entityAnswer(
   document: Document,
 ): Answer {
   const answer = answerJson(status, presentFor(ports, request, kind, document))
-  const unserved = unservedProtocols(kind, document)
+  const unserved = unservedProtocols(kind, document, ports.servesStreams)
   if (unserved.length === 0) return answer
-  return withHeaders(answer, { 'X-Meridian-Warning': `stored, but not served by this version: ${unserved.join(', ')}` })
+  return withHeaders(answer, {
+    'X-Meridian-Warning': `stored, but not served, because stream_listen is off: ${unserved.join(', ')}`,
+  })
 }

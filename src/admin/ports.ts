@@ -17,6 +17,8 @@ export interface EntityPorts extends Committer {
   readonly store: ConfigStore
   readonly secrets: Secrets
   readonly check: (atMs: number) => CheckContext
+  /** Whether this node listens for TCP, TLS or UDP sessions. */
+  readonly servesStreams: boolean
 }
 
 export interface AdminPorts extends EntityPorts {

@@ -14,6 +14,11 @@ export interface ServerLimits extends HeadLimits {
   readonly requestsPerConnection: number
 }
 
+export interface ClientLimits extends ServerLimits {
+  /** Requests that a client may have under way on one connection of HTTP/2. */
+  readonly concurrentStreams: number
+}
+
 /** What is known about a connection when it is accepted. */
 export interface ConnectionFacts {
   readonly isTls: boolean

@@ -14,3 +14,17 @@ export function splitHost(header: string): HostParts {
   const port = /^\d{1,5}$/.test(digits) ? Number(digits) : 0
   return { host: header.slice(0, colon), port: port < 65536 ? port : 0 }
 }
+
+/** Remembers the parts of the last header: requests of one connection nearly always name the same host. */
+export class HostMemory {
+  #header = ''
+  #parts: HostParts = { host: '', port: 0 }
+
+  of(header: string): HostParts {
+    if (this.#header !== header) {
+      this.#header = header
+      this.#parts = splitHost(header)
+    }
+    return this.#parts
+  }
+}

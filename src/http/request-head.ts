@@ -33,6 +33,8 @@ export class RequestHead {
   /** The path is in normal form; it has only bytes that go to the upstream as they are. */
   isPathNormal = false
   isPathPlain = false
+  /** Of a stream of HTTP/2; `minor` is then 1, because all that HTTP/1.1 can do is there, too. */
+  isHttp2 = false
 
   constructor(headers: HeaderList) {
     this.headers = headers
@@ -227,9 +229,44 @@ function readFraming(head: RequestHead, facts: FieldFacts): WireFailure | null {
   return null
 }
 
-function isHost(host: string): boolean {
+export function isHost(host: string): boolean {
   const { length } = host
   if (length === 0) return false
   for (let i = 0; i < length; i++) if (HOST[host.charCodeAt(i)] !== 1) return false
   return true
+}
+
+export function isMethod(method: string): boolean {
+  const { length } = method
+  for (let i = 0; i < length; i++) if (METHOD[method.charCodeAt(i)] !== 1) return false
+  return length > 0
+}
+
+/** Takes a target that is a path, or `*` of OPTIONS, apart, as `parseRequestHead` does; answers what is wrong with it. */
+export function readPathTarget(head: RequestHead, target: string): WireFailure | null {
+  let questionMark = -1
+  let flags = NORMAL | PLAIN
+  let previous = 0
+  const { length } = target
+  for (let i = 0; i < length; i++) {
+    const code = target.charCodeAt(i)
+    const kind = TARGET[code]!
+    if (kind === 0) return clientFailure('BAD_TARGET', 400, 'bad byte in the target')
+    if (questionMark < 0) {
+      if (code === 63) questionMark = i
+      else if (kind === 1) flags &= ~PLAIN
+      else if (code === 37 || (previous === 47 && (code === 47 || code === 46))) flags &= ~NORMAL
+    }
+    previous = code
+  }
+  head.isPathNormal = (flags & NORMAL) !== 0
+  head.isPathPlain = (flags & PLAIN) !== 0
+  if (target.charCodeAt(0) !== 47 && (target !== '*' || head.method !== 'OPTIONS'))
+    return clientFailure('BAD_TARGET', 400, 'the target is no path')
+  const path = questionMark < 0 ? target : target.substring(0, questionMark)
+  if (!head.isPathNormal && /%(?![0-9A-Fa-f]{2})|%00/.test(path))
+    return clientFailure('BAD_TARGET', 400, 'bad escape in the path')
+  head.rawPath = path
+  if (questionMark >= 0) head.query = target.substring(questionMark + 1)
+  return null
 }

@@ -9,6 +9,7 @@ export type Framing = 'none' | 'length' | 'chunked' | 'close'
 export class ResponseHead {
   status = 0
   reason = ''
+  /** HTTP/1.minor; 2 stands for HTTP/2. */
   minor = 1
   headers: HeaderList
   framing: Framing = 'none'

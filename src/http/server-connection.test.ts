@@ -183,7 +183,7 @@ test('a connection ends after its number of requests', async () => {
 
 test('100-continue is the handler’s to send; in HTTP/1.0 nobody waits for it', async () => {
   using b = await connectionBench((request) => {
-    if (request.head.expectsContinue) request.connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
+    if (request.head.expectsContinue) request.connection.writeInterim('HTTP/1.1 100 Continue\r\n\r\n')
   })
   b.send(POST('/1', 3, 'Expect: 100-continue\r\n'))
   await b.received.untilText('100 Continue')
@@ -299,7 +299,7 @@ test('a response over TLS in many writes of one turn arrives in order, and the c
         ['d', 300_000],
       ] as const)
         connection.writeChunk(Buffer.alloc(size, letter))
-      connection.writeText('0\r\n\r\n')
+      connection.endChunks(null)
       connection.endResponse()
     },
     {},

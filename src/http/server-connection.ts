@@ -4,11 +4,13 @@
  */
 import type { Socket } from 'node:net'
 import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
-import { ChunkedReader, type ChunkedSink } from './chunked.ts'
+import { isHttp2Preface } from './h2/preface.ts'
+import { ChunkedReader, lastChunk, type ChunkedSink } from './chunked.ts'
+import type { ClientConnection, ClientSide } from './client-side.ts'
 import { plainAddress, type ConnectionFacts, type ServerLimits, type TlsFacts } from './connection-facts.ts'
 import { clientFailure, type WireFailure } from './failure.ts'
 import type { HeaderList } from './header-list.ts'
-import { splitHost, type HostParts } from './host-header.ts'
+import { HostMemory, type HostParts } from './host-header.ts'
 import { parseRequestHead, problemOfPart, RequestHead } from './request-head.ts'
 import type { RequestSink } from './request-sink.ts'
 import { writeMessage } from './socket-writer.ts'
@@ -16,14 +18,14 @@ import { readSocket, stopReading, type ByteReader } from './socket-reader.ts'
 import type { Outbox, OutboxEntry } from './outbox.ts'
 import { copyBytes } from './copy-bytes.ts'
 
-export type { RequestSink, ServerLimits }
-
-export interface ServerHandler {
+export interface ConnectionHandler {
   /** A request's head is complete. The body follows on the sink that this returns. */
   onRequest(connection: ServerConnection, head: RequestHead): RequestSink
   /** The bytes are no request that can be served: answer and let the connection close. */
   onBadRequest(connection: ServerConnection, failure: WireFailure): void
   onClose(connection: ServerConnection): void
+  /** The client speaks HTTP/2 without having asked: `bytes` are all that it sent. Without this it is told that it can't. */
+  onHttp2?(connection: ServerConnection, bytes: Buffer): void
 }
 
 const HEAD = 0
@@ -44,7 +46,9 @@ const LINGER_MS = 2000
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader, OutboxEntry {
+export class ServerConnection
+  implements ClientSide, ClientConnection, DeadlineHolder, ChunkedSink, ByteReader, OutboxEntry
+{
   readonly socket: Socket
   readonly isTls: boolean
   readonly sni: string | null
@@ -66,15 +70,14 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
   readsAreShared = false
   /** Whether the connection ends after the current response. */
   isLast = false
-  #handler: ServerHandler
+  #handler: ConnectionHandler
   #limits: ServerLimits
   #deadlines: Deadlines
   #outbox: Outbox
   /** A message that waits for the end of this turn. */
   #queued: string | Buffer | null = null
   #state = HEAD
-  #hostHeader = ''
-  #hostParts: HostParts = { host: '', port: 0 }
+  readonly #host = new HostMemory()
   #sink: RequestSink | null = null
   /** Bytes that wait for the rest of a head, or for the response before them. */
   #held: Buffer | null = null
@@ -94,7 +97,7 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
 
   constructor(
     socket: Socket,
-    handler: ServerHandler,
+    handler: ConnectionHandler,
     limits: ServerLimits,
     deadlines: Deadlines,
     outbox: Outbox,
@@ -125,22 +128,12 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     return this.#state === HEAD && !this.#headBegan
   }
 
-  get isClosed(): boolean {
-    return this.#state === CLOSED
-  }
-
-  /** The address on our side. */
   get serverIp(): string {
     return plainAddress(this.socket.localAddress ?? '')
   }
 
-  /** The parts of a Host header; requests of one connection nearly always name the same. */
   hostOf(header: string): HostParts {
-    if (this.#hostHeader !== header) {
-      this.#hostHeader = header
-      this.#hostParts = splitHost(header)
-    }
-    return this.#hostParts
+    return this.#host.of(header)
   }
 
   /** The request's body was read to its end. */
@@ -148,7 +141,6 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     return this.#isRequestRead
   }
 
-  /** Writes the head of a response and, when it is there, the first bytes of its body. False: wait for `onClientDrain`. */
   writeHead(head: string, body: Buffer | null): boolean {
     if (this.#queued !== null) this.flushQueued()
     const message = body === null || body.length === 0 ? head : this.#outbox.message(head, body, this.isTls)
@@ -164,15 +156,18 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     return this.#wrote(this.#outbox.write(this.socket, bytes, areShared, this.isTls))
   }
 
-  /** Writes bytes as one chunk of the chunked coding. */
   writeChunk(bytes: Buffer): boolean {
     if (this.#queued !== null) this.flushQueued()
     return this.#wrote(this.#outbox.writeChunk(this.socket, bytes, this.isTls))
   }
 
-  writeText(text: string): boolean {
+  endChunks(trailers: HeaderList | null): void {
+    this.writeInterim(lastChunk(trailers))
+  }
+
+  writeInterim(head: string): void {
     if (this.#queued !== null) this.flushQueued()
-    return this.#wrote(this.socket.write(text, 'latin1'))
+    this.#wrote(this.socket.write(head, 'latin1'))
   }
 
   flushQueued(): void {
@@ -310,7 +305,12 @@ export class ServerConnection implements DeadlineHolder, ChunkedSink, ByteReader
     if (end < 0 || size > this.#limits.headBytes) return this.#holdHead(bytes, pos, size, end >= 0)
     const head = parseRequestHead(bytes, pos, end + 4, this.#limits)
     if (!(head instanceof RequestHead)) {
-      this.#refuse(head)
+      if (this.#handler.onHttp2 === undefined || this.requests > 0 || !isHttp2Preface(bytes, pos)) this.#refuse(head)
+      else {
+        const all = copyBytes(bytes.subarray(pos))
+        this.detach()
+        this.#handler.onHttp2(this, all)
+      }
       return -1
     }
     this.#begin(head, size)

@@ -3,14 +3,17 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer, type TlsOptions } from 'node:tls'
 import type { Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '#http/outbox.ts'
-import { ServerConnection, type ServerHandler, type ServerLimits } from '#http/server-connection.ts'
+import type { ClientConnection, ServerHandler } from '#http/client-side.ts'
+import type { ClientLimits, ConnectionFacts } from '#http/connection-facts.ts'
+import { ServerSession } from '#http/h2/server-session.ts'
+import { ServerConnection, type ConnectionHandler } from '#http/server-connection.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import { secureOptions, tlsServerOptions, type AcceptorTls } from './tls-server-options.ts'
 
 export interface AcceptorOptions {
   readonly listeners: readonly Listener[]
   readonly handler: ServerHandler
-  readonly limits: ServerLimits
+  readonly limits: ClientLimits
   readonly deadlines: Deadlines
   readonly outbox: Outbox
   readonly tls: AcceptorTls
@@ -31,25 +34,28 @@ const OVERLOADED =
   'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 44\r\n\r\nThe gateway has no room for new connections\n'
 
 export class Acceptor {
-  readonly connections = new Set<ServerConnection>()
+  readonly connections = new Set<ClientConnection>()
   /** Connections accepted since the start, and those turned away. */
   accepted = 0
   refused = 0
   #options: AcceptorOptions
   #servers: Server[] = []
   #tlsServers: TlsServer[] = []
-  #handler: ServerHandler
+  /** For connections that begin with HTTP/1.1; the second where HTTP/2 may follow without a handshake that agrees on it. */
+  readonly #http1: ConnectionHandler
+  readonly #http1OrHttp2: ConnectionHandler
 
   constructor(options: AcceptorOptions) {
     this.#options = options
     const { handler } = options
-    this.#handler = {
+    this.#http1 = {
       onRequest: (connection, head) => handler.onRequest(connection, head),
       onBadRequest: (connection, failure) => handler.onBadRequest(connection, failure),
-      onClose: (connection) => {
-        this.connections.delete(connection)
-        handler.onClose(connection)
-      },
+      onClose: (connection) => this.connections.delete(connection),
+    }
+    this.#http1OrHttp2 = {
+      ...this.#http1,
+      onHttp2: (connection, bytes) => this.#beginHttp2(connection.socket, connection).onBytes(bytes, false),
     }
   }
 
@@ -86,7 +92,10 @@ export class Acceptor {
 
   #createTls(listener: Listener): TlsServer {
     const { tls, ticketKeys } = this.#options
-    const options: TlsOptions = { ...tlsServerOptions(tls, ticketKeys), ALPNProtocols: ['http/1.1'] }
+    const options: TlsOptions = {
+      ...tlsServerOptions(tls, ticketKeys),
+      ALPNProtocols: listener.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+    }
     const server = createTlsServer(options, (socket) => this.#accept(socket, listener, socket))
     server.on('tlsClientError', () => {
       // A client that speaks no TLS, or none that we speak, is no event worth a log line each; it is counted.
@@ -107,28 +116,36 @@ export class Acceptor {
     this.accepted++
     const sni =
       tlsSocket === null ? null : (tlsSocket as TLSSocket & { servername?: string | false }).servername || null
-    const connection = new ServerConnection(
-      socket,
-      this.#handler,
-      this.#options.limits,
-      this.#options.deadlines,
-      this.#options.outbox,
-      {
-        isTls: listener.ssl,
-        sni: sni === null ? null : sni.replace(/\.$/, ''),
-        serverPort: listener.port,
-        serial: this.accepted * SERIAL_STEP + this.#options.workerIndex,
-        tls:
-          tlsSocket === null
-            ? null
-            : {
-                version: tlsSocket.getProtocol() ?? '',
-                cipher: tlsSocket.getCipher()?.name ?? '',
-                clientVerify: 'NONE',
-              },
-      },
+    const facts: ConnectionFacts = {
+      isTls: listener.ssl,
+      sni: sni === null ? null : sni.replace(/\.$/, ''),
+      serverPort: listener.port,
+      serial: this.accepted * SERIAL_STEP + this.#options.workerIndex,
+      tls:
+        tlsSocket === null
+          ? null
+          : {
+              version: tlsSocket.getProtocol() ?? '',
+              cipher: tlsSocket.getCipher()?.name ?? '',
+              clientVerify: 'NONE',
+            },
+    }
+    if (tlsSocket !== null && tlsSocket.alpnProtocol === 'h2') {
+      this.#beginHttp2(socket, facts)
+      return
+    }
+    const { limits, deadlines, outbox } = this.#options
+    const handler = listener.http2 && !listener.ssl ? this.#http1OrHttp2 : this.#http1
+    this.connections.add(new ServerConnection(socket, handler, limits, deadlines, outbox, facts))
+  }
+
+  #beginHttp2(socket: Socket, facts: ConnectionFacts): ServerSession {
+    const { handler, limits, deadlines, outbox } = this.#options
+    const session = new ServerSession(socket, handler, limits, deadlines, outbox, facts, (gone) =>
+      this.connections.delete(gone),
     )
-    this.connections.add(connection)
+    this.connections.add(session)
+    return session
   }
 
   /** Takes a new fallback certificate into use for the handshakes to come. */

@@ -1,14 +1,14 @@
 /** The answer to bytes that are no request: an error body, `Connection: close`, counted and logged, nothing forwarded. */
 import type { WireFailure } from '#http/failure.ts'
 import { HeaderList } from '#http/header-list.ts'
-import type { ServerConnection } from '#http/server-connection.ts'
+import type { ClientSide } from '#http/client-side.ts'
 import { ClientRequest, ClientResponse, Exchange } from '#pdk/exchange.ts'
 import { ownHead } from './client-head.ts'
 import { errorBody, MESSAGES } from './error-body.ts'
 import { AbsentBody } from './request-body.ts'
 import type { WorkerContext } from './worker-context.ts'
 
-export function refuseBadRequest(worker: WorkerContext, connection: ServerConnection, failure: WireFailure): void {
+export function refuseBadRequest(worker: WorkerContext, connection: ClientSide, failure: WireFailure): void {
   const request = new ClientRequest(new HeaderList(), new AbsentBody())
   request.peerIp = request.clientIp = connection.peerIp
   request.peerPort = connection.peerPort

@@ -2,6 +2,7 @@
 import { CONNECTION_NAMES } from '#http/fields.ts'
 import { skipTable, type HeaderList } from '#http/header-list.ts'
 import { headerId } from '#http/known-headers.ts'
+import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import { debugFields } from './debug-header.ts'
@@ -48,6 +49,11 @@ export function clientFraming(hasBody: boolean, length: number, status: number, 
   if (!hasBody) return length >= 0 && status !== 204 ? length : 'none'
   if (length >= 0) return length
   return minor === 1 ? 'chunked' : 'close'
+}
+
+/** Whether the client gets the trailers of a response: over HTTP/2 they are part of every message, over HTTP/1.1 it has to ask (RFC 9110 6.5.1). */
+export function keepsTrailers(framing: ClientFraming, request: RequestHead): boolean {
+  return framing === 'chunked' && (request.isHttp2 || request.headers.hasKnown(headerId.te))
 }
 
 const { date: DATE, server: SERVER, upgrade: UPGRADE, via: VIA } = headerId
@@ -121,6 +127,11 @@ class LatencyLines {
 const UPSTREAM_LATENCY = new LatencyLines('X-Kong-Upstream-Latency')
 const PROXY_LATENCY = new LatencyLines('X-Kong-Proxy-Latency')
 
+/** 103, for the client as the upstream gave it (RFC 8297). */
+export function earlyHintsHead(head: ResponseHead): string {
+  return statusLine(103, null) + head.headers.serialise(SKIPPED) + '\r\n'
+}
+
 /** The head of a response that the gateway makes itself. */
 export function ownHead(
   exchange: Exchange,
@@ -157,5 +168,6 @@ function framingText(framing: ClientFraming): string {
 }
 
 function viaText(headers: HeaderList, minor: number, product: string): string {
-  return 'Via: ' + headers.getAllKnown(VIA).join(', ') + ', 1.' + minor + ' ' + product + '\r\n'
+  const version = minor === 2 ? '2' : '1.' + minor
+  return 'Via: ' + headers.getAllKnown(VIA).join(', ') + ', ' + version + ' ' + product + '\r\n'
 }

@@ -3,6 +3,7 @@ import type { PickError } from '#balancer/contract.ts'
 import { clientFailure, upstreamFailure, type WireFailure } from '#http/failure.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
+import { hasGrpcType } from './grpc-answer.ts'
 import { MESSAGES } from './error-body.ts'
 
 export const OVERLOADED: WireFailure = {
@@ -57,7 +58,7 @@ export function exitOfPickError(
   }
 }
 
-/** What Kong checks after the match: https-only routes over http, gRPC routes over HTTP/1 (`protocol_checks_after_match`). */
+/** What Kong checks after the match: https-only routes over http, gRPC routes over HTTP/1 or by what is no gRPC (`protocol_checks_after_match`). */
 export function exitOfProtocol(exchange: Exchange, route: Route): Exit | null {
   const { protocols } = route
   if (protocols.includes('http') && !protocols.includes('grpc')) return null
@@ -77,14 +78,18 @@ export function exitOfProtocol(exchange: Exchange, route: Route): Exit | null {
     })
   }
   if (protocols.includes('grpc') || protocols.includes('grpcs')) {
-    const type = request.headers.get('content-type')
-    if (type === null || !type.startsWith('application/grpc'))
-      return exchange.exit(415, { message: 'Non-gRPC request matched gRPC route' })
-    return exchange.exit(
-      426,
-      { message: 'Please use HTTP2 protocol' },
-      { headers: { Connection: 'Upgrade', Upgrade: 'HTTP/2' } },
-    )
+    if (!hasGrpcType(request)) return exchange.exit(415, { message: 'Non-gRPC request matched gRPC route' })
+    if (request.httpVersion !== '2')
+      return exchange.exit(
+        426,
+        { message: 'Please use HTTP2 protocol' },
+        { headers: { Connection: 'Upgrade', Upgrade: 'HTTP/2' } },
+      )
+    if (!protocols.includes('grpc') && forwarded !== 'https')
+      return exchange.exit(200, null, {
+        contentType: 'application/grpc',
+        headers: { 'grpc-status': '1', 'grpc-message': 'gRPC request matched gRPCs route' },
+      })
   }
   return null
 }

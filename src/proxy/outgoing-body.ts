@@ -1,8 +1,7 @@
-import { LAST_CHUNK, lastChunk } from '#http/chunked.ts'
 import type { HeaderList } from '#http/header-list.ts'
 import type { RequestHead } from '#http/request-head.ts'
-import type { ServerConnection } from '#http/server-connection.ts'
-import type { UpstreamConnection } from '#upstream/connection.ts'
+import type { ClientSide } from '#http/client-side.ts'
+import type { UpstreamLink } from '#upstream/link.ts'
 import type { BodyFlow, BodyTarget } from './request-body.ts'
 import type { BodyFraming } from './upstream-head.ts'
 
@@ -15,11 +14,11 @@ export class OutgoingBody implements BodyTarget {
   /** What followed the client's last chunk. */
   trailers: HeaderList | null = null
   readonly #flow: BodyFlow | null
-  readonly #client: ServerConnection
+  readonly #client: ClientSide
   /** Takes what still comes; null while there is none. */
-  #upstream: UpstreamConnection | null = null
+  #upstream: UpstreamLink | null = null
 
-  constructor(flow: BodyFlow | null, client: ServerConnection) {
+  constructor(flow: BodyFlow | null, client: ClientSide) {
     this.#flow = flow
     this.#client = client
   }
@@ -73,10 +72,12 @@ export class OutgoingBody implements BodyTarget {
   }
 
   /** Writes the head and what is there of the body; the rest follows as it comes. */
-  send(upstream: UpstreamConnection, head: string): void {
+  send(upstream: UpstreamLink, head: string): void {
     const flow = this.#flow
     if (flow === null || this.whole !== null) {
       upstream.writeHead(head, this.whole)
+      // The upstream was told of a body that is still to come when this one came whole only after that.
+      if (flow !== null) upstream.endRequest()
       return
     }
     this.#upstream = upstream
@@ -103,7 +104,7 @@ export class OutgoingBody implements BodyTarget {
   endBody(): void {
     const upstream = this.#upstream
     if (upstream === null) return
-    if (this.framing === 'chunked') upstream.writeText(this.trailers === null ? LAST_CHUNK : lastChunk(this.trailers))
+    if (this.framing === 'chunked') upstream.endChunks(this.trailers)
     upstream.endRequest()
   }
 }

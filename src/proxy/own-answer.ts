@@ -5,6 +5,7 @@ import { headerId } from '#http/known-headers.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import { errorBody } from './error-body.ts'
 import { exitOfFailure } from './fail.ts'
+import { addGrpcStatus, isGrpcCall } from './grpc-answer.ts'
 import type { ProxySettings } from './settings.ts'
 
 export interface OwnAnswer {
@@ -29,6 +30,11 @@ export function answerOfExit(exchange: Exchange, exit: Exit, settings: ProxySett
     }
   const headers = HeaderList.from(exit.headers)
   let { body, contentType } = exit
+  // As Kong, which looks at the request when the answer's type is another: a plugin may answer with a message of gRPC itself.
+  if (isGrpcCall(exchange.request) && contentType !== GRPC) {
+    addGrpcStatus(headers, exit.status, exit.message ?? messageIn(exit))
+    return { status: exit.status, headers, body: null, closes: false, isStored: false }
+  }
   if (exit.message !== null) {
     const fallback = settings.problemDetails ? PROBLEM : 'application/json'
     ;({ body, contentType } = errorBody(exit.status, exit.message, exchange.id, acceptOf(exchange), fallback))
@@ -42,6 +48,11 @@ export function answerOfExit(exchange: Exchange, exit: Exit, settings: ProxySett
 /** The form follows Accept, else the request's own Content-Type, else `error_default_type` (Kong's error handler). */
 export function answerOfFailure(exchange: Exchange, failure: WireFailure, settings: ProxySettings): OwnAnswer {
   const { status, message, closes, retryAfter } = exitOfFailure(failure)
+  if (isGrpcCall(exchange.request)) {
+    const fields = new HeaderList()
+    addGrpcStatus(fields, status, message)
+    return { status, headers: fields, body: null, closes, isStored: false }
+  }
   const fallback = settings.problemDetails
     ? PROBLEM
     : (exchange.request.headers.getKnown(CONTENT_TYPE) ?? settings.errorDefaultType)
@@ -54,6 +65,21 @@ export function answerOfFailure(exchange: Exchange, failure: WireFailure, settin
 
 const PROBLEM = 'application/problem+json'
 const CONTENT_TYPE = headerId['content-type']
+const GRPC = 'application/grpc'
+
+/** What an answer in JSON, or a text, says. */
+function messageIn({ body, contentType }: Exit): string | null {
+  if (body === null) return null
+  const text = body.toString()
+  if (contentType === null || !contentType.startsWith('application/json')) return text
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown }
+    return typeof message === 'string' ? message : ''
+  } catch {
+    // A plugin's own text with a type that it is not: told as it is.
+    return text
+  }
+}
 
 function acceptOf(exchange: Exchange): string | null {
   return exchange.request.headers.getKnown(headerId.accept)

@@ -1,7 +1,7 @@
 /** What the wire and the connection say about a request, in the form that routing and plugins see. */
 import { HeaderList } from '#http/header-list.ts'
 import type { RequestHead } from '#http/request-head.ts'
-import type { ServerConnection } from '#http/server-connection.ts'
+import type { ClientSide } from '#http/client-side.ts'
 import { ClientRequest, ClientResponse, Exchange } from '#pdk/exchange.ts'
 import { normalizePath } from '#router/path.ts'
 import type { AbsentBody, BodyFlow } from './request-body.ts'
@@ -12,7 +12,7 @@ const NO_HEADERS = new HeaderList()
 /** `beganMs` is `performance.now()` when the head was read. */
 export function newExchange(
   worker: WorkerContext,
-  connection: ServerConnection,
+  connection: ClientSide,
   head: RequestHead,
   body: BodyFlow | AbsentBody,
   beganMs: number,
@@ -23,7 +23,7 @@ export function newExchange(
   request.path = head.isPathNormal ? head.rawPath : normalizePath(head.rawPath)
   // As measured on Kong: a query of nothing but another '?' is passed on as an empty one.
   request.query = head.query === '?' ? '' : head.query
-  request.httpVersion = head.minor === 1 ? '1.1' : '1.0'
+  request.httpVersion = head.isHttp2 ? '2' : head.minor === 1 ? '1.1' : '1.0'
   request.scheme = connection.isTls ? 'https' : 'http'
   request.sni = connection.sni
   request.tls = connection.tls

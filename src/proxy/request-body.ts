@@ -1,5 +1,5 @@
 /** The body of one request on its way: held until the upstream can take it, collected when a plugin or `request_buffering` asks. */
-import type { ServerConnection } from '#http/server-connection.ts'
+import type { ClientSide } from '#http/client-side.ts'
 import { copyBytes } from '#http/copy-bytes.ts'
 import type { RequestBody } from '#pdk/exchange.ts'
 
@@ -48,7 +48,7 @@ export class BodyFlow implements RequestBody {
   isComplete = false
   limitBytes = 0
   receivedBytes = 0
-  #connection: ServerConnection
+  #connection: ClientSide
   #held: Buffer[] = []
   #heldBytes = 0
   #target: BodyTarget | null = null
@@ -63,7 +63,7 @@ export class BodyFlow implements RequestBody {
    * @param maxReadBytes what a plugin can have whole at most (`client_body_buffer_size`)
    * @param beforeReading called once when the body is wanted for the first time (100 Continue)
    */
-  constructor(connection: ServerConnection, declaredLength: number, maxReadBytes: number, beforeReading: () => void) {
+  constructor(connection: ClientSide, declaredLength: number, maxReadBytes: number, beforeReading: () => void) {
     this.#maxReadBytes = maxReadBytes
     this.#connection = connection
     this.declaredLength = declaredLength

@@ -5,19 +5,26 @@
 import type { Socket } from 'node:net'
 import type { WireFailure } from '#http/failure.ts'
 import type { HeaderList } from '#http/header-list.ts'
-import { headerId } from '#http/known-headers.ts'
-import { LAST_CHUNK, lastChunk } from '#http/chunked.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
-import type { RequestSink, ServerConnection } from '#http/server-connection.ts'
+import type { ClientSide } from '#http/client-side.ts'
+import type { RequestSink } from '#http/request-sink.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import type { Pick, PickedTarget } from '#balancer/contract.ts'
 import { stickyCookieOf } from '#balancer/hash-input.ts'
-import type { UpstreamConnection, ResponseSink } from '#upstream/connection.ts'
-import { poolKey } from '#upstream/pool.ts'
+import type { ResponseSink } from '#upstream/connection.ts'
+import type { UpstreamLink } from '#upstream/link.ts'
 import type { CompiledRoute, Plan, Snapshot } from '#snapshot/snapshot.ts'
-import { cleanResponseFields, ownHead, clientFraming, proxiedHead, type ClientFraming } from './client-head.ts'
+import {
+  cleanResponseFields,
+  earlyHintsHead,
+  keepsTrailers,
+  ownHead,
+  clientFraming,
+  proxiedHead,
+  type ClientFraming,
+} from './client-head.ts'
 import {
   exitOfPickError,
   exitOfProtocol,
@@ -35,18 +42,18 @@ import { newExchange } from './read-request.ts'
 import { runLog, runResponseHeaders, startTransforms, transformOwn } from './response-phases.ts'
 import { mayRetry } from './retry.ts'
 import { keepsLength, transformAll, transformEnd } from './response-transform.ts'
-import { statusLine } from './reasons.ts'
 import { failTry, startTry } from './tries.ts'
 import { joinSockets } from './tunnel.ts'
 import { asksForWebSocket, switchingHead } from './upgrade.ts'
 import { upstreamHead } from './upstream-head.ts'
-import { hostHeaderFor, prepareUpstream, withoutPort } from './upstream-request.ts'
+import { linkTo } from './upstream-link.ts'
+import { hostHeaderFor, prepareUpstream, timeoutsOf } from './upstream-request.ts'
 import type { WorkerContext } from './worker-context.ts'
 
 export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   readonly exchange: Exchange
   #worker: WorkerContext
-  #connection: ServerConnection
+  #connection: ClientSide
   #head: RequestHead
   #snapshot: Snapshot
   #beganMs: number
@@ -56,7 +63,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   #body: BodyFlow | null = null
   readonly #noBody = new AbsentBody()
   readonly #outgoing: OutgoingBody
-  #upstream: UpstreamConnection | null = null
+  #upstream: UpstreamLink | null = null
   #target: PickedTarget | null = null
   #tried: PickedTarget[] = []
   #retriesLeft = 0
@@ -70,7 +77,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   isOver = false
   #continueSent = false
 
-  constructor(worker: WorkerContext, connection: ServerConnection, head: RequestHead) {
+  constructor(worker: WorkerContext, connection: ClientSide, head: RequestHead) {
     this.#worker = worker
     this.#connection = connection
     this.#head = head
@@ -141,7 +148,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#retriesLeft = exchange.upstream.retries
     this.#method = exchange.upstream.method === '' ? exchange.request.method : exchange.upstream.method
     if (this.#body !== null && this.#body.isOverLimit) return this.#fail(TOO_LARGE)
-    const isStreamed = !exchange.route!.request_buffering
+    // A call of gRPC may be a conversation, whose upstream answers before the body ends.
+    const isStreamed = !exchange.route!.request_buffering || service.isHttp2
     const limit = this.#worker.settings.bodyBufferBytes
     const pickLater = (): void => {
       if (!this.isOver) this.#pick()
@@ -167,26 +175,17 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       return this.exit(exitOfPickError(this.exchange, this.exchange.upstream.host, pick))
     }
     const { exchange } = this
-    const { upstream } = exchange
     const service = this.#compiled!.service!
     const { target } = pick
     this.#target = target
     this.#hostHeader = hostHeaderFor(exchange, service, target)
-    const tls = service.tls === null ? null : service.tls(withoutPort(this.#hostHeader))
-    const key = tls === null ? this.#worker.plainPoolKey(target) : poolKey(target.ip, target.port, tls)
+    this.#outgoing.settle()
     startTry(exchange, target, performance.now())
     service.balancer.started(target)
-    const { pool } = this.#worker
-    const idle = this.#isUpgrade ? null : pool.take(key)
-    const connection = idle ?? pool.open(key, target.ip, target.port, tls)
+    const connection = linkTo(this.#worker, service, target, this.#hostHeader, this.#isUpgrade)
     this.#upstream = connection
-    connection.begin(
-      this,
-      exchange.request.method,
-      { connectMs: upstream.connectTimeoutMs, readMs: upstream.readTimeoutMs, writeMs: upstream.writeTimeoutMs },
-      this.#outgoing.isReplayable,
-    )
-    if (idle !== null) this.onUpstreamConnected()
+    connection.begin(this, exchange.request.method, timeoutsOf(exchange), this.#outgoing.isReplayable)
+    if (connection.isConnected) this.onUpstreamConnected()
   }
 
   onUpstreamConnected(): void {
@@ -243,7 +242,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   onInterimResponse(head: ResponseHead): void {
     // 100 was answered by the gateway; early hints (103) are for the client (RFC 8297).
     if (head.status !== 103 || this.#head.minor === 0 || this.#hasResponded) return
-    this.#connection.writeText(statusLine(103, null) + head.headers.serialise(NOTHING_SKIPPED) + '\r\n')
+    this.#connection.writeInterim(earlyHintsHead(head))
   }
 
   onResponseHead(head: ResponseHead, body: Buffer | null, isWhole: boolean): void {
@@ -275,7 +274,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       head,
       this.#responseFraming,
       connection.isLast,
-      this.#framingKeepsTrailers(),
+      keepsTrailers(this.#responseFraming, this.#head),
       this.#worker.settings,
       this.#worker.clock,
     )
@@ -289,10 +288,6 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       if (!connection.writeHead(text, body) && !isWhole) this.#upstream!.pause()
     }
     if (isWhole) this.onResponseEnd(null)
-  }
-
-  #framingKeepsTrailers(): boolean {
-    return this.#responseFraming === 'chunked' && this.#head.headers.hasKnown(headerId['te'])
   }
 
   onResponseData(bytes: Buffer): void {
@@ -331,7 +326,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       }
     }
     if (this.#responseFraming === 'chunked')
-      connection.writeText(trailers !== null && this.#framingKeepsTrailers() ? lastChunk(trailers) : LAST_CHUNK)
+      connection.endChunks(trailers !== null && keepsTrailers(this.#responseFraming, this.#head) ? trailers : null)
     const upstream = this.#upstream!
     this.#upstream = null
     const { exchange } = this
@@ -357,7 +352,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     }
     runResponseHeaders(this.#plan, exchange, this.#worker.events)
     const connection = this.#connection
-    connection.writeText(switchingHead(exchange, this.#worker.settings))
+    connection.writeInterim(switchingHead(exchange, this.#worker.settings))
     this.#hasResponded = true
     const early = connection.detach()
     joinSockets(connection.socket, socket, early, rest, exchange.upstream.readTimeoutMs, (result) => {
@@ -436,7 +431,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   #sendContinue(): void {
     if (this.#continueSent || !this.#head.expectsContinue || this.#hasResponded) return
     this.#continueSent = true
-    this.#connection.writeText('HTTP/1.1 100 Continue\r\n\r\n')
+    this.#connection.writeInterim('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   // ---- from the client
@@ -494,5 +489,3 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#worker.events.exchangeEnded(exchange, this.#compiled)
   }
 }
-
-const NOTHING_SKIPPED = new Uint8Array(256)

@@ -28,7 +28,7 @@ export interface ProxySettings {
   readonly problemDetails: boolean
   /** The product in Via and Server, `meridian/<version>`. */
   readonly product: string
-  /** The Via line of a response by the upstream's HTTP/1.minor. */
+  /** The Via line of a response by the upstream's HTTP/1.minor; the third is HTTP/2's. */
   readonly viaLines: readonly string[]
 }
 
@@ -55,7 +55,7 @@ export function proxySettings(settings: Settings, version: string): ProxySetting
     allowDebugHeader: settings.allow_debug_header,
     problemDetails: settings.error_default_type === 'application/problem+json',
     product: `meridian/${version}`,
-    viaLines: [0, 1].map((minor) => `Via: 1.${minor} meridian/${version}\r\n`),
+    viaLines: ['1.0', '1.1', '2'].map((http) => `Via: ${http} meridian/${version}\r\n`),
   }
 }
 

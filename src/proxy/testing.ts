@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { RequestHead, parseRequestHead } from '#http/request-head.ts'
 import { ResponseHead, parseResponseHead } from '#http/response-head.ts'
-import type { ServerConnection } from '#http/server-connection.ts'
+import type { ClientSide } from '#http/client-side.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import { createClientTrust } from './client-trust.ts'
 import { newExchange } from './read-request.ts'
@@ -33,7 +33,7 @@ export function someSettings(changes: Partial<ProxySettings['headers']> = {}): P
   } as Partial<ProxySettings> as ProxySettings
 }
 
-export function someConnection(): ServerConnection {
+export function someConnection(): ClientSide {
   return {
     isTls: false,
     sni: null,
@@ -45,7 +45,7 @@ export function someConnection(): ServerConnection {
     requests: 1,
     note: null,
     hostOf: (text: string) => ({ host: text.split(':')[0]!, port: Number(text.split(':')[1] ?? 0) }),
-  } as Partial<ServerConnection> as ServerConnection
+  } as Partial<ClientSide> as ClientSide
 }
 
 /** A request with these lines after the request line. */
@@ -66,7 +66,7 @@ export function responseHead(line: string, ...fields: string[]): ResponseHead {
 }
 
 /** The exchange that such a request begins. `isTrusted`: the peer is in `trusted_ips`. */
-export function exchangeOf(head: RequestHead, connection: ServerConnection, isTrusted = false): Exchange {
+export function exchangeOf(head: RequestHead, connection: ClientSide, isTrusted = false): Exchange {
   const worker = {
     settings: someSettings(),
     trust: createClientTrust({

@@ -3,7 +3,7 @@ import type { RequestHead } from '#http/request-head.ts'
 import { CONNECTION_NAMES } from '#http/fields.ts'
 import { skipTable } from '#http/header-list.ts'
 import { headerId } from '#http/known-headers.ts'
-import type { ServerConnection } from '#http/server-connection.ts'
+import type { ClientSide } from '#http/client-side.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { ProxySettings } from './settings.ts'
 
@@ -39,7 +39,7 @@ const TE = headerId.te
 export type BodyFraming = number | 'chunked' | 'none'
 
 export function upstreamHead(
-  connection: ServerConnection,
+  connection: ClientSide,
   exchange: Exchange,
   method: string,
   head: RequestHead,
@@ -54,7 +54,7 @@ export function upstreamHead(
   const path = upstream.path
   if (
     !isUpgrade &&
-    request.httpVersion === '1.1' &&
+    request.httpVersion !== '1.0' &&
     !request.isTrusted &&
     !headers.hasKnown(X_FORWARDED_FOR) &&
     !headers.hasKnown(VIA) &&
@@ -127,11 +127,7 @@ interface ConnectionLines {
   readonly after: string
 }
 
-function connectionLines(
-  connection: ServerConnection,
-  { request }: Exchange,
-  settings: ProxySettings,
-): ConnectionLines {
+function connectionLines(connection: ClientSide, { request }: Exchange, settings: ProxySettings): ConnectionLines {
   const known = connection.note as ConnectionLines | null
   if (known !== null) return known
   const { requestIdUpstream, via } = settings.headers

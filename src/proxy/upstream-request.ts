@@ -1,7 +1,8 @@
 import type { PickedTarget } from '#balancer/contract.ts'
 import type { RequestHead } from '#http/request-head.ts'
-import type { Exchange } from '#pdk/exchange.ts'
+import type { Exchange, UpstreamRequest } from '#pdk/exchange.ts'
 import { escapeUpstreamPath, upstreamPath } from '#router/path.ts'
+import type { UpstreamTimeouts } from '#upstream/connection.ts'
 import type { CompiledRoute, CompiledService } from '#snapshot/snapshot.ts'
 
 /** Fills in what the upstream is to be asked, as route and service say; plugins may change it before it goes out. */
@@ -14,7 +15,7 @@ export function prepareUpstream(
   const { request, upstream, matchedPath } = exchange
   const route = exchange.route!
   const entity = service.service
-  upstream.scheme = entity.protocol === 'https' ? 'https' : 'http'
+  upstream.scheme = entity.protocol as UpstreamRequest['scheme']
   upstream.host = entity.host
   upstream.port = entity.port
   const path = upstreamPath({
@@ -33,6 +34,11 @@ export function prepareUpstream(
   upstream.writeTimeoutMs = service.timeouts.writeMs
   upstream.readTimeoutMs = service.timeouts.readMs
   if (route.preserve_host) upstream.hostHeader = request.hostHeader
+}
+
+/** How long the upstream may take for each step, as route, service and plugins left it. */
+export function timeoutsOf({ upstream }: Exchange): UpstreamTimeouts {
+  return { connectMs: upstream.connectTimeoutMs, readMs: upstream.readTimeoutMs, writeMs: upstream.writeTimeoutMs }
 }
 
 /** The Host that `target` is asked for: the client's or a plugin's, else the upstream's `host_header`, else the target's name. */

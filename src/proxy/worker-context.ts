@@ -1,5 +1,6 @@
 /** What every exchange of one worker shares. */
 import type { ConnectionPool } from '#upstream/pool.ts'
+import type { Http2Pool } from '#upstream/h2-pool.ts'
 import type { PickedTarget } from '#balancer/contract.ts'
 import type { ConsumerGroup, Exchange } from '#pdk/exchange.ts'
 import type { WireFailure } from '#http/failure.ts'
@@ -24,6 +25,7 @@ export interface WorkerContext {
   readonly settings: ProxySettings
   readonly trust: ClientTrust
   readonly pool: ConnectionPool
+  readonly http2Pool: Http2Pool
   readonly clock: Clock
   readonly events: ProxyEvents
   readonly newRequestId: () => string

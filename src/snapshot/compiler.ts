@@ -407,12 +407,13 @@ class CompiledSnapshot implements Snapshot {
 
   #compileService(service: Service): CompiledService {
     const { balancer, upstream, living } = this.#balancerOf(service)
-    const isTls = service.protocol === 'https' || service.protocol === 'tls'
+    const isTls = TLS_PROTOCOLS.has(service.protocol)
     return {
       service,
       balancer,
       hashInput: living !== null && living.needsHash ? (exchange) => living.hashInput(exchange) : null,
       fixedHost: upstream?.host_header ?? '',
+      isHttp2: service.protocol === 'grpc' || service.protocol === 'grpcs',
       tls: isTls ? this.#parts.tlsTargets(service, upstream, (kind, id) => this.tables.get(kind)?.get(id)) : null,
       timeouts: {
         connectMs: service.connect_timeout ?? 60000,
@@ -439,6 +440,9 @@ const NO_ROUTE: PlanScope = {
 }
 
 /** Protocols of HTTP; as in Kong, a plugin that lists one of them runs for all of them. */
+/** Services that are reached over TLS. */
+const TLS_PROTOCOLS: ReadonlySet<string> = new Set(['https', 'grpcs', 'tls'])
+
 const upstreamKey = (workspace: string, name: string) => `${workspace} ${name}`
 
 /** What a route was last compiled to. By the route's document, which is another object after each change of it. */

@@ -16,6 +16,8 @@ export interface CompiledService {
   readonly hashInput: ((exchange: Exchange) => string | null) | null
   /** Host header for the upstream that the upstream entity fixes; '' lets the target's name decide. */
   readonly fixedHost: string
+  /** Whether it is asked over HTTP/2: grpc and grpcs. */
+  readonly isHttp2: boolean
   /** Null for plain http; else how to reach a target with this server name. */
   readonly tls: ((servername: string) => TlsTarget) | null
   readonly timeouts: { readonly connectMs: number; readonly writeMs: number; readonly readMs: number }

@@ -43,7 +43,7 @@ export const accessVariables: Readonly<Record<string, Variable>> = {
   msec: safe('time of the last byte, Unix seconds with milliseconds', (exchange) => seconds(endOf(exchange))),
   request: {
     meaning: 'request line',
-    read: (exchange) => `${exchange.request.method} ${uriOf(exchange)} HTTP/${exchange.request.httpVersion}`,
+    read: (exchange) => `${exchange.request.method} ${uriOf(exchange)} ${protocolOf(exchange)}`,
   },
   request_method: { meaning: 'method', read: ({ request }) => request.method },
   request_uri: { meaning: 'target as received', read: uriOf },
@@ -54,7 +54,7 @@ export const accessVariables: Readonly<Record<string, Variable>> = {
   host: { meaning: 'Host header without port', read: ({ request }) => request.host },
   server_addr: safe('address of the gateway', ({ request }) => request.serverIp),
   server_port: safe('port of the gateway', ({ request }) => String(request.serverPort)),
-  server_protocol: safe('HTTP version of the request', ({ request }) => `HTTP/${request.httpVersion}`),
+  server_protocol: safe('HTTP version of the request', protocolOf),
   ssl_protocol: safe('TLS version', ({ request }) => request.tls?.version ?? null),
   ssl_cipher: safe('TLS cipher', ({ request }) => request.tls?.cipher ?? null),
   request_length: safe('bytes received', ({ request }) => String(request.bytesReceived)),
@@ -85,6 +85,11 @@ export const accessVariables: Readonly<Record<string, Variable>> = {
     read: ({ consumer }) => consumer?.username ?? consumer?.id ?? null,
   },
   workspace_name: { meaning: 'name of the workspace', read: ({ workspace }) => workspace?.name ?? null },
+}
+
+/** As nginx writes it. */
+function protocolOf({ request: { httpVersion } }: LoggedExchange): string {
+  return httpVersion === '2' ? 'HTTP/2.0' : `HTTP/${httpVersion}`
 }
 
 /** Variables without an entry of their own: `$http_<header>` of the request, `$sent_http_<header>` of the response. */
@@ -154,7 +159,7 @@ function jsonLine(exchange: LoggedExchange): string {
     method: request.method,
     host: request.host,
     uri: uriOf(exchange),
-    protocol: `HTTP/${request.httpVersion}`,
+    protocol: protocolOf(exchange),
     status: response.status,
     source: response.source === 'service' ? 'upstream' : 'kong',
     bytes_received: request.bytesReceived,

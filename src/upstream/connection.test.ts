@@ -378,7 +378,7 @@ test('the time to answer begins when the request is sent whole', async () => {
   const connection = await b.request(seen, 'POST', false)
   for (let i = 0; i < 5; i++) {
     b.pass(9_000)
-    connection.writeText('x')
+    connection.writeChunk(Buffer.from('x'))
     await settle(5)
   }
   assert.equal(seen.failure, null)

@@ -1,13 +1,14 @@
 /** One connection to a target: sends a request, reads its response, and knows whether it may be used again. */
 import type { Socket } from 'node:net'
 import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
-import { ChunkedReader, type ChunkedSink } from '#http/chunked.ts'
+import { ChunkedReader, lastChunk, type ChunkedSink } from '#http/chunked.ts'
 import { upstreamFailure, type WireFailure } from '#http/failure.ts'
 import type { HeaderList } from '#http/header-list.ts'
 import { parseResponseHead, ResponseHead } from '#http/response-head.ts'
 import { readSocket, stopReading, type ByteReader } from '#http/socket-reader.ts'
 import type { Outbox, OutboxEntry } from '#http/outbox.ts'
 import { copyBytes } from '#http/copy-bytes.ts'
+import type { UpstreamLink } from './link.ts'
 import { writeMessage } from '#http/socket-writer.ts'
 
 /** What the exchange does with what comes back. Bytes are valid until the callback returns, unless they are kept by writing them. */
@@ -44,7 +45,8 @@ const MAX_FIELDS = 500
 const MAX_INTERIM = 8
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteReader, OutboxEntry {
+export class UpstreamConnection implements UpstreamLink, DeadlineHolder, ChunkedSink, ByteReader, OutboxEntry {
+  readonly isHttp2 = false
   readonly socket: Socket
   /** What may share it: address, TLS name, certificates. */
   readonly poolKey: string
@@ -154,9 +156,9 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
     return this.#wrote(this.#outbox.writeChunk(this.socket, bytes, this.#isTls))
   }
 
-  writeText(text: string): boolean {
+  endChunks(trailers: HeaderList | null): void {
     if (this.#queued !== null) this.flushQueued()
-    return this.#wrote(this.socket.write(text, 'latin1'))
+    this.#wrote(this.socket.write(lastChunk(trailers), 'latin1'))
   }
 
   flushQueued(): void {
@@ -417,13 +419,7 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
 
   #closeFailure(state: number): WireFailure {
     const detail = this.#error === null ? 'the upstream closed the connection' : this.#error.message
-    if (state === CONNECTING)
-      return upstreamFailure(
-        'code' in (this.#error ?? {}) && isTlsError(this.#error!) ? 'TLS_FAILED' : 'CONNECT_FAILED',
-        502,
-        true,
-        detail,
-      )
+    if (state === CONNECTING) return connectFailure(this.#error)
     return upstreamFailure('UPSTREAM_CLOSED', 502, !this.hasReceived, detail)
   }
 
@@ -433,6 +429,12 @@ export class UpstreamConnection implements DeadlineHolder, ChunkedSink, ByteRead
     this.socket.destroy()
     sink?.onUpstreamFailure(failure)
   }
+}
+
+/** Why there is no connection, when it ended with `error` or with none. */
+export function connectFailure(error: Error | null): WireFailure {
+  const code = error !== null && 'code' in error && isTlsError(error) ? 'TLS_FAILED' : 'CONNECT_FAILED'
+  return upstreamFailure(code, 502, true, error === null ? 'the upstream closed the connection' : error.message)
 }
 
 function isTlsError(error: Error): boolean {

@@ -4,6 +4,7 @@ import type { Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '#http/outbox.ts'
 import { UpstreamConnection } from './connection.ts'
 import { openSocket } from './open-socket.ts'
+import type { UpstreamLink } from './link.ts'
 
 const HTTP_1 = ['http/1.1']
 
@@ -83,7 +84,10 @@ export class ConnectionPool {
   }
 
   /** Takes back a connection after its exchange; closes it when it can't or needn't be kept. */
-  release(connection: UpstreamConnection): void {
+  release(link: UpstreamLink): void {
+    // A stream of HTTP/2 is over by itself.
+    if (!(link instanceof UpstreamConnection)) return
+    const connection = link
     if (!connection.isReusable || connection.requests >= this.#settings.maxRequests || this.#settings.size === 0)
       return connection.destroy()
     let list = this.#idle.get(connection.poolKey)

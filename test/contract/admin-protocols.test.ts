@@ -15,14 +15,17 @@ test('routes and services whose protocols are not served are stored, and each an
     assert.ok(answer.status < 300, answer.text)
     return answer.headers.get(WARNING)
   }
-  const text = 'stored, but not served by this version: '
-  assert.equal(await warning('POST', '/services', { name: 's', host: 'h', protocol: 'grpc' }), `${text}grpc`)
-  const route = { protocols: ['grpc', 'grpcs'], hosts: ['a'], strip_path: false }
-  assert.equal(await warning('PUT', '/services/s/routes/r', route), `${text}grpc, grpcs`)
-  assert.equal(await warning('GET', '/routes/r'), `${text}grpc, grpcs`)
-  assert.equal(await warning('GET', '/routes/r/service'), `${text}grpc`)
+  const text = 'stored, but not served, because stream_listen is off: '
+  assert.equal(await warning('POST', '/services', { name: 's', host: 'h', protocol: 'tcp' }), `${text}tcp`)
+  const route = { protocols: ['tcp', 'udp'], destinations: [{ port: 1 }] }
+  assert.equal(await warning('PUT', '/services/s/routes/r', route), `${text}tcp, udp`)
+  assert.equal(await warning('GET', '/routes/r'), `${text}tcp, udp`)
+  assert.equal(await warning('GET', '/routes/r/service'), `${text}tcp`)
   assert.equal(await warning('PATCH', '/services/s', { protocol: 'http' }), null)
-  assert.equal(await warning('PATCH', '/routes/r', { protocols: ['https'] }), null)
+  assert.equal(
+    await warning('PATCH', '/routes/r', { protocols: ['grpc'], destinations: null, hosts: ['a'], strip_path: false }),
+    null,
+  )
   assert.equal(await warning('POST', '/plugins', { name: 'key-auth', route: { name: 'r' } }), null)
 })
 

@@ -74,6 +74,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     model,
     store,
     writer,
+    servesStreams: false,
     secrets: new Secrets(model, keyring),
     isDatabase: options.isDatabase ?? true,
     serving: { waitFor: async () => true, revision: 0 },

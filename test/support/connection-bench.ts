@@ -5,7 +5,7 @@ import type { WireFailure } from '#http/failure.ts'
 import { Outbox } from '#http/outbox.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { RequestSink } from '#http/request-sink.ts'
-import { ServerConnection, type ServerHandler } from '#http/server-connection.ts'
+import { ServerConnection, type ConnectionHandler } from '#http/server-connection.ts'
 import { Received, socketPair, type SocketPair } from './socket-pair.ts'
 
 const LIMITS: ServerLimits = {
@@ -60,7 +60,7 @@ export class SeenRequest implements RequestSink {
 }
 
 /** A connection with a recording handler and a clock of its own; `answer` is called for each head. */
-export class ConnectionBench implements ServerHandler {
+export class ConnectionBench implements ConnectionHandler {
   readonly requests: SeenRequest[] = []
   readonly refused: WireFailure[] = []
   closes = 0

@@ -55,8 +55,8 @@ function checkListeners(
         problems.push(
           `${placeOf(key)}: udp is for addresses of stream_listen without ssl only (at '${listener.address}')`,
         )
-      if (listener.http2)
-        warnings.push(`${placeOf(key)}: HTTP/2 is not served yet, clients of ${listener.address} get HTTP/1.1`)
+      if (listener.http2 && key !== 'proxy_listen')
+        warnings.push(`${placeOf(key)}: HTTP/2 is for proxy_listen only, clients of ${listener.address} get HTTP/1.1`)
     }
   }
   for (const key of ['admin_listen', 'status_listen'] as const) {

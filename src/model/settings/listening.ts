@@ -8,8 +8,8 @@ import { setting } from './setting.ts'
 export const listenerSettings = {
   proxy_listen: setting(
     listeners,
-    'Addresses on which requests are proxied. Flags: `ssl`, `reuseport`, `backlog=N`, `ipv6only=on|off`; `off` closes the proxy. `proxy_protocol` is not served yet and refused.',
-    { default: '0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 ssl reuseport backlog=16384' },
+    'Addresses on which requests are proxied. Flags: `ssl`, `http2` (with `ssl` when the client asks for it, else for clients that begin with it), `reuseport`, `backlog=N`, `ipv6only=on|off`; `off` closes the proxy. `proxy_protocol` is not served yet and refused.',
+    { default: '0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384' },
   ),
   admin_listen: setting(
     listeners,

@@ -85,6 +85,14 @@ export const limitSettings = {
       aliases: ['nginx_http_keepalive_timeout', 'nginx_proxy_keepalive_timeout'],
     },
   ),
+  http2_max_concurrent_streams: setting(
+    integer(1, 10_000),
+    'Requests that a client may have under way on one HTTP/2 connection; further ones are refused until one ends.',
+    {
+      default: '128',
+      aliases: ['nginx_http_http2_max_concurrent_streams', 'nginx_proxy_http2_max_concurrent_streams'],
+    },
+  ),
   keepalive_requests: setting(integer(1, 1_000_000_000), 'Requests that a client connection may carry.', {
     default: '10000',
     aliases: ['nginx_http_keepalive_requests', 'nginx_proxy_keepalive_requests'],
