@@ -52,6 +52,7 @@ export interface AdminParts {
   readonly cluster: ClusterView
   readonly isStoreReachable: () => boolean
   readonly filling: NonNullable<AdminPorts['filling']>
+  readonly degraded: () => readonly string[]
   readonly beginEpoch: (() => Promise<number>) | null
 }
 
@@ -145,6 +146,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     cluster: parts.cluster,
     isStoreReachable: parts.isStoreReachable,
     filling: parts.filling,
+    degraded: parts.degraded,
     beginEpoch: parts.beginEpoch,
   }
 }

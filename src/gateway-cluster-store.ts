@@ -5,6 +5,8 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClusterCounterBuffers } from '#cluster/cluster-counters.ts'
 import { CounterSync } from '#cluster/counter-sync.ts'
+import { openRedisSubscription } from '#cluster/redis-connection.ts'
+import { RedisWake } from '#cluster/redis-wake.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import type { Settings } from '#model/settings.ts'
@@ -30,6 +32,7 @@ import { openLocalCopy } from '#store/sqlite.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
 import { openCassandra } from './gateway-cassandra.ts'
 import { createMembership } from './gateway-cluster.ts'
+import type { MainRedis } from './gateway-redis.ts'
 
 /** The copy's file below the prefix. */
 export const COPY_FILE = 'copy.db'
@@ -47,6 +50,7 @@ export interface ClusterStoreOptions {
   readonly state: () => NodeState
   readonly log: GatewayLog
   readonly nowMs: () => number
+  readonly redis: MainRedis | null
 }
 
 export interface ClusterStore {
@@ -80,6 +84,8 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
       log.log.warn({ address, data_center: dataCenter }, 'a Cassandra node of another data center is connected to'),
   })
   const port = createDriverPort({ driver, keyspace: settings.cassandra_keyspace })
+  // Made when there is a keeper to be woken.
+  let wake: RedisWake | null = null
   const store = await openCassandraStore({
     port,
     copy,
@@ -94,6 +100,7 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     log: log.log,
     readConsistency: settings.cassandra_read_consistency,
     commitConsistency: settings.cassandra_write_consistency,
+    onAppended: (revision) => wake?.tell(revision),
   })
   const membership = createMembership({ port, nodeId, settings, state: options.state, log })
   const keeper = new Keeper({
@@ -105,6 +112,8 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     random: Math.random,
     monotonicMs: () => performance.now(),
   })
+  const redis = openWake(settings, options, () => keeper.wake())
+  wake = redis?.wake ?? null
   const counters = new CounterSync({
     buffers: createClusterCounterBuffers(CLUSTER_COUNTERS),
     rows: new CassandraCounterRows({ port, nowMs }),
@@ -124,6 +133,7 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
   })
   const close = async (): Promise<void> => {
     await fillLoop.close()
+    redis?.close()
     await counters.close()
     await membership.close()
     await keeper.close()
@@ -152,6 +162,34 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     wake: () => keeper.wake(),
     close,
   }
+}
+
+/** The way on which nodes wake each other; null where the settings name no Redis for it. */
+function openWake(
+  settings: Settings,
+  { redis }: ClusterStoreOptions,
+  look: () => void,
+): { readonly wake: RedisWake; close(): void } | null {
+  if (settings.redis_wake === null || redis === null) return null
+  const shared = redis.take('redis_wake', settings.redis_wake)
+  const wake = new RedisWake({
+    link: shared.link,
+    subscribe: (channel, onMessage) =>
+      openRedisSubscription(
+        shared.link.endpoint,
+        { connectTimeoutMs: settings.redis_connect_timeout },
+        channel,
+        onMessage,
+      ),
+    keyPrefix: settings.redis_key_prefix,
+    wake: look,
+    later: (run, ms) => void setTimeout(run, ms).unref(),
+  })
+  const close = (): void => {
+    wake.close()
+    shared.release()
+  }
+  return { wake, close }
 }
 
 /** A copy that can't be read is put aside, and another is loaded: nothing is in it that the cluster does not have. */

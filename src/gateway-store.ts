@@ -22,6 +22,7 @@ import { openSqliteStore } from '#store/sqlite.ts'
 import { createWriter, type Writer } from '#store/writer.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
 import { openClusterStore, type ClusterStore } from './gateway-cluster-store.ts'
+import type { MainRedis } from './gateway-redis.ts'
 
 /** How often the declarative file is looked at. */
 const WATCH_MS = 1000
@@ -46,6 +47,8 @@ export interface OwnNode {
   readonly id: string
   readonly state: () => NodeState
   readonly log: GatewayLog
+  /** Null where nothing is to be told to others. */
+  readonly redis: MainRedis | null
 }
 
 export async function openStore(settings: Settings, model: Model, node: OwnNode): Promise<OpenedStore> {
@@ -55,7 +58,14 @@ export async function openStore(settings: Settings, model: Model, node: OwnNode)
   const common = { definitions: model, keyring, nowMs: Date.now }
   const cassandra =
     settings.database === 'cassandra'
-      ? await openClusterStore({ ...common, settings, nodeId: node.id, state: node.state, log: node.log })
+      ? await openClusterStore({
+          ...common,
+          settings,
+          nodeId: node.id,
+          state: node.state,
+          log: node.log,
+          redis: node.redis,
+        })
       : null
   const store =
     cassandra?.store ?? (isEmbedded ? await openSqliteStore({ ...common, path: file }) : createMemoryStore(common))

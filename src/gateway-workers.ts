@@ -4,6 +4,7 @@ import type { TargetStates } from '#balancer/target-states.ts'
 import type { CounterSync } from '#cluster/counter-sync.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { createResponseCacheBuffers, ResponseCache, type ResponseCacheBuffers } from '#cluster/response-cache.ts'
+import { createRedisLimitBuffers, type RedisLimitBuffers } from '#cluster/redis-limits.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
 import type { Document } from '#model/document.ts'
@@ -24,6 +25,7 @@ import type { RuntimeRequest } from './worker-runtime.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
 import { RuntimeRequests } from './gateway-runtime.ts'
 import { DELIVERY_DEADLINE_MS, type FromWorker, type ToWorker, type WorkerStart } from './worker-protocol.ts'
+import type { RedisStates } from './gateway-redis.ts'
 
 /** Rate-limit counters of a node at one time. */
 const LOCAL_COUNTERS = 200_000
@@ -55,6 +57,7 @@ export interface WorkersOptions {
   readonly onLost: (name: string) => void
   /** Null where nodes share no store. */
   readonly clusterCounters: CounterSync | null
+  readonly redis: RedisStates
 }
 
 /** Certificates and keys in the same order. */
@@ -68,6 +71,9 @@ export class Workers {
   /** The stored responses of all workers. */
   readonly responses: ResponseCache<StoredResponse>
   readonly #responseBuffers: ResponseCacheBuffers
+  readonly redisLimits: RedisLimitBuffers
+  /** Which Redis do not answer. */
+  readonly redis: RedisStates
   /** Workers that were replaced. */
   restarts = 0
   readonly #options: WorkersOptions
@@ -92,6 +98,8 @@ export class Workers {
     const { settings } = options
     this.#responseBuffers = createResponseCacheBuffers(settings.proxy_cache_size)
     this.responses = new ResponseCache({ buffers: this.#responseBuffers, decode: decodeStored, nearBytes: 1 })
+    this.redisLimits = createRedisLimitBuffers(options.nodeId)
+    this.redis = options.redis
     const trusted = trustedAuthorities(settings)
     const clientCertificate = clientCertificateOf(settings)
     this.#pool = new WorkerPool<WorkerStart, ToWorker>({
@@ -114,6 +122,7 @@ export class Workers {
           health: options.health.cells,
           clusterCounters: options.clusterCounters?.buffers ?? null,
           responses: this.#responseBuffers,
+          redisLimits: this.redisLimits,
           ticketKeys: this.#ticketKeys,
           fallback: this.#fallback,
           trusted,
@@ -147,6 +156,11 @@ export class Workers {
 
   tell(index: number, message: ToWorker): void {
     this.#pool.tell(index, message, message.type === 'update' ? message.update.changes.length * CHANGE_PATIENCE_MS : 0)
+  }
+
+  /** Among how many nodes limits in Redis are divided while it does not answer. */
+  shareLimits(nodes: number): void {
+    Atomics.store(new Int32Array(this.redisLimits.nodes), 0, nodes)
   }
 
   tellAll(message: ToWorker): void {
@@ -258,6 +272,9 @@ export class Workers {
       case 'counted':
         this.#options.clusterCounters?.take(message.keys)
         return
+      case 'redis':
+        this.redis.heard(index, message.redis, message.isUp, message.reason)
+        return
       case 'answer': {
         const resolve = this.#questions.get(message.id)
         this.#questions.delete(message.id)
@@ -272,6 +289,7 @@ export class Workers {
 
   #onLost(index: number, loss: WorkerLoss): void {
     this.restarts++
+    this.redis.forget(index)
     this.#publisher?.end(index)
     this.#options.health.lost(index)
     this.#options.onLost(this.#names[index]!)

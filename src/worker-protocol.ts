@@ -2,6 +2,7 @@
 import type { DescribedRequest } from '#admin/ports.ts'
 import type { ClusterCounterBuffers, CountedKey } from '#cluster/cluster-counters.ts'
 import type { ResponseCacheBuffers } from '#cluster/response-cache.ts'
+import type { RedisLimitBuffers } from '#cluster/redis-limits.ts'
 import type { Document } from '#model/document.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { Settings } from '#model/settings.ts'
@@ -29,6 +30,8 @@ export interface WorkerStart {
   readonly clusterCounters: ClusterCounterBuffers | null
   /** Stored responses, shared by all workers. */
   readonly responses: ResponseCacheBuffers
+  /** What the workers know of counters in Redis. */
+  readonly redisLimits: RedisLimitBuffers
   readonly ticketKeys: Uint8Array
   readonly fallback: Fallback
   /** PEM of the authorities that upstreams are verified against; null is Node's own list. */
@@ -90,6 +93,8 @@ export type FromWorker =
   | { readonly type: 'runtime'; readonly id: number; readonly request: RuntimeRequest }
   /** Counters of all nodes that grew in this worker. */
   | { readonly type: 'counted'; readonly keys: readonly CountedKey[] }
+  /** A Redis begins or stops to answer this worker. */
+  | { readonly type: 'redis'; readonly redis: string; readonly isUp: boolean; readonly reason: string }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
   /** Addresses whose health is to be shared; those that are no longer needed; those that became usable or unusable here. */
   | { readonly type: 'health-open'; readonly keys: readonly string[] }

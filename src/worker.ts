@@ -9,6 +9,9 @@ import { createUpstreamBalancer, type UpstreamBalancer } from '#balancer/upstrea
 import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { ResponseCache } from '#cluster/response-cache.ts'
+import { openRedisConnection } from '#cluster/redis-connection.ts'
+import { RedisLimits } from '#cluster/redis-limits.ts'
+import { RedisLinks } from '#cluster/redis-links.ts'
 import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
 import type { RequestHead } from '#http/request-head.ts'
@@ -106,6 +109,7 @@ class WorkerThread {
   readonly #runtime: WorkerRuntime
   readonly #clusterCounters: ClusterCounters | null
   readonly #health: LocalHealthTable
+  readonly #redisLimits: RedisLimits
   #applyMs = 0
   #isListening = false
 
@@ -177,6 +181,24 @@ class WorkerThread {
         changed: (slot) => this.#say({ type: 'health-changed', slots: [slot] }),
       },
     }))
+    const redis = (this.#redisLimits = new RedisLimits({
+      buffers: start.redisLimits,
+      links: new RedisLinks({
+        open: openRedisConnection,
+        connectTimeoutMs: settings.redis_connect_timeout,
+        queueSize: settings.redis_queue_size,
+        keyPrefix: settings.redis_key_prefix,
+        figures: this.#metrics.figures,
+        onState: (name, isUp, reason) => this.#say({ type: 'redis', redis: name, isUp, reason }),
+      }),
+      endpoints: {
+        commandTimeoutMs: settings.redis_command_timeout,
+        ca: start.trusted,
+        profiles: settings.redis_profiles,
+      },
+      keyPrefix: settings.redis_key_prefix,
+      log: this.#log.log,
+    }))
     const chance = { random: Math.random, nowMs: Date.now }
     const masking = new Masking(settings)
     this.#delivery = new LogDelivery({
@@ -216,6 +238,7 @@ class WorkerThread {
         counters,
         clusterCounters,
         responses,
+        redis,
         entities: this.#cache.inWorkspace(workspace),
         runtime: this.#runtime.of(document.name),
         log: this.#log.log,
@@ -481,6 +504,7 @@ class WorkerThread {
   async #flush(id: number): Promise<void> {
     this.#clusterCounters?.flush()
     await this.#delivery.flush(DELIVERY_DEADLINE_MS)
+    await this.#redisLimits.close()
     await this.#accessLog?.close()
     await this.#streams.closeLog()
     await this.#log.close()

@@ -47,6 +47,7 @@ export async function fillStore(bed: Bed, { routes, credentials }: Fill): Promis
     id: randomUUID(),
     state: () => ({}) as never,
     log,
+    redis: null,
   })
   try {
     const make = (kind: string, input: Record<string, unknown>): Document => {

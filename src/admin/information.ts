@@ -123,7 +123,7 @@ const UNIT_NAMES = ['b', 'B', 'k', 'K', 'm', 'M', 'g', 'G']
 const SCALE_MAX = 20
 
 async function status(
-  { statistics, store, node, isDatabase, serving, configurationHash, isStoreReachable, filling }: AdminPorts,
+  { statistics, store, node, isDatabase, serving, configurationHash, isStoreReachable, filling, degraded }: AdminPorts,
   request: AdminRequest,
 ): Promise<Answer> {
   const size = sizeFormat(request.query)
@@ -150,6 +150,7 @@ async function status(
       serving: serving.revision,
       ...(progress && { filling: progress }),
       warnings: node.warnings(),
+      degraded: degraded(),
     },
   })
 }

@@ -35,6 +35,8 @@ export interface AdminPorts extends EntityPorts {
   readonly isStoreReachable: () => boolean
   /** While this node's copy of the configuration is not whole: how far it is. */
   readonly filling?: () => { readonly parts: number; readonly done: number; readonly rows: number } | null
+  /** What the node does without for now, while it goes on: each as a short text. */
+  readonly degraded: () => readonly string[]
   /** See `CassandraStore.beginEpoch`; null for other stores. */
   readonly beginEpoch: (() => Promise<number>) | null
   /** Of the declarative configuration; set by whoever loads one. */

@@ -28,6 +28,7 @@ function fakePorts(): AdminPorts {
     },
     isDatabase: true,
     isStoreReachable: () => true,
+    degraded: () => ['redis limits'],
     serving: { revision: 4 },
     nowMs: () => 0,
     log: { error: () => {} },

@@ -3,7 +3,7 @@
  * learned of the other nodes. Both are tables in shared memory, so that a request never waits for another node; what a worker adds
  * it tells the main thread, which writes and reads the rows of all nodes (`counter-sync.ts`).
  */
-import { createHash } from 'node:crypto'
+import { shortName } from './counter-name.ts'
 import { createLocalCounters, sizeFor, type LocalCountersTable } from './local-counters.ts'
 
 /** Shared by all threads of a node. */
@@ -34,8 +34,6 @@ export interface ClusterCountersOptions {
 export const TELL_MS = 50
 /** Names in a message; with more they are told at once. */
 const TELL_KEYS = 1000
-/** Longer names become a digest: some identifiers are header values, and names are kept by the thousands. */
-const LONGEST_KEY = 96
 
 export function createClusterCounterBuffers(entries: number): ClusterCounterBuffers {
   return {
@@ -69,21 +67,46 @@ export class ClusterCounters {
 
   /** Adds and answers the total over all nodes, as far as known. Taking back what was added tells nobody: rows only grow. */
   add(key: string, amount: number, expiresAtMs: number): number {
-    const name = nameOf(key)
+    const name = shortName(key)
     return this.#others.read(name) + this.#own.add(name, amount, expiresAtMs)
+  }
+
+  /** Adds, whatever the limit, and tells the others. */
+  count(key: string, amount: number, expiresAtMs: number, startsAtMs: number): number {
+    return this.addUpTo(key, amount, Infinity, expiresAtMs, startsAtMs)
   }
 
   /** Adds only if the total over all nodes then is at most `limit`; answers what it is, or would have been. */
   addUpTo(key: string, amount: number, limit: number, expiresAtMs: number, startsAtMs: number): number {
-    const name = nameOf(key)
+    const name = shortName(key)
     const others = this.#others.read(name)
     const total = others + this.#own.addUpTo(name, amount, limit - others, expiresAtMs)
     if (total <= limit && !this.#grown.has(name)) this.#note({ key: name, startsAtMs, expiresAtMs })
     return total
   }
 
+  /**
+   * Adds only if the total as far as known then is at most `limit`, and what this node counted at most `share`. Answers the limit
+   * less what this node may still add, or more than the limit when it refused.
+   */
+  addWithinShare(
+    key: string,
+    amount: number,
+    limit: number,
+    share: number,
+    expiresAtMs: number,
+    startsAtMs: number,
+  ): number {
+    const name = shortName(key)
+    const most = Math.min(share, limit - this.#others.read(name))
+    const own = this.#own.addUpTo(name, amount, most, expiresAtMs)
+    if (own > most) return limit + amount
+    if (!this.#grown.has(name)) this.#note({ key: name, startsAtMs, expiresAtMs })
+    return limit - (most - own)
+  }
+
   read(key: string): number {
-    const name = nameOf(key)
+    const name = shortName(key)
     return this.#others.read(name) + this.#own.read(name)
   }
 
@@ -99,8 +122,4 @@ export class ClusterCounters {
     this.#grown.set(counted.key, counted)
     if (this.#grown.size >= TELL_KEYS) this.flush()
   }
-}
-
-function nameOf(key: string): string {
-  return key.length <= LONGEST_KEY ? key : createHash('sha256').update(key).digest('base64url')
 }

@@ -261,7 +261,11 @@ test('rows that are read late, twice and in any order add up to the same', async
           states.push([...counts].map(([name, count]) => ({ incarnation: name, count })))
         }
         let seen: readonly CounterRow[] = []
-        const node = new Node(clock, { read: async () => seen, write: async () => {} }, 'own/1')
+        const node = new Node(
+          clock,
+          { exchange: async (_name, { count }) => ({ own: count, others: sumOf(seen) }) },
+          'own/1',
+        )
         let most = 0
         for (const at of [...reads, states.length - 1, ...reads]) {
           seen = states[at % states.length]!
@@ -283,7 +287,7 @@ const sumOf = (rows: readonly CounterRow[]) => rows.reduce((sum, { count }) => s
 
 test('a million names at once take bounded memory', async () => {
   const clock = new Clock()
-  const node = new Node(clock, { read: async () => [], write: async () => {} }, '0/first')
+  const node = new Node(clock, { exchange: async (_name, { count }) => ({ own: count, others: 0 }) }, '0/first')
   const startsAtMs = MINUTE
   for (let i = 0; i < 1000; i++) {
     node.sync.take(
@@ -363,12 +367,12 @@ test('of what waited while nothing worked only what is still of use is exchanged
   const clock = new Clock()
   const asked: string[] = []
   let fails = true
-  const read = async ({ key }: { readonly key: string }) => {
+  const exchange: CounterRows['exchange'] = async ({ key }, { count }) => {
     asked.push(key)
     if (fails) throw new CassandraFailure('unavailable', 'no replica', true)
-    return []
+    return { own: count, others: 0 }
   }
-  const node = new Node(clock, { read, write: async () => {} }, '0/first')
+  const node = new Node(clock, { exchange }, '0/first')
   const until = (expiresAtMs: number) => (_: unknown, i: number) => ({
     key: `${i} until ${expiresAtMs}`,
     startsAtMs: MINUTE,
@@ -391,7 +395,7 @@ test('rows that never answer end a round, and the next ones only try', async () 
   const clock = new Clock()
   let asked = 0
   const never = () => (asked++, new Promise<never>(() => {}))
-  const node = new Node(clock, { read: never, write: never }, '0/first')
+  const node = new Node(clock, { exchange: never }, '0/first')
   for (let i = 0; i < 200; i++) node.ask(`k${i}`, 10)
   for (const worker of node.workers) worker.flush()
   const round = node.sync.round()

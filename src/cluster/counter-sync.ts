@@ -3,17 +3,26 @@
  * that grew, adds up those of other nodes, and overwrites this node's own. A row belongs to one start of one node and only grows,
  * so reading late, twice or in any order never counts anything twice, and a restart begins a row of its own beside the old one.
  */
-import { createHash } from 'node:crypto'
 import type { Logger } from '#telemetry/logger.ts'
 import type { ClusterCounterBuffers, CountedKey } from './cluster-counters.ts'
+import { sharedName } from './counter-name.ts'
 import { createLocalCounters, type LocalCountersTable } from './local-counters.ts'
 
-/** Where the nodes' rows are. */
+/** Where the nodes' rows are: Cassandra or Redis. */
 export interface CounterRows {
-  /** The rows of all nodes for a counter; also those of nodes that have ended since the window began. */
-  read(counter: CounterName): Promise<readonly CounterRow[]>
-  /** Overwrites this node's row; it ends some time after `expiresAtMs` by itself. */
-  write(counter: CounterName, row: CounterRow, expiresAtMs: number): Promise<void>
+  /**
+   * Writes this node's row if it has more than the one that is there, and answers what there is. First the rows, then the own one:
+   * when this node's table had to drop a counter, its row still has the count, which is not to go back. Rows end some time after
+   * `expiresAtMs` by themselves; those of nodes that have ended since the window began count, too.
+   */
+  exchange(counter: CounterName, row: CounterRow, expiresAtMs: number): Promise<CounterTotals>
+}
+
+export interface CounterTotals {
+  /** In this node's row. */
+  readonly own: number
+  /** Of all other rows. */
+  readonly others: number
 }
 
 export interface CounterName {
@@ -39,6 +48,12 @@ export interface CounterSyncOptions {
   readonly delay: (ms: number, signal: AbortSignal) => Promise<void>
   /** Counters that may wait for their turn; a test has fewer. */
   readonly waitingMax?: number
+  /** Names a counter for all nodes; says nothing of who is counted. By default its digest. */
+  readonly nameOf?: (key: string) => string
+  /** Between the starts of two rounds; by default `SYNC_MS`. */
+  readonly syncMs?: number
+  /** Counters in a round; by default `ROUND_COUNTERS`. */
+  readonly roundCounters?: number
 }
 
 /** Between the starts of two rounds. */
@@ -54,7 +69,6 @@ export const OUT_OF_STEP_MS = 2000
 /** Counters that wait, and counters that are looked at again, at most: some 10 MB each. */
 const WAITING_MAX = 20_000
 /** A counter that is not used is looked at again after twice this, then after twice as long each time, up to the longest. */
-const FIRST_PAUSE_MS = SYNC_MS
 const LONGEST_PAUSE_MS = 60_000
 /** Read to find out whether the rows can be read again while no counter waits. */
 const NOBODY: CounterName = { key: 'nobody', windowStartMs: 0 }
@@ -84,6 +98,7 @@ export class CounterSync {
   /** Counters that were not shared since too many waited. */
   dropped = 0
   readonly #options: CounterSyncOptions
+  readonly #syncMs: number
   readonly #own: LocalCountersTable
   readonly #others: LocalCountersTable
   readonly #state: Int32Array
@@ -98,6 +113,7 @@ export class CounterSync {
 
   constructor(options: CounterSyncOptions) {
     this.#options = options
+    this.#syncMs = options.syncMs ?? SYNC_MS
     this.buffers = options.buffers
     this.#own = createLocalCounters(options.buffers.own, { now: options.now })
     this.#others = createLocalCounters(options.buffers.others, { now: options.now })
@@ -139,9 +155,9 @@ export class CounterSync {
       const known = this.#idle.get(one.key)
       if (known !== undefined) {
         this.#idle.delete(one.key)
-        this.#wait({ ...known, grewAtMs, pauseMs: FIRST_PAUSE_MS })
+        this.#wait({ ...known, grewAtMs, pauseMs: this.#syncMs })
       } else if (this.#isFull()) this.dropped++
-      else this.#waiting.set(one.key, { ...one, name: nameOf(one), grewAtMs, dueAtMs: 0, pauseMs: FIRST_PAUSE_MS })
+      else this.#waiting.set(one.key, { ...one, name: this.#nameOf(one), grewAtMs, dueAtMs: 0, pauseMs: this.#syncMs })
     }
   }
 
@@ -166,10 +182,15 @@ export class CounterSync {
     while (!this.#isClosed) {
       const startedAtMs = monotonicMs()
       await this.round()
-      const leftMs = Math.max(1, startedAtMs + SYNC_MS - monotonicMs())
+      const leftMs = Math.max(1, startedAtMs + this.#syncMs - monotonicMs())
       // Given up when this is closed.
       await delay(leftMs, this.#closing.signal).catch(() => undefined)
     }
+  }
+
+  #nameOf({ key, startsAtMs }: CountedKey): CounterName {
+    const { nameOf = sharedName } = this.#options
+    return { key: nameOf(key), windowStartMs: startsAtMs }
   }
 
   #wait(tracked: Tracked): void {
@@ -185,14 +206,14 @@ export class CounterSync {
   #begin(): Round {
     const nowMs = this.#options.now()
     const steadyMs = this.#options.monotonicMs()
-    const most = this.#failingSinceMs === null ? ROUND_COUNTERS : 1
+    const most = this.#failingSinceMs === null ? (this.#options.roundCounters ?? ROUND_COUNTERS) : 1
     const left = Math.min(most, this.#waiting.size)
     const due: Tracked[] = []
     for (const [key, tracked] of this.#idle) {
       if (tracked.expiresAtMs <= nowMs) this.#idle.delete(key)
       else if (tracked.dueAtMs <= steadyMs && left + due.length < most) due.push(tracked)
     }
-    return { left, due, endsAtMs: steadyMs + SYNC_MS, isOver: false }
+    return { left, due, endsAtMs: steadyMs + this.#syncMs, isOver: false }
   }
 
   /** Takes out the longest waiting, then what to look at again; null when the round is over. */
@@ -239,25 +260,19 @@ export class CounterSync {
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, count) }, run))
     if (failure !== null) throw (failure as { readonly error: unknown }).error
     // Only an answer says that rows can be reached again, and what waited may have ended.
-    if (!hasAsked && this.#failingSinceMs !== null) await this.#options.rows.read(NOBODY)
+    if (!hasAsked && this.#failingSinceMs !== null) await this.#exchange(NOBODY, 0, this.#options.now())
   }
 
-  /**
-   * First the rows, then the own one: when this node's table had to drop a counter, its row still has the count, which is not to
-   * go back.
-   */
+  /** What is known never gets less: totals as of some moment may come late. */
   async #sync({ key, name, expiresAtMs }: Tracked): Promise<void> {
+    const { own, others } = await this.#exchange(name, this.#own.read(key), expiresAtMs)
+    this.#others.raiseTo(key, others, expiresAtMs)
+    this.#own.raiseTo(key, own, expiresAtMs)
+  }
+
+  #exchange(name: CounterName, count: number, expiresAtMs: number): Promise<CounterTotals> {
     const { rows, incarnation } = this.#options
-    let own = 0
-    let others = 0
-    for (const row of await rows.read(name)) {
-      if (row.incarnation === incarnation) own = row.count
-      else others += row.count
-    }
-    raise(this.#others, key, others, expiresAtMs)
-    raise(this.#own, key, own, expiresAtMs)
-    const count = this.#own.read(key)
-    if (count > own) await rows.write(name, { incarnation, count }, expiresAtMs)
+    return rows.exchange(name, { incarnation, count }, expiresAtMs)
   }
 
   /** Its rows are known. It is looked at some more times, so that the next request finds what others counted meanwhile. */
@@ -280,7 +295,7 @@ export class CounterSync {
     const nowMs = this.#options.monotonicMs()
     let oldestMs = this.#failingSinceMs ?? nowMs
     for (const { grewAtMs } of this.#waiting.values()) oldestMs = Math.min(oldestMs, grewAtMs)
-    const isLate = nowMs - oldestMs > OUT_OF_STEP_MS
+    const isLate = nowMs - oldestMs > Math.max(OUT_OF_STEP_MS, 3 * this.#syncMs)
     if (this.isSynced && isLate) {
       Atomics.store(this.#state, 0, 1)
       this.#options.log.warn(
@@ -311,18 +326,4 @@ export class CounterSync {
       late.catch(() => undefined)
     }
   }
-}
-
-/** Rows hold no names of clients, nor what could be one's secret: a digest of 128 bits, the same on all nodes. */
-function nameOf({ key, startsAtMs }: CountedKey): CounterName {
-  return {
-    key: createHash('sha256').update(key).digest('base64url').slice(0, 22),
-    windowStartMs: startsAtMs,
-  }
-}
-
-/** A total as of some moment never takes back what is known. Only this thread calls it for a counter of others. */
-function raise(table: LocalCountersTable, key: string, total: number, expiresAtMs: number): void {
-  const lacking = total - table.read(key)
-  if (lacking > 0) table.add(key, lacking, expiresAtMs)
 }

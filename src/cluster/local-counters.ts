@@ -89,6 +89,15 @@ export class LocalCountersTable {
 
   /** Adds only if the total then is at most `limit`; answers what the total is, or would have been: over `limit` when refused. */
   addUpTo(key: string, amount: number, limit: number, expiresAtMs: number): number {
+    return this.#change(key, amount, limit, 0, expiresAtMs)
+  }
+
+  /** Makes the total at least this, and answers what it is. */
+  raiseTo(key: string, total: number, expiresAtMs: number): number {
+    return total > 0 ? this.#change(key, 0, Infinity, total, expiresAtMs) : this.read(key)
+  }
+
+  #change(key: string, amount: number, limit: number, least: number, expiresAtMs: number): number {
     const words = this.#words
     const numbers = this.#numbers
     const hash = this.#hash
@@ -102,7 +111,7 @@ export class LocalCountersTable {
       this.#find(bucket, tag, b, c, nowMs)
       const slot = this.#slot
       const at = slotWord(bucket, slot)
-      const total = Math.max(0, (this.#isFound ? numbers[(at + 4) >> 1]! : 0) + amount)
+      const total = Math.max(least, (this.#isFound ? numbers[(at + 4) >> 1]! : 0) + amount)
       if (total > limit) {
         if (Atomics.load(words, bucket) === version) return total
         continue

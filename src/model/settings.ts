@@ -7,6 +7,7 @@ import { adminSettings, storeSettings } from './settings/configuration.ts'
 import { listenerSettings, tlsSettings } from './settings/listening.ts'
 import { logSettings } from './settings/logs.ts'
 import { nodeSettings } from './settings/node.ts'
+import { redisSettings } from './settings/redis.ts'
 import type { Setting, SettingTable, ValuesOf } from './settings/setting.ts'
 import { dnsSettings, forwardingSettings, limitSettings, upstreamSettings } from './settings/traffic.ts'
 
@@ -16,6 +17,7 @@ export const settingSections = [
   { title: 'TLS towards clients', settings: tlsSettings },
   { title: 'Configuration store', settings: storeSettings },
   { title: 'Cassandra', settings: cassandraSettings },
+  { title: 'Redis', settings: redisSettings },
   { title: 'Admin API', settings: adminSettings },
   { title: 'Routing and forwarding', settings: forwardingSettings },
   { title: 'Limits for clients', settings: limitSettings },
@@ -30,6 +32,7 @@ const table = {
   ...tlsSettings,
   ...storeSettings,
   ...cassandraSettings,
+  ...redisSettings,
   ...adminSettings,
   ...forwardingSettings,
   ...limitSettings,

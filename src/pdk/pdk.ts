@@ -44,6 +44,8 @@ export interface ClusterCounters {
   /** False when this node has not been able to exchange counts with the others for a while: it counts on with what it knows. */
   readonly isSynced: boolean
   add(key: string, amount: number, expiresAtMs: number): number
+  /** Adds, whatever the limit, and tells the others. */
+  count(key: string, amount: number, expiresAtMs: number, startsAtMs: number): number
   /** As `LocalCounters.addUpTo`. `startsAtMs` (Unix ms), the same on all nodes, is when the counter's window began. */
   addUpTo(key: string, amount: number, limit: number, expiresAtMs: number, startsAtMs: number): number
   read(key: string): number
@@ -74,6 +76,62 @@ export interface ResponseCache {
   endFill(text: string, token: number): void
   /** Resolves when who fetches is done, or after the time. */
   awaitFill(text: string, atMostMs: number): Promise<void>
+}
+
+/** The `redis` block of Kong's plugins: which Redis, and how it is reached. */
+export interface RedisBlock {
+  /** An address, or the name of a profile of the settings. */
+  readonly host: string | null
+  readonly port: number | null
+  /** ms */
+  readonly timeout: number | null
+  readonly username: string | null
+  readonly password: string | null
+  readonly database: number | null
+  readonly ssl: boolean | null
+  readonly ssl_verify: boolean | null
+  readonly server_name: string | null
+}
+
+/** Counters in a Redis. Connections are shared, made in the background and closed with the last who uses them. */
+export interface RedisCounters {
+  /** Asks Redis for every decision. */
+  strict(block: RedisBlock): StrictCounters
+  /** Decides by memory, and exchanges counts with the other nodes every so many seconds. */
+  synced(block: RedisBlock, seconds: number): SyncedCounters
+}
+
+/** A window of a limit at a moment. */
+export interface CounterWindow {
+  /** Says which window it is; put after the name of who is counted. */
+  readonly keySuffix: string
+  /** The most that is admitted. */
+  readonly most: number
+  /** Unix ms. */
+  readonly endMs: number
+}
+
+/**
+ * Counters that are in Redis alone. Answers are 0, or the number (from 1) of the window that refused, and then the totals of all
+ * windows: null at once while Redis is known not to answer, null later when it did not within its deadline. Nothing rejects.
+ */
+export interface StrictCounters {
+  readonly isUp: boolean
+  /** In one step: adds the cost to every window if all have room for it, else to none. */
+  take(key: string, cost: number, windows: readonly CounterWindow[]): Promise<readonly number[] | null> | null
+  read(key: string, windows: readonly CounterWindow[]): Promise<readonly number[] | null> | null
+  /** Adds, whatever the limits. */
+  add(key: string, amount: number, windows: readonly CounterWindow[]): Promise<readonly number[] | null> | null
+  /** Without Redis: as `take`, by what this node knows and within its share of the limit. */
+  takeAlone(key: string, cost: number, windows: readonly CounterWindow[]): readonly number[]
+  readAlone(key: string, windows: readonly CounterWindow[]): readonly number[]
+  addAlone(key: string, amount: number, windows: readonly CounterWindow[]): void
+  close(): void
+}
+
+/** As `ClusterCounters`, over Redis. While `isSynced` is false a node admits its share of the limit. */
+export interface SyncedCounters extends ClusterCounters {
+  close(): void
 }
 
 /** What a node has for plugins, or has not, by its settings. */
@@ -150,6 +208,7 @@ export interface PluginTools {
   /** Null where nodes share no store. */
   readonly clusterCounters: ClusterCounters | null
   readonly responses: ResponseCache
+  readonly redis: RedisCounters
   readonly entities: EntityReader
   readonly runtime: RuntimeValues
   readonly log: PluginLog

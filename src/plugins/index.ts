@@ -22,6 +22,7 @@ import { redirect } from './redirect/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
+import { responseRatelimiting } from './response-ratelimiting/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
 import { session } from './session/plugin.ts'
 import { statsd } from './statsd/plugin.ts'
@@ -52,6 +53,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
+  responseRatelimiting,
   responseTransformer,
   session,
   statsd,

@@ -162,6 +162,21 @@ export const families = {
     help: 'Counters that grew while too many waited: the others do not know of it until they grow again.',
     labels: [],
   },
+  meridian_redis_up: {
+    type: 'gauge',
+    help: '1 while every worker that uses this Redis gets answers of it, else 0: then limits are degraded to what each node knows.',
+    labels: ['redis'],
+  },
+  meridian_redis_commands_total: {
+    type: 'counter',
+    help: 'Commands for a Redis, those that were not sent because it does not answer among them.',
+    labels: ['redis'],
+  },
+  meridian_redis_failures_total: {
+    type: 'counter',
+    help: 'Commands for a Redis that had no answer in time, or an error.',
+    labels: ['redis'],
+  },
   meridian_rejected_requests_total: {
     type: 'counter',
     help: 'Requests and connections that were refused before a route was looked for, by the code in docs/reference/errors.md.',

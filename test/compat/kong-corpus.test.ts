@@ -61,6 +61,7 @@ const TOPICS = [
   'request-size-limiting',
   'request-termination',
   'request-transformer',
+  'response-ratelimiting',
   'response-transformer',
   'session',
 ]

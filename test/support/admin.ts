@@ -126,6 +126,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     declarative: createDeclarative({ model, nowMs }),
     nowMs,
     isStoreReachable: () => true,
+    degraded: () => [],
     beginEpoch: null,
     log: { error: (fields, message) => console.error(message, fields) },
   }

@@ -24,6 +24,8 @@ interface Part<T> {
 const parts = {
   nginx: { isRequired: true, locate: () => debianProgram('nginx', 'nginx') },
   wrk: { isRequired: true, locate: () => debianProgram('wrk', 'wrk') },
+  // All of Redis is one program, and this is the package that it is in.
+  redis: { isRequired: true, locate: () => debianProgram('redis-tools', 'redis-check-rdb') },
   h2load: { isRequired: true, locate: () => debianProgram('nghttp2-client', 'h2load') },
   slapd: { isRequired: true, locate: () => debianProgram('slapd', 'slapd') },
   reconciler: { isRequired: true, locate: locateReconciler },

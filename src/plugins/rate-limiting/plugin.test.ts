@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Exit } from '#pdk'
-import { FakeClock, FakeCounters, fakeExchange, headersOf, prepare, type FakeExchangeOptions } from '#pdk/testing'
+import {
+  FakeClock,
+  FakeCounters,
+  FakeRedis,
+  fakeExchange,
+  headersOf,
+  prepare,
+  type FakeExchangeOptions,
+} from '#pdk/testing'
 import { rateLimiting } from './plugin.ts'
 
 const START = '2030-05-17T10:20:30.400Z'
@@ -185,12 +193,7 @@ test('a request that waited counts in the window in which it came', () => {
   assert.equal(limited.ask().status, 429)
 })
 
-test('a config that needs what this version does not have is refused by name', () => {
-  assert.throws(() => prepare(rateLimiting, { minute: 1, policy: 'redis', redis: { host: 'localhost' } }), {
-    code: 'CONFIG_INVALID',
-    field: 'policy',
-    message: /policy 'redis' is not available in this version of Meridian/,
-  })
+test('a config that this node can not do is refused by name', () => {
   assert.throws(() => prepare(rateLimiting, { minute: 1, policy: 'cluster' }), {
     field: 'policy',
     message: /policy 'cluster' is not available without a store that nodes share \(database = cassandra\)/,
@@ -234,3 +237,87 @@ for (const [faultTolerant, status] of [
     )
   })
 }
+
+const IN_REDIS = { policy: 'redis', redis: { host: 'limits' } }
+
+class Strict {
+  readonly clock = new FakeClock(START)
+  readonly redis = new FakeRedis(this.clock)
+  readonly state
+
+  constructor(config: object) {
+    this.state = prepare(rateLimiting, { ...IN_REDIS, ...config }, { redis: this.redis })
+  }
+
+  async ask() {
+    const exchange = fakeExchange({ now: this.clock.nowMs })
+    const exit = (await rateLimiting.access!(exchange, this.state)) ?? null
+    rateLimiting.responseHeaders!(exchange, this.state)
+    return { status: exit?.status ?? 0, message: exit?.message, headers: headersOf(exchange.response.headers) }
+  }
+}
+
+test('policy redis asks Redis for each decision, over all windows at once', async () => {
+  const limited = new Strict({ minute: 2, hour: 3 })
+  assert.equal((await limited.ask()).headers['x-ratelimit-remaining-hour'], '2')
+  assert.equal((await limited.ask()).status, 0)
+  const refused = await limited.ask()
+  assert.deepEqual([refused.status, refused.headers['retry-after']], [429, '30'])
+  assert.equal(refused.headers['x-ratelimit-remaining-hour'], '1', 'a refused request counts nowhere')
+  limited.clock.advance(60_000)
+  assert.equal((await limited.ask()).status, 0)
+  assert.equal((await limited.ask()).status, 429)
+})
+
+test('a request whose window ends while it waits is told of the window that it came in', async () => {
+  const limited = new Strict({ second: 5 })
+  const exchange = fakeExchange({ now: limited.clock.nowMs })
+  const asked = rateLimiting.access!(exchange, limited.state)
+  limited.clock.advance(1000)
+  await limited.ask()
+  await asked
+  rateLimiting.responseHeaders!(exchange, limited.state)
+  assert.equal(headersOf(exchange.response.headers)['ratelimit-reset'], '1')
+})
+
+for (const silence of ['isUp', 'isSilent'] as const) {
+  const name = silence === 'isUp' ? 'is known not to answer' : 'does not answer in time'
+  test(`while Redis ${name}, the node limits alone, or fails as Kong does`, async () => {
+    for (const [fault_tolerant, statuses] of [
+      [true, [0, 429]],
+      [false, [500, 500]],
+    ] as const) {
+      const limited = new Strict({ minute: 1, fault_tolerant })
+      limited.redis[silence] = silence === 'isSilent'
+      const answers = [await limited.ask(), await limited.ask()]
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        statuses,
+      )
+      if (!fault_tolerant) assert.equal(answers[0]!.message, 'An unexpected error occurred')
+    }
+  })
+}
+
+test('with a sync_rate the node decides by memory, and without Redis as fault_tolerant says', () => {
+  const redis = new FakeRedis(new FakeClock(START))
+  const config = { ...IN_REDIS, minute: 1, sync_rate: 0.5, fault_tolerant: false }
+  const state = prepare(rateLimiting, config, { redis })
+  const ask = () => ((rateLimiting.access!(fakeExchange({ now: START }), state) ?? null) as Exit | null)?.status ?? 0
+  assert.deepEqual([ask(), ask()], [0, 429])
+  redis.isUp = false
+  assert.equal(ask(), 500)
+})
+
+test('what was opened for a configuration is closed with it', () => {
+  const redis = new FakeRedis()
+  for (const sync_rate of [-1, 0.2]) {
+    const state = prepare(rateLimiting, { ...IN_REDIS, minute: 1, sync_rate }, { redis })
+    assert.deepEqual(
+      redis.open.map(({ block, seconds }) => [block.host, seconds]),
+      [['limits', sync_rate === -1 ? null : sync_rate]],
+    )
+    rateLimiting.close!(state)
+    assert.deepEqual(redis.open, [])
+  }
+})

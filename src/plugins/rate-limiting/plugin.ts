@@ -1,26 +1,12 @@
 /** Limits how many requests somebody may make in a second, minute, ... or year, as Kong's rate-limiting does. */
 import { createHash } from 'node:crypto'
-import { definePlugin, FieldName, type Exchange, type Exit, type HeaderList } from '#pdk'
+import { definePlugin, type Exchange, type Exit, type StrictCounters } from '#pdk'
+import { CalendarLimits, PERIODS, type LimitWindow } from '#pdk/calendar-window.ts'
 import { identifierOf, type Identifier } from './identifier.ts'
 import { schema } from './schema.ts'
-import { PERIODS, windowEnd, windowStart, WINDOW_SECONDS, type Period } from './window.ts'
+import { shownLimit, usageOf, writeHeaders, type ShownLimit, type Usage } from './usage.ts'
 
-interface Limit {
-  readonly period: Period
-  readonly limit: number
-  /** The most that is admitted: one more as long as the count is below the limit, also where that is not whole. */
-  readonly most: number
-  readonly windowSeconds: number
-  readonly limitHeader: FieldName
-  readonly limitText: string
-  readonly remainingHeader: FieldName
-  /** The window of the last request seen, so that only the first one in a window works it out. */
-  startMs: number
-  endMs: number
-  keySuffix: string
-}
-
-/** Of this node alone, or of all nodes. */
+/** Counters that decide by memory: of this node alone, or with what is known of all nodes. */
 interface Counters {
   add(key: string, amount: number, expiresAtMs: number): number
   addUpTo(key: string, amount: number, limit: number, expiresAtMs: number, startsAtMs: number): number
@@ -29,35 +15,25 @@ interface Counters {
 
 interface State {
   readonly counters: Counters
+  /** Set where each decision is Redis's. */
+  readonly strict: StrictCounters | null
   /** Set where requests are refused rather than counted without the other nodes. */
   readonly strictly: { readonly isSynced: boolean } | null
+  readonly isFaultTolerant: boolean
+  /** What ends with this configuration. */
+  readonly opened: { close(): void } | null
   readonly identify: Identifier
   /** The same for every instance on this route and service, so that they count together, as in Kong. */
   readonly keyPrefix: string
-  /** In the order of their periods. */
-  readonly limits: readonly Limit[]
+  readonly limits: CalendarLimits<ShownLimit>
   readonly showsHeaders: boolean
   readonly status: number
   readonly message: string
 }
 
-/** What a request used, from the moment when it was counted to its response. */
-interface Usage {
-  readonly limits: readonly Limit[]
-  /** What is left in each window, by index of its limit. */
-  readonly remaining: readonly number[]
-  /** Index of the limit with the fewest requests left, the longest window of several: the general headers speak of it. */
-  readonly tightest: number
-  /** Seconds until that window ends. */
-  readonly resetSeconds: number
-  readonly isRefused: boolean
-}
+type Windows = readonly LimitWindow<ShownLimit>[]
 
 const USAGE = 'rate-limiting.usage'
-const RATELIMIT_LIMIT = new FieldName('RateLimit-Limit')
-const RATELIMIT_REMAINING = new FieldName('RateLimit-Remaining')
-const RATELIMIT_RESET = new FieldName('RateLimit-Reset')
-const RETRY_AFTER = new FieldName('Retry-After')
 /** A request that waited before it was counted still belongs to the window in which it came. */
 const LATE_MS = 2000
 
@@ -69,14 +45,7 @@ export const rateLimiting = definePlugin({
       return {
         field: 'policy',
         message:
-          "policy 'cluster' is not available without a store that nodes share (database = cassandra); 'local' counts on each node for itself",
-      }
-    }
-    if (config.policy === 'redis') {
-      return {
-        field: 'policy',
-        message:
-          "policy 'redis' is not available in this version of Meridian; 'local' counts on each node for itself, 'cluster' over all nodes with database = cassandra",
+          "policy 'cluster' is not available without a store that nodes share (database = cassandra); 'local' counts on each node for itself, 'redis' over all that have the same Redis",
       }
     }
     const status = config.error_code ?? 429
@@ -84,43 +53,56 @@ export const rateLimiting = definePlugin({
     return { field: 'error_code', message: `expected an HTTP status from 200 to 599, got ${status}` }
   },
 
-  prepare(config, { counters, clusterCounters, scope }): State {
-    const isShared = config.policy === 'cluster'
+  prepare(config, { counters, clusterCounters, redis, scope }): State {
     // Only a node with another database than the one that wrote this comes here.
-    if (isShared && clusterCounters === null) throw new Error("policy 'cluster' needs database = cassandra")
+    if (config.policy === 'cluster' && clusterCounters === null)
+      throw new Error("policy 'cluster' needs database = cassandra")
+    const isInRedis = config.policy === 'redis'
+    const synced = isInRedis && config.sync_rate > 0 ? redis.synced(config.redis, config.sync_rate) : null
+    const strict = isInRedis && synced === null ? redis.strict(config.redis) : null
+    const shared = synced ?? (config.policy === 'cluster' ? clusterCounters : null)
+    const limits = PERIODS.flatMap((period) => {
+      const limit = config[period]
+      return limit === null ? [] : [shownLimit(period, limit)]
+    })
     return {
-      counters: (isShared ? clusterCounters : null) ?? counters,
-      strictly: isShared && !config.fault_tolerant ? clusterCounters : null,
+      counters: shared ?? counters,
+      strict,
+      strictly: config.fault_tolerant ? null : shared,
+      isFaultTolerant: config.fault_tolerant,
+      opened: synced ?? strict,
       identify: identifierOf(config.limit_by ?? 'consumer', config.header_name, config.path),
       keyPrefix: keyPrefixOf(scope.route, scope.service),
-      limits: PERIODS.flatMap((period) => {
-        const limit = config[period]
-        return limit === null ? [] : [createLimit(period, limit)]
-      }),
+      limits: new CalendarLimits(limits),
       showsHeaders: !config.hide_client_headers,
       status: config.error_code ?? 429,
       message: config.error_message ?? 'API rate limit exceeded',
     }
   },
 
-  access(exchange, state): void | Exit {
-    const { counters, limits, strictly } = state
-    if (strictly !== null && !strictly.isSynced) return exchange.fail(500, 'An unexpected error occurred')
+  access(exchange, state): void | Exit | Promise<void | Exit> {
+    if (state.strict !== null) return decideInRedis(exchange, state, state.strict)
+    const { counters, strictly } = state
+    if (strictly !== null && !strictly.isSynced) return failClosed(exchange)
     const key = state.keyPrefix + state.identify(exchange)
+    const windows = state.limits.at(exchange.now)
     const remaining: number[] = []
-    for (let i = 0; i < limits.length; i++) {
-      const limit = limits[i]!
-      enterWindow(limit, exchange.now)
-      const used = counters.addUpTo(key + limit.keySuffix, 1, limit.most, limit.endMs + LATE_MS, limit.startMs)
-      if (used > limit.most) return refuse(exchange, state, key, i)
+    for (let i = 0; i < windows.length; i++) {
+      const { limit, most, keySuffix, startMs, endMs } = windows[i]!
+      const used = counters.addUpTo(key + keySuffix, 1, most, endMs + LATE_MS, startMs)
+      if (used > most) return refuse(exchange, state, key, windows, i)
       remaining.push(Math.max(0, limit.limit - used))
     }
-    if (state.showsHeaders) exchange.shared.set(USAGE, usageOf(limits, remaining, exchange.now, false))
+    show(exchange, state, windows, remaining, false)
   },
 
   responseHeaders({ shared, response }) {
     const usage = shared.get(USAGE) as Usage | undefined
     if (usage !== undefined) writeHeaders(response.headers, usage)
+  },
+
+  close({ opened }) {
+    opened?.close()
   },
 })
 
@@ -132,62 +114,61 @@ function keyPrefixOf(route: string | null, service: string | null): string {
     .slice(0, 12)
 }
 
+/** While Redis is known not to answer, this decides at once. */
+function decideInRedis(exchange: Exchange, state: State, strict: StrictCounters): void | Exit | Promise<void | Exit> {
+  const key = state.keyPrefix + state.identify(exchange)
+  const windows = state.limits.at(exchange.now)
+  const asked = strict.take(key, 1, windows)
+  if (asked === null) return decideAlone(exchange, state, strict, key, windows)
+  return asked.then((answer) =>
+    answer === null ? decideAlone(exchange, state, strict, key, windows) : conclude(exchange, state, windows, answer),
+  )
+}
+
+function decideAlone(
+  exchange: Exchange,
+  state: State,
+  strict: StrictCounters,
+  key: string,
+  windows: Windows,
+): void | Exit {
+  if (!state.isFaultTolerant) return failClosed(exchange)
+  return conclude(exchange, state, windows, strict.takeAlone(key, 1, windows))
+}
+
+/** `answer`: 0 or the number of the window that refused, then the totals. */
+function conclude(exchange: Exchange, state: State, windows: Windows, answer: readonly number[]): void | Exit {
+  const isRefused = answer[0] !== 0
+  const remaining = windows.map(({ limit }, i) => Math.max(0, limit.limit - answer[i + 1]!))
+  show(exchange, state, windows, remaining, isRefused)
+  if (isRefused) return exchange.fail(state.status, state.message)
+}
+
 /**
  * A refused request counts nowhere, so what earlier windows counted is taken back. Meanwhile that may refuse others, but only such
  * as the full window refuses too: a window that is full stays so until it ends.
  */
-function refuse(exchange: Exchange, state: State, key: string, refusedBy: number): Exit {
-  const { counters, limits } = state
-  const remaining = limits.map((limit, i) => {
-    enterWindow(limit, exchange.now)
-    const name = key + limit.keySuffix
+function refuse(exchange: Exchange, state: State, key: string, windows: Windows, refusedBy: number): Exit {
+  const { counters } = state
+  const remaining = windows.map(({ limit, keySuffix, endMs }, i) => {
     if (i === refusedBy) return 0
-    const used = i < refusedBy ? counters.add(name, -1, limit.endMs + LATE_MS) : counters.read(name)
+    const used = i < refusedBy ? counters.add(key + keySuffix, -1, endMs + LATE_MS) : counters.read(key + keySuffix)
     return Math.max(0, limit.limit - used)
   })
-  if (state.showsHeaders) exchange.shared.set(USAGE, usageOf(limits, remaining, exchange.now, true))
+  show(exchange, state, windows, remaining, true)
   return exchange.fail(state.status, state.message)
 }
 
-function usageOf(limits: readonly Limit[], remaining: readonly number[], nowMs: number, isRefused: boolean): Usage {
-  let tightest = 0
-  for (let i = 1; i < limits.length; i++) if (remaining[i]! <= remaining[tightest]!) tightest = i
-  const { windowSeconds, startMs } = limits[tightest]!
-  const resetSeconds = Math.max(1, windowSeconds - Math.floor((nowMs - startMs) / 1000))
-  return { limits, remaining, tightest, resetSeconds, isRefused }
+function show(
+  exchange: Exchange,
+  state: State,
+  windows: Windows,
+  remaining: readonly number[],
+  isRefused: boolean,
+): void {
+  if (state.showsHeaders) exchange.shared.set(USAGE, usageOf(windows, remaining, exchange.now, isRefused))
 }
 
-function writeHeaders(headers: HeaderList, { limits, remaining, tightest, resetSeconds, isRefused }: Usage): void {
-  for (let i = 0; i < limits.length; i++) {
-    const { limitHeader, limitText, remainingHeader } = limits[i]!
-    limitHeader.set(headers, limitText)
-    remainingHeader.set(headers, String(remaining[i]))
-  }
-  RATELIMIT_LIMIT.set(headers, limits[tightest]!.limitText)
-  RATELIMIT_REMAINING.set(headers, String(remaining[tightest]))
-  RATELIMIT_RESET.set(headers, String(resetSeconds))
-  if (isRefused) RETRY_AFTER.set(headers, String(resetSeconds))
-}
-
-function createLimit(period: Period, limit: number): Limit {
-  const name = period.charAt(0).toUpperCase() + period.slice(1)
-  return {
-    period,
-    limit,
-    most: Math.ceil(limit),
-    windowSeconds: WINDOW_SECONDS[period],
-    limitHeader: new FieldName(`X-RateLimit-Limit-${name}`),
-    limitText: String(limit),
-    remainingHeader: new FieldName(`X-RateLimit-Remaining-${name}`),
-    startMs: 0,
-    endMs: 0,
-    keySuffix: '',
-  }
-}
-
-function enterWindow(limit: Limit, nowMs: number): void {
-  if (nowMs >= limit.startMs && nowMs < limit.endMs) return
-  limit.startMs = windowStart(limit.period, nowMs)
-  limit.endMs = windowEnd(limit.period, limit.startMs)
-  limit.keySuffix = `:${limit.period}${(limit.startMs / 1000).toString(36)}`
+function failClosed(exchange: Exchange): Exit {
+  return exchange.fail(500, 'An unexpected error occurred')
 }

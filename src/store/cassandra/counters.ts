@@ -19,6 +19,11 @@ interface Counter {
   readonly windowStartMs: number
 }
 
+interface Row {
+  readonly incarnation: string
+  readonly count: number
+}
+
 /**
  * Both ways by LOCAL_QUORUM: what a node has written the others of its data center read in their next round, also while a replica
  * is down or has missed writes. With LOCAL_ONE a replica that was away would hide counts until it is repaired. Other data centers
@@ -34,7 +39,23 @@ export class CassandraCounterRows {
     this.#nowMs = nowMs
   }
 
-  async read({ key, windowStartMs }: Counter): Promise<readonly { incarnation: string; count: number }[]> {
+  async exchange(
+    counter: Counter,
+    { incarnation, count }: Row,
+    expiresAtMs: number,
+  ): Promise<{ own: number; others: number }> {
+    let own = 0
+    let others = 0
+    for (const row of await this.read(counter)) {
+      if (row.incarnation === incarnation) own = row.count
+      else others += row.count
+    }
+    if (count <= own) return { own, others }
+    await this.write(counter, { incarnation, count }, expiresAtMs)
+    return { own: count, others }
+  }
+
+  async read({ key, windowStartMs }: Counter): Promise<readonly Row[]> {
     const rows = await this.#port.select(COUNTERS, {
       partition: { key, window_start: windowStartMs },
       limit: ROWS_LIMIT,
@@ -44,11 +65,7 @@ export class CassandraCounterRows {
   }
 
   /** Of two writes the later one stays, also when this node's clock is set back and when the earlier one arrives last. */
-  async write(
-    { key, windowStartMs }: Counter,
-    { incarnation, count }: { readonly incarnation: string; readonly count: number },
-    expiresAtMs: number,
-  ): Promise<void> {
+  async write({ key, windowStartMs }: Counter, { incarnation, count }: Row, expiresAtMs: number): Promise<void> {
     const nowMs = this.#nowMs()
     this.#lastWrite = Math.max(this.#lastWrite + 1, Math.floor(nowMs) * 1000)
     const seconds = Math.ceil((expiresAtMs - nowMs + MARGIN_MS) / 1000)

@@ -29,6 +29,8 @@ import { ProjectionTables, type ProjectionScope } from './projection-tables.ts'
 import { Projector } from './projector.ts'
 
 export interface CassandraStoreOptions {
+  /** Called as soon as an entry of this node is decided. */
+  readonly onAppended?: (revision: number) => void
   readonly port: CassandraPort
   readonly copy: LocalCopy
   readonly dataCenter: string
@@ -276,6 +278,7 @@ class Store implements CassandraStore {
         const epoch = await this.#writableEpoch(entry)
         if (!epoch) return { outcome: 'conflict', head: (await this.#copy.head()).revision }
         const slot = await this.#log.insert(epoch, entry)
+        if (slot.isOurs) this.#options.onAppended?.(entry.revision)
         await this.#take(epoch, slot)
         if (slot.isOurs) return { outcome: 'appended', entry: slot.entry }
         return { outcome: 'conflict', head: (await this.#copy.head()).revision }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PERIODS, windowEnd, windowStart } from './window.ts'
+import { PERIODS, windowEnd, windowStart } from './calendar-window.ts'
 
 const at = (text: string) => Date.parse(text)
 const text = (ms: number) => new Date(ms).toISOString()

@@ -1,0 +1,295 @@
+/**
+ * The connection to a Redis, whichever form it has: all that is used of ioredis is in this file. It connects by itself again and
+ * again, keeps nothing while it has no connection, and resends nothing: deadlines and what to do without Redis are the link's.
+ */
+import { createHash } from 'node:crypto'
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
+import { Cluster, Command, Redis, type ClusterOptions, type RedisOptions } from 'ioredis'
+import type { RedisEndpoint, RedisTls } from './redis-endpoint.ts'
+
+export type RedisArgument = string | number
+
+/** A script that Redis keeps by its digest, so that only the first call sends its text. */
+export interface RedisScript {
+  readonly source: string
+  readonly sha: string
+}
+
+export interface ConnectionObserver {
+  /** Commands can be sent: again each time. */
+  onReady(): void
+  /** What was sent may never be answered. */
+  onClosed(reason: string): void
+}
+
+/** A connection as the link needs it. */
+export interface RedisConnection {
+  readonly isReady: boolean
+  /** Rejects with Redis's error, or when the connection is lost. */
+  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>
+  command(name: string, args: readonly RedisArgument[]): Promise<unknown>
+  /** The part of it that answers for this key: '' where there is one only. */
+  shardOf(key: string): string
+  /** Gives the connection to that part up and begins another. */
+  reset(shard: string): void
+  close(): void
+}
+
+export type OpenConnection = (
+  endpoint: RedisEndpoint,
+  options: ConnectionTimes,
+  observer: ConnectionObserver,
+) => RedisConnection
+
+export interface ConnectionTimes {
+  readonly connectTimeoutMs: number
+}
+
+/** Between two tries to connect. */
+const RETRY_MS = 100
+/** Given to a socket to close in order before it is dropped. */
+const CLOSE_MS = 20
+/** Errors that a new connection may get rid of: after a fail-over the old master answers as a replica. */
+const ELSEWHERE = /^(READONLY|MASTERDOWN)/
+
+export function redisScript(source: string): RedisScript {
+  return { source, sha: createHash('sha1').update(source).digest('hex') }
+}
+
+export const openRedisConnection: OpenConnection = (endpoint, times, observer) =>
+  endpoint.kind === 'cluster'
+    ? new ClusterConnection(endpoint, times, observer)
+    : new SingleConnection(endpoint, times, observer)
+
+/** Hears what is published on a channel, as long as there is a connection; what is said meanwhile is lost. */
+export interface RedisSubscription {
+  /** Gives the connection up and begins another. */
+  reset(): void
+  close(): void
+}
+
+/** A connection of its own, which is subscribed anew whenever it is made anew. */
+export function openRedisSubscription(
+  endpoint: RedisEndpoint,
+  times: ConnectionTimes,
+  channel: string,
+  onMessage: (message: string) => void,
+): RedisSubscription {
+  let isClosed = false
+  const client =
+    endpoint.kind === 'cluster'
+      ? new Cluster([...endpoint.addresses], clusterOptions(endpoint, times))
+      : endpoint.kind === 'sentinel'
+        ? new Redis(sentinelOptions(endpoint, times))
+        : new Redis(standaloneOptions(endpoint, times))
+  const ignore = (): void => undefined
+  watch(
+    client,
+    // Without a connection or the right to subscribe nothing is heard, which nobody depends on.
+    { onReady: () => void client.subscribe(channel).catch(ignore), onClosed: ignore },
+    () => isClosed,
+  )
+  client.on('message', (_channel: string, message: string) => onMessage(message))
+  return {
+    reset: () => client.disconnect(true),
+    close: () => {
+      isClosed = true
+      client.disconnect()
+    },
+  }
+}
+
+/** What both forms of clients can do. */
+interface Client {
+  sendCommand(command: Command): unknown
+}
+
+async function runScript(
+  client: Client,
+  { source, sha }: RedisScript,
+  keys: readonly string[],
+  args: readonly RedisArgument[],
+): Promise<unknown> {
+  const rest = [keys.length, ...keys, ...args] as never[]
+  try {
+    return await send(client, 'evalsha', [sha, ...rest])
+  } catch (error) {
+    if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
+    return await send(client, 'eval', [source, ...rest])
+  }
+}
+
+function send(client: Client, name: string, args: readonly RedisArgument[]): Promise<unknown> {
+  const command = new Command(name, args as never[], { replyEncoding: 'utf8' })
+  client.sendCommand(command)
+  return command.promise as Promise<unknown>
+}
+
+/** One server, or the master that Sentinels name. */
+class SingleConnection implements RedisConnection {
+  readonly #client: Redis
+  #isClosed = false
+
+  constructor(endpoint: RedisEndpoint, times: ConnectionTimes, observer: ConnectionObserver) {
+    this.#client =
+      endpoint.kind === 'sentinel'
+        ? new Redis(sentinelOptions(endpoint, times))
+        : new Redis(standaloneOptions(endpoint, times))
+    watch(this.#client, observer, () => this.#isClosed)
+  }
+
+  get isReady(): boolean {
+    return this.#client.status === 'ready'
+  }
+
+  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+    return runScript(this.#client, script, keys, args)
+  }
+
+  command(name: string, args: readonly RedisArgument[]): Promise<unknown> {
+    return send(this.#client, name, args)
+  }
+
+  shardOf(): string {
+    return ''
+  }
+
+  reset(): void {
+    this.#client.disconnect(true)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#client.disconnect()
+  }
+}
+
+class ClusterConnection implements RedisConnection {
+  readonly #client: Cluster
+  #isClosed = false
+
+  constructor(endpoint: RedisEndpoint, times: ConnectionTimes, observer: ConnectionObserver) {
+    this.#client = new Cluster([...endpoint.addresses], clusterOptions(endpoint, times))
+    watch(this.#client, observer, () => this.#isClosed)
+  }
+
+  get isReady(): boolean {
+    return this.#client.status === 'ready'
+  }
+
+  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+    return runScript(this.#client, script, keys, args)
+  }
+
+  command(name: string, args: readonly RedisArgument[]): Promise<unknown> {
+    return send(this.#client, name, args)
+  }
+
+  /** The master of the key's slot, as far as known. */
+  shardOf(key: string): string {
+    return this.#client.slots[new Command('get', [key]).getSlot() ?? 0]?.[0] ?? ''
+  }
+
+  reset(shard: string): void {
+    for (const node of this.#client.nodes('all')) {
+      const { host, port } = node.options
+      if (`${host}:${port}` === shard) node.disconnect()
+    }
+    // Somebody else may answer for its slots by now.
+    this.#client.refreshSlotsCache(() => undefined)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#client.disconnect()
+  }
+}
+
+function watch(client: Redis | Cluster, observer: ConnectionObserver, isClosed: () => boolean): void {
+  let reason = 'the connection was closed'
+  client.on('ready', () => {
+    reason = 'the connection was closed'
+    observer.onReady()
+  })
+  client.on('error', (error: Error) => {
+    reason = error.message
+  })
+  if (client instanceof Cluster) client.on('node error', (error: Error) => (reason = error.message))
+  client.on('close', () => observer.onClosed(reason))
+  // Some failures while connecting end the client, although it has a strategy to try again.
+  client.on('end', () => {
+    observer.onClosed(reason)
+    setTimeout(() => {
+      // What comes of it is told by the events.
+      if (!isClosed() && client.status === 'end') client.connect().catch(() => undefined)
+    }, RETRY_MS)
+  })
+}
+
+function commonOptions(endpoint: RedisEndpoint, { connectTimeoutMs }: ConnectionTimes) {
+  const { username, password, tls } = endpoint
+  return {
+    protocol: 2,
+    connectTimeout: connectTimeoutMs,
+    disconnectTimeout: CLOSE_MS,
+    retryStrategy: () => RETRY_MS,
+    // A command that was under way is not sent again: its outcome is open, and nobody waits for it any more.
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // INFO may not be allowed to the user; the link asks what it needs itself.
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    reconnectOnError: (error: Error) => ELSEWHERE.test(error.message),
+    ...(username !== null && { username }),
+    ...(password !== null && { password }),
+    ...(tls !== null && { tls: tlsOptions(tls) }),
+  } satisfies RedisOptions
+}
+
+function standaloneOptions(endpoint: RedisEndpoint, times: ConnectionTimes) {
+  const { host, port } = endpoint.addresses[0]!
+  return { ...commonOptions(endpoint, times), host, port, db: endpoint.database, enableOfflineQueue: false }
+}
+
+function clusterOptions(endpoint: RedisEndpoint, times: ConnectionTimes) {
+  return {
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    clusterRetryStrategy: () => RETRY_MS,
+    slotsRefreshTimeout: times.connectTimeoutMs,
+    maxRedirections: 3,
+    retryDelayOnFailover: 20,
+    retryDelayOnClusterDown: 20,
+    retryDelayOnTryAgain: 20,
+    redisOptions: commonOptions(endpoint, times),
+  } satisfies ClusterOptions
+}
+
+function sentinelOptions(endpoint: RedisEndpoint, times: ConnectionTimes) {
+  const { addresses, master, database, sentinelPassword, tls } = endpoint
+  return {
+    ...commonOptions(endpoint, times),
+    sentinels: addresses.map(({ host, port }) => ({ host, port })),
+    name: master ?? '',
+    db: database,
+    enableOfflineQueue: false,
+    // Sentinels are asked with each connection. To be told of fail-overs by them, besides, would end the client for good when that
+    // comes while a connection is being made; an old master gives itself away by not answering, or by READONLY.
+    failoverDetector: false,
+    sentinelRetryStrategy: () => RETRY_MS,
+    sentinelCommandTimeout: times.connectTimeoutMs,
+    ...(sentinelPassword !== null && { sentinelPassword }),
+    ...(tls !== null && { enableTLSForSentinelMode: true, sentinelTLS: tlsOptions(tls) }),
+  }
+}
+
+function tlsOptions({ verify, serverName, ca }: RedisTls): ConnectionOptions {
+  return {
+    rejectUnauthorized: verify,
+    ...(ca !== null && { ca }),
+    ...(serverName !== null && {
+      servername: serverName,
+      checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
+    }),
+  }
+}
