@@ -278,8 +278,8 @@ test('settings are frozen through and through, and can be posted to a thread', (
 })
 
 test('the sample file with every comment sign removed says what holds by default', () => {
-  const text = sampleFile().replaceAll(/^#([a-z_]+ =)/gm, '$1')
-  assert.equal(text.match(/^[a-z_]+ =/gm)?.length, definitions.size)
+  const text = sampleFile().replaceAll(/^#([a-z0-9_]+ =)/gm, '$1')
+  assert.equal(text.match(/^[a-z0-9_]+ =/gm)?.length, definitions.size)
   assert.deepEqual(read(fromFile(text)).settings, read({}).settings)
 })
 
