@@ -42,6 +42,7 @@ export async function openSubject(options: SubjectOptions): Promise<CassandraSto
     nodeId: client.name,
     bucketsOf: () => BUCKETS,
     isLater: (kind) => later.includes(kind),
+    wholeRows: -1,
     nowMs,
     delay: wait,
     random: () => random.next(),

@@ -40,6 +40,7 @@ export class FillLoop {
     const { signal } = this.#ending
     if (store.filling === null) return
     while (!signal.aborted && !isReady()) await this.#pause(READY_LOOK_MS)
+    if (signal.aborted) return
     const startMs = monotonicMs()
     log.info({ parts: store.filling.parts, done: store.filling.done }, 'the copy of the configuration is being filled')
     for (let isFailing = false; !signal.aborted;) {

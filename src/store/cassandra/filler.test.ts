@@ -17,7 +17,12 @@ import { CassandraFailure, type CassandraPort } from './port.ts'
 import { openCassandraStore } from './store.ts'
 import { ENTITIES } from './tables.ts'
 
-async function follower(port: CassandraPort, { isLater }: { isLater: (kind: string) => boolean }) {
+interface NodeOptions {
+  readonly isLater: (kind: string) => boolean
+  readonly wholeRows?: number
+}
+
+async function follower(port: CassandraPort, { isLater, wholeRows = -1 }: NodeOptions) {
   const store = await openCassandraStore({
     port,
     copy: createMemoryCopy({ definitions, keyring: testKeyring(), nowMs: () => START_MS }),
@@ -25,6 +30,7 @@ async function follower(port: CassandraPort, { isLater }: { isLater: (kind: stri
     nodeId: 'a-node',
     bucketsOf: () => 4,
     isLater,
+    wholeRows,
     nowMs: () => START_MS,
     delay: async () => {},
     random: () => 0.5,
@@ -110,4 +116,15 @@ test('a copy whose rows are not those of the digests when it is filled is loaded
   while (await fresh.fillNext());
   assert.equal(fresh.filling, null)
   assert.deepEqual(await allRows(fresh), await allRows(writer))
+})
+
+test('a few rows are loaded with the others', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  const isLater = (kind: string) => kind === 'groups'
+  const writer = await follower(port, { isLater })
+  for (let n = 0; n < 10; n++) await commit(writer, put('groups', { id: `g${n}`, name: `n${n}` }))
+  await writer.project()
+  const small = await follower(port, { isLater, wholeRows: 100 })
+  assert.equal(small.filling, null)
+  assert.deepEqual(await allRows(small), await allRows(writer))
 })

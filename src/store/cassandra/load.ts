@@ -16,12 +16,16 @@ export interface LoadOptions {
   readonly atLeast: number
   /** LOCAL_QUORUM, or QUORUM for the try after one whose rows were not those of the digests. */
   readonly consistency: ReadConsistency
-  /** Whether rows of the kind come later: the copy is then being filled. */
+  /** Whether rows of the kind may come later: the copy is then being filled. */
   readonly isLater?: (kind: string) => boolean
+  /** Of those kinds so many rows are no reason to wait for them later: they are loaded with the others. */
+  readonly wholeRows?: number
   readonly delay: (ms: number) => Promise<void>
 }
 
 const BATCH = 200
+/** Read in a second or two. */
+const WHOLE_ROWS = 20_000
 /** A row may be there before this data center has the log's row that wrote it: so many looks, so far apart. */
 const LOOKS = 50
 const LOOK_MS = 100
@@ -42,24 +46,40 @@ export async function loadCopy(options: LoadOptions): Promise<Head> {
 }
 
 async function loadFrom(options: LoadOptions, mark: Watermark | undefined): Promise<Head> {
-  const { log, copy, epoch, atLeast, consistency, isLater = () => false } = options
+  const { log, copy, epoch, atLeast, consistency } = options
   const checkpoint = mark ? await log.headAt(epoch, mark.revision, consistency) : epoch.base
   if (!checkpoint || (mark && checkpoint.hash !== mark.hash))
     throw new GatewayError('STORE_UNAVAILABLE', `revision ${mark?.revision} of the log can not be read yet`)
   const seen = { newest: Math.max(checkpoint.revision, atLeast) }
   const kinds = mark ? Object.keys(checkpoint.digests) : []
+  const later = await laterOf(options, kinds)
   return copy.replace(
     {
       checkpoint,
       rows: liveRows(
         options,
-        kinds.filter((kind) => !isLater(kind)),
+        kinds.filter((kind) => !later.includes(kind)),
         seen,
       ),
       entries: entriesFrom(options, checkpoint, seen),
     },
-    kinds.filter(isLater),
+    later,
   )
+}
+
+/** The kinds whose rows come later; how many there are is estimated by a part of each. */
+async function laterOf(
+  { projection, epoch, consistency, isLater = () => false, wholeRows = WHOLE_ROWS }: LoadOptions,
+  kinds: readonly string[],
+): Promise<readonly string[]> {
+  const later = kinds.filter(isLater)
+  const counts = await Promise.all(
+    later.map(async (kind) => {
+      const rows = await projection.part(epoch.epoch, kind, 0, consistency)
+      return rows.length * projection.bucketsOf(kind)
+    }),
+  )
+  return counts.reduce((sum, count) => sum + count, 0) <= wholeRows ? [] : later
 }
 
 async function* liveRows(

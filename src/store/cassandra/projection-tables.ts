@@ -26,7 +26,7 @@ const WRITES_AT_ONCE = 16
 /** The largest limit that CQL takes: all of a partition. */
 const MAX_ROWS = 2 ** 31 - 1
 /** Rows that are collected before they are written: those of one partition are then one write. */
-const ROWS_TOGETHER = 5_000
+const ROWS_TOGETHER = 20_000
 /** Of documents in one batch, which has to fit into a segment of the commit log many times. */
 const BATCH_CHARS = 256 * 1024
 /** The name of the row that says that the state of an epoch's beginning is written. */

@@ -41,6 +41,8 @@ export interface CassandraStoreOptions {
   readonly bucketsOf: (kind: string) => number
   /** Kinds that a node without a copy can do without at first: it is loaded when it has the others, and fills these in afterwards. */
   readonly isLater?: (kind: string) => boolean
+  /** So many rows of those kinds are loaded with the others nevertheless. */
+  readonly wholeRows?: number
   readonly nowMs: () => number
   readonly delay: (ms: number) => Promise<void>
   /** 0 to 1, for the jitter of repetitions. */
@@ -405,7 +407,7 @@ class Store implements CassandraStore {
   }
 
   async #fill(epoch: Epoch, atLeast: number): Promise<void> {
-    const { isLater } = this.#options
+    const { isLater, wholeRows } = this.#options
     const isFirst = !this.isLoaded
     const load = (consistency: ReadConsistency) =>
       loadCopy({
@@ -417,6 +419,7 @@ class Store implements CassandraStore {
         consistency,
         // Whoever has a whole copy keeps one until there is another.
         ...(isFirst && consistency === 'LOCAL_QUORUM' && isLater && { isLater }),
+        ...(wholeRows !== undefined && { wholeRows }),
         delay: this.#options.delay,
       })
     try {
