@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createDecipheriv, hkdfSync } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { TextSeal } from './text-seal.ts'
@@ -40,4 +41,14 @@ test('a new secret on the first line leaves what the old one sealed', () => {
   assert.equal(both.open(old), 'alice')
   assert.equal(new TextSeal('old', 'p').open(both.seal('alice')), null)
   assert.equal(new TextSeal('new', 'p').open(both.seal('alice')), 'alice')
+})
+
+test('the key is what HKDF makes of the secret, with purpose and salt as info', () => {
+  const sealed = Buffer.from(new TextSeal('secret', 'p').seal('alice'), 'base64url')
+  const info = Buffer.concat([Buffer.from('p'), sealed.subarray(1, 17)])
+  const key = Buffer.from(hkdfSync('sha256', 'secret', '', info, 32))
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(17, 29), { authTagLength: 16 })
+  decipher.setAAD(Buffer.from('p'))
+  decipher.setAuthTag(sealed.subarray(-16))
+  assert.equal(Buffer.concat([decipher.update(sealed.subarray(29, -16)), decipher.final()]).toString(), 'alice')
 })
