@@ -44,6 +44,7 @@ export async function measureLoss(nginx: Program, way: LossFigure['way']): Promi
   const [, port = ''] = await lost.waitForOutput(/PORT (\d+)/)
   const gateway = await startGateway({
     workers: 2,
+    settings: { worker_silence_timeout: '10s' },
     declarative: {
       _format_version: '3.0',
       upstreams: [
