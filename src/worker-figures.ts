@@ -20,14 +20,16 @@ export interface FigureSources {
   readonly applyMs: () => number
   /** Upstreams whose requests go to all targets, because too few are healthy. */
   readonly panicking: () => number
+  readonly openCircuits: () => number
 }
 
 export function registerWorkerFigures(figures: Figures, sources: FigureSources): void {
-  const { context, cache, responses, resolver, log, accessLog, applyMs, panicking } = sources
+  const { context, cache, responses, resolver, log, accessLog, applyMs, panicking, openCircuits } = sources
   const { pool } = context
   figures.gauge('meridian_config_revision', {}, () => context.snapshot.revision)
   figures.gauge('meridian_config_apply_seconds', {}, () => applyMs() / 1000)
   figures.gauge('meridian_upstreams_in_panic', {}, panicking)
+  figures.gauge('meridian_open_circuits', {}, openCircuits)
   figures.gauge('meridian_exchanges_in_flight', {}, () => context.inFlight)
   figures.gauge('meridian_upstream_connections', { state: 'idle' }, () => pool.figures.idle)
   figures.gauge('meridian_upstream_connections', { state: 'busy' }, () => pool.figures.open - pool.figures.idle)

@@ -227,6 +227,8 @@ class WorkerThread {
           ...chance,
           uuid: randomUUID,
           onHealthChange: (change) => logHealthChange(this.#log.log, change),
+          onCircuitChange: ({ id, name }, { ip, port }, state) =>
+            this.#log.log.warn({ upstreamId: id, upstream: name, ip, port, state }, 'a circuit changed'),
           // All workers see it; one says so.
           ...(start.index === 0 && {
             onPanicChange: ({ id, name }, isPanicking) => logPanicChange(this.#log.log, id, name, isPanicking),
@@ -349,6 +351,8 @@ class WorkerThread {
       log: this.#log,
       accessLog: this.#accessLog,
       applyMs: () => this.#applyMs,
+      openCircuits: () =>
+        this.#compiler.upstreamBalancers().reduce((sum, one) => sum + (one as UpstreamBalancer).openCircuits, 0),
       panicking: () =>
         this.#compiler
           .upstreamBalancers()

@@ -1,3 +1,4 @@
+import type { Breaker } from './breaker.ts'
 import type { Pick, PickedTarget } from './contract.ts'
 import { isUsable, type HealthState, type HealthWatcher } from './health.ts'
 
@@ -22,10 +23,13 @@ export class Address implements PickedTarget, HealthWatcher {
   hostname: string
   /** 0: gets no requests. May be a fraction, when addresses share the weight of a SRV record. */
   weight = 0
+  /** What algorithms go by: the weight, less while it is started slowly. */
+  share = 0
   /** False takes it out of the choice. */
   isUsable = true
-  /** What its balancer counts it as, by its health. */
+  /** What its balancer counts it as, by its health and its circuit. */
   isWell = true
+  breaker: Breaker | null = null
   /** Requests under way. */
   active = 0
   /** Moving average of latencies, and when it was last moved; only the algorithm `latency` uses them. */

@@ -4,11 +4,12 @@ import type { Outcome, PickedTarget } from './contract.ts'
 /** How one address is chosen among those of an upstream. Not told which requests are which: that is in its input. */
 export interface Algorithm {
   /**
-   * An address that gets requests (weight above 0) is there, is gone, has another weight: each costs the same however many
+   * An address that gets requests (weight above 0) is there, is gone, has another share: each costs the same however many
    * there are. What is known of the others is kept.
    */
   add(address: Address): void
   remove(address: Address): void
+  /** `before`: the share that it had. */
   reweighed(address: Address, before: number): void
   /** How many targets the upstream has in all; where the algorithm depends on it. */
   countTargets?(count: number): void

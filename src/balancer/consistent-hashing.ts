@@ -18,6 +18,7 @@ export class ConsistentHashing implements Algorithm {
   readonly #slots: number
   readonly #spread: RoundRobin
   readonly #addresses = new Set<Address>()
+  readonly #weights = new WeakMap<Address, number>()
   #targetCount = 0
   /** Null until the next pick after a change: targets often change many at a time. */
   #ring: Ring | null = null
@@ -29,6 +30,7 @@ export class ConsistentHashing implements Algorithm {
 
   add(address: Address): void {
     this.#addresses.add(address)
+    this.#weights.set(address, address.weight)
     this.#spread.add(address)
     this.#ring = null
   }
@@ -41,7 +43,9 @@ export class ConsistentHashing implements Algorithm {
 
   reweighed(address: Address, before: number): void {
     this.#spread.reweighed(address, before)
-    this.#ring = null
+    // A slow start moves no keys.
+    if (address.weight !== this.#weights.get(address)) this.#ring = null
+    this.#weights.set(address, address.weight)
   }
 
   countTargets(count: number): void {

@@ -33,5 +33,7 @@ export interface Balancer {
   /** A request to the target begins / ends: what least-connections and health checks count. */
   started(target: PickedTarget): void
   ended(target: PickedTarget, outcome: Outcome, latencyMs: number): void
+  /** Asked before a request is tried again; false when the upstream's budget for that is spent. */
+  takeRetry(): boolean
   close(): void
 }

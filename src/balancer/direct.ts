@@ -31,9 +31,15 @@ class DirectBalancer implements Balancer {
     const turns = (this.#turns = new RoundRobin(options))
     const targets: TargetHost = {
       openHealth: () => new HealthState(),
-      added: (address) => turns.add(address),
+      added: (address) => {
+        address.share = address.weight
+        turns.add(address)
+      },
       removed: (address) => turns.remove(address),
-      reweighed: (address, before) => turns.reweighed(address, before),
+      reweighed: (address, before) => {
+        address.share = address.weight
+        turns.reweighed(address, before)
+      },
       healthChanged: () => {},
     }
     this.#target = new ResolvedTarget({ name, port, weight: 1, usesSrvName: false }, targets)
@@ -55,6 +61,10 @@ class DirectBalancer implements Balancer {
   started(): void {}
 
   ended(): void {}
+
+  takeRetry(): boolean {
+    return true
+  }
 
   close(): void {
     this.#names.close()

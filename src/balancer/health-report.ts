@@ -1,5 +1,6 @@
 /** The health of an upstream as the Admin API shows it, in Kong's words. */
 import { bracketed, type Address } from './address.ts'
+import type { CircuitState } from './breaker.ts'
 import type { ResolvedTarget } from './resolved-target.ts'
 
 export type HealthWord = 'HEALTHY' | 'UNHEALTHY' | 'DNS_ERROR' | 'HEALTHCHECKS_OFF'
@@ -19,17 +20,20 @@ interface TargetData {
   readonly weight: WeightReport
 }
 
+interface AddressData {
+  readonly ip: string
+  readonly port: number
+  readonly weight: number
+  /** Where the upstream has circuit breakers: that of the worker that was asked. */
+  readonly circuit?: CircuitState
+}
+
 export interface TargetHealthReport {
   /** As in the target entity. */
   readonly target: string
   readonly health: HealthWord
   readonly data: TargetData & {
-    readonly addresses: readonly {
-      readonly ip: string
-      readonly port: number
-      readonly weight: number
-      readonly health: HealthWord
-    }[]
+    readonly addresses: readonly (AddressData & { readonly health: HealthWord })[]
   }
 }
 
@@ -42,12 +46,7 @@ export interface BalancerHealthReport {
     readonly healthy: boolean
     readonly weight: WeightReport
     readonly hosts: readonly (TargetData & {
-      readonly addresses: readonly {
-        readonly ip: string
-        readonly port: number
-        readonly weight: number
-        readonly healthy: boolean
-      }[]
+      readonly addresses: readonly (AddressData & { readonly healthy: boolean })[]
     })[]
   }
 }
@@ -116,8 +115,8 @@ function targetData({ spec, resolution, addresses }: ResolvedTarget): TargetData
   return { host: bracketed(spec.name), port: spec.port, dns, nodeWeight: spec.weight, weight: weigh(addresses) }
 }
 
-function addressData({ ip, port, weight }: Address): { ip: string; port: number; weight: number } {
-  return { ip: bracketed(ip), port, weight: rounded(weight) }
+function addressData({ ip, port, weight, breaker }: Address): AddressData {
+  return { ip: bracketed(ip), port, weight: rounded(weight), ...(breaker !== null && { circuit: breaker.state }) }
 }
 
 /** Thirds of a weight add up to a whole number again. */

@@ -69,7 +69,7 @@ export class Latency implements Algorithm {
     for (let i = 0; i < count; i++) {
       const address = addresses[(this.#start + i) % count]!
       if (!address.isUsable || (tried.length > 0 && isTried(address, tried))) continue
-      const score = (address.latencyMs * decay(address, now)) / address.weight
+      const score = (address.latencyMs * decay(address, now)) / address.share
       if (score < least) {
         least = score
         best = address

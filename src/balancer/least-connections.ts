@@ -33,7 +33,7 @@ export class LeastConnections implements Algorithm {
     for (let i = 0; i < count; i++) {
       const address = addresses[(this.#start + i) % count]!
       if (!address.isUsable || (tried.length > 0 && isTried(address, tried))) continue
-      const load = (address.active + 1) / address.weight
+      const load = (address.active + 1) / address.share
       if (load < least) {
         least = load
         best = address

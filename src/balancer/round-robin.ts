@@ -30,7 +30,7 @@ export class RoundRobin implements Algorithm {
     this.#dueSum += address.due
     addresses.splice(at, 0, address)
     if (at <= this.#last) this.#last++
-    this.#countWeight(address.weight, 1)
+    this.#countWeight(address.share, 1)
   }
 
   remove(address: Address): void {
@@ -41,12 +41,12 @@ export class RoundRobin implements Algorithm {
     // The turn goes on behind the address that was last, also when that one is gone.
     if (at <= this.#last) this.#last--
     this.#dueSum = addresses.length === 0 ? 0 : this.#dueSum - address.due
-    this.#countWeight(address.weight, -1)
+    this.#countWeight(address.share, -1)
   }
 
   reweighed(address: Address, before: number): void {
     this.#countWeight(before, -1)
-    this.#countWeight(address.weight, 1)
+    this.#countWeight(address.share, 1)
   }
 
   pick(_hashInput: string | null, tried: readonly PickedTarget[]): Address | null {
@@ -74,9 +74,9 @@ export class RoundRobin implements Algorithm {
     for (let i = 0; i < addresses.length; i++) {
       const address = addresses[i]!
       if (!address.isUsable || (tried.length > 0 && isTried(address, tried))) continue
-      const { weight } = address
-      total += weight
-      address.due += weight
+      const { share } = address
+      total += share
+      address.due += share
       if (best === null || address.due > best.due) best = address
     }
     if (best === null) return null

@@ -83,6 +83,11 @@ export function anUpstream(change: Partial<Omit<Upstream, 'healthchecks'>> = {},
   }
 }
 
+/** What is given, and no more than that. */
+export function aResilience(change: Partial<NonNullable<Upstream['resilience']>>): NonNullable<Upstream['resilience']> {
+  return { panic: false, slow_start: 0, retry_percent: null, circuit_breaker: null, ...change }
+}
+
 export function aTarget(target: string, weight = 100): Target {
   const upstream = { id: 'b6a1a3a0-1111-4222-8333-444455556666' }
   return { id: target, created_at: 0, updated_at: 0, upstream, target, weight, tags: null }
@@ -91,7 +96,7 @@ export function aTarget(target: string, weight = 100): Target {
 /** An address outside of any balancer, for algorithms. */
 export function anAddress(ip: string, weight = 100, port = 80, name = ip): Address {
   const address = new Address(ip, port, { name, port }, name, new HealthState())
-  address.weight = weight
+  address.weight = address.share = weight
   return address
 }
 

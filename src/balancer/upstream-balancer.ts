@@ -8,6 +8,7 @@ import type { Target } from '#model/entities/target.ts'
 import type { Upstream } from '#model/entities/upstream.ts'
 import { Address, bracketed, type AddressEvents } from './address.ts'
 import type { Algorithm } from './algorithm.ts'
+import { Breaker, type CircuitState } from './breaker.ts'
 import { algorithms, type AlgorithmName } from './algorithms.ts'
 import type { Balancer, Outcome, Pick, PickedTarget } from './contract.ts'
 import { compileHashInput, type HashableExchange, type HashInput } from './hash-input.ts'
@@ -15,6 +16,9 @@ import { compileHealthRules, type CheckRules, type HealthRules, type HealthState
 import { reportHealth, type UpstreamHealthReport } from './health-report.ts'
 import type { HealthTable } from './health-table.ts'
 import { ResolvedTarget, type TargetHost, type TargetSpec } from './resolved-target.ts'
+import { compileResilience, type Resilience } from './resilience.ts'
+import { RetryBudget } from './retry-budget.ts'
+import { SlowStart } from './slow-start.ts'
 import { TargetNames } from './target-names.ts'
 import { parseTarget } from './target-spec.ts'
 
@@ -30,6 +34,8 @@ export interface UpstreamBalancerOptions {
   readonly uuid: () => string
   /** Told once per change and by whom it was caused, in the worker where it happened. */
   readonly onHealthChange?: (change: HealthChange) => void
+  /** Told when the circuit of an address opens, lets trials through, or closes, in this worker. */
+  readonly onCircuitChange?: (upstream: Upstream, address: PickedTarget, state: CircuitState) => void
   /** Told when requests begin to go to all targets, because too few are healthy, and when that is over. */
   readonly onPanicChange?: (upstream: Upstream, isPanicking: boolean) => void
   /** Told of each address, with a weight or without. */
@@ -69,6 +75,8 @@ export interface UpstreamBalancer extends Balancer {
   report(): UpstreamHealthReport
   /** Requests go to all targets, because too few are healthy. */
   readonly isPanicking: boolean
+  /** How many circuits are open, or let trials through, in this worker. */
+  readonly openCircuits: number
 }
 
 export function createUpstreamBalancer(options: UpstreamBalancerOptions): UpstreamBalancer {
@@ -84,8 +92,15 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   #upstream: Upstream
   #rules: HealthRules
   #hashInput: HashInput | null = null
+  #resilience: Resilience
+  #budget: RetryBudget | null = null
   #algorithm: Algorithm
+  readonly #slowStart = new SlowStart((address, share) => this.#setShare(address, address.weight * share))
+  /** Addresses whose circuit is not closed. */
+  readonly #circuits = new Set<Address>()
   #isClosed = false
+  /** Addresses that were there from the beginning are not started slowly. */
+  #isStarted = false
   /** Of the addresses with a weight: how many, and their weights; and the same of those that are well. */
   #count = 0
   #total = 0
@@ -103,25 +118,38 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     this.#names = new TargetNames(options)
     this.#upstream = upstream
     this.#rules = compileHealthRules(upstream.healthchecks)
+    this.#resilience = compileResilience(upstream)
     this.#algorithm = this.#createAlgorithm(upstream)
     this.update(upstream, options.targets)
+    this.#isStarted = true
   }
 
   pick(hashInput: string | null, tried: readonly PickedTarget[]): Pick | Promise<Pick> {
     this.#names.refresh()
+    if (this.#budget !== null && tried.length === 0) this.#budget.deposit()
     if (this.#isHealthy || this.#isPanicking) return this.#algorithm.pick(hashInput, tried)?.pick ?? this.#explain()
     return this.#names.isPending ? this.#pickLater(hashInput, tried) : this.#explain()
   }
 
   started(target: PickedTarget): void {
-    asAddress(target).active++
+    const address = asAddress(target)
+    address.active++
+    const { breaker } = address
+    if (breaker === null || breaker.state === 'closed') return
+    breaker.started()
+    this.healthChanged(address)
   }
 
   ended(target: PickedTarget, outcome: Outcome, latencyMs: number): void {
     const address = asAddress(target)
     address.active--
     this.#algorithm.ended?.(address, outcome, latencyMs)
+    if (address.breaker !== null) this.#countCircuit(address, address.breaker, outcome, latencyMs)
     this.#countOutcome(address, this.#rules.passive, outcome, 'request')
+  }
+
+  takeRetry(): boolean {
+    return this.#budget === null || this.#budget.take()
   }
 
   probed(target: PickedTarget, outcome: Outcome): void {
@@ -144,6 +172,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     const before = this.#upstream
     this.#upstream = upstream
     this.#rules = compileHealthRules(upstream.healthchecks)
+    this.#setResilience(compileResilience(upstream))
     if (upstream.algorithm !== before.algorithm || upstream.slots !== before.slots) {
       this.#algorithm = this.#createAlgorithm(upstream)
       for (const address of this.#addresses()) if (address.weight > 0) this.#algorithm.add(address)
@@ -173,6 +202,15 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
 
   refresh(): void {
     this.#names.refresh()
+    const now = this.#options.nowMs()
+    this.#slowStart.tick(now, this.#resilience.slowStartMs)
+    for (const address of this.#circuits) {
+      const { breaker } = address
+      const before = breaker?.state
+      breaker?.tick(now)
+      if (breaker !== null && breaker.state !== before) this.#circuitChanged(address, breaker)
+      else this.healthChanged(address)
+    }
   }
 
   addresses(): readonly PickedTarget[] {
@@ -192,6 +230,10 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   report(): UpstreamHealthReport {
     this.#names.refresh()
     return reportHealth(this.#targets, this.#rules.isOn, this.#isHealthy, this.#isPanicking)
+  }
+
+  get openCircuits(): number {
+    return this.#circuits.size
   }
 
   /** Exchanges under way may go on picking among the addresses that are known. */
@@ -215,20 +257,29 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     address.health.watchers.add(address)
     address.isWell = this.#isWell(address)
     address.isUsable = address.isWell || this.#isPanicking
+    address.share = address.weight
+    if (this.#resilience.breaker !== null) address.breaker = new Breaker(this.#resilience.breaker)
     if (address.weight > 0) this.#enter(address)
+    if (this.#isStarted) this.#startSlowly(address)
     this.#options.watch?.added(address)
   }
 
   removed(address: Address): void {
     this.#letGo(address)
+    this.#slowStart.drop(address)
+    this.#circuits.delete(address)
     if (address.weight > 0) this.#leave(address, address.weight)
     this.#options.watch?.removed(address)
   }
 
   reweighed(address: Address, before: number): void {
-    if (before === 0) return this.#enter(address)
+    if (before === 0) {
+      address.share = address.weight
+      return this.#enter(address)
+    }
     if (address.weight === 0) return this.#leave(address, before)
-    this.#algorithm.reweighed(address, before)
+    const { slowStartMs } = this.#resilience
+    this.#setShare(address, address.weight * this.#slowStart.shareOf(address, this.#options.nowMs(), slowStartMs))
     this.#add(address, -before, 0)
     this.#add(address, address.weight, 0)
   }
@@ -241,6 +292,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     if (address.weight > 0) {
       this.#addWell(isWell ? address.weight : -address.weight, isWell ? 1 : -1)
       this.#weigh()
+      if (isWell) this.#startSlowly(address)
     }
     this.#options.watch?.healthChanged(address)
   }
@@ -270,7 +322,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
 
   #weigh(): void {
     this.#isHealthy = this.#wellCount > 0 && (this.#well / this.#total) * 100 > this.#rules.thresholdPercent
-    const isPanicking = !this.#isHealthy && this.#total > 0 && this.#upstream.resilience?.panic === true
+    const isPanicking = !this.#isHealthy && this.#total > 0 && this.#resilience.panics
     if (isPanicking === this.#isPanicking) return
     this.#isPanicking = isPanicking
     for (const address of this.#addresses()) address.isUsable = address.isWell || isPanicking
@@ -278,7 +330,45 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   }
 
   #isWell(address: Address): boolean {
-    return !this.#rules.isOn || address.isHealthy
+    return (!this.#rules.isOn || address.isHealthy) && (address.breaker === null || address.breaker.isPassable)
+  }
+
+  #startSlowly(address: Address): void {
+    if (this.#resilience.slowStartMs > 0 && address.weight > 0 && address.breaker?.state !== 'half_open')
+      this.#slowStart.begin(address, this.#options.nowMs())
+  }
+
+  #setShare(address: Address, share: number): void {
+    const before = address.share
+    address.share = share
+    if (address.weight > 0) this.#algorithm.reweighed(address, before)
+  }
+
+  #setResilience(resilience: Resilience): void {
+    const { breaker, retryPercent } = this.#resilience
+    this.#resilience = resilience
+    if (this.#budget === null || resilience.retryPercent !== retryPercent)
+      this.#budget = resilience.retryPercent === null ? null : new RetryBudget(resilience.retryPercent)
+    if (JSON.stringify(resilience.breaker) === JSON.stringify(breaker)) return
+    this.#circuits.clear()
+    for (const address of this.#addresses())
+      address.breaker = resilience.breaker === null ? null : new Breaker(resilience.breaker)
+  }
+
+  #countCircuit(address: Address, breaker: Breaker, outcome: Outcome, latencyMs: number): void {
+    const before = breaker.state
+    breaker.ended(outcome, latencyMs, this.#options.nowMs())
+    if (breaker.state !== before) this.#circuitChanged(address, breaker)
+    else if (before === 'half_open') this.healthChanged(address)
+  }
+
+  #circuitChanged(address: Address, breaker: Breaker): void {
+    if (breaker.state === 'closed') {
+      this.#circuits.delete(address)
+      this.#startSlowly(address)
+    } else this.#circuits.add(address)
+    this.healthChanged(address)
+    this.#options.onCircuitChange?.(this.#upstream, address, breaker.state)
   }
 
   #letGo(address: Address): void {
@@ -335,7 +425,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     if (!this.#rules.isOn) return
     if (this.#health.count(address.health, rules, outcome)) this.#tell(address, address.isHealthy, cause)
     // Another thread may have been faster, and its word is still under way.
-    else if (address.isWell !== address.isHealthy) this.healthChanged(address)
+    else if (address.isWell !== this.#isWell(address)) this.healthChanged(address)
   }
 
   #tell({ ip, port, targetName, targetPort }: Address, isHealthy: boolean, cause: HealthChange['cause']): void {

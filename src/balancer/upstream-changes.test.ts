@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Outcome, PickedTarget } from './contract.ts'
-import { aBalancer, aTarget, anUpstream, pickNow, refusalOf } from './testing.ts'
+import { aBalancer, aResilience, aTarget, anUpstream, pickNow, refusalOf } from './testing.ts'
 
 const ERROR: Outcome = { type: 'status', status: 500 }
 const FAILS_ONCE = { passive: { unhealthy: { http_failures: 1, tcp_failures: 1 } } }
 
 test('in panic all targets get requests, until enough are healthy again', () => {
   const targets = ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80', '10.0.0.4:80'].map((target) => aTarget(target))
-  const upstream = anUpstream({ resilience: { panic: true } }, { ...FAILS_ONCE, threshold: 50 })
+  const upstream = anUpstream({ resilience: aResilience({ panic: true }) }, { ...FAILS_ONCE, threshold: 50 })
   for (const algorithm of ['round-robin', 'least-connections', 'latency', 'consistent-hashing'] as const) {
     const { balancer, panics } = aBalancer({ ...upstream, algorithm }, targets)
     const picked = () => new Set(Array.from({ length: 200 }, (_, i) => pickNow(balancer, `${i}`).ip)).size
@@ -39,11 +39,11 @@ test('panic can be chosen and given up while too few are healthy', () => {
   const { balancer } = aBalancer(anUpstream({}, FAILS_ONCE), targets)
   balancer.setHealth('10.0.0.1:80', null, false)
   assert.match(refusalOf(balancer.pick(null, [])), /^all_unhealthy/)
-  balancer.update(anUpstream({ resilience: { panic: true } }, FAILS_ONCE), targets)
+  balancer.update(anUpstream({ resilience: aResilience({ panic: true }) }, FAILS_ONCE), targets)
   assert.ok(pickNow(balancer))
   balancer.update(anUpstream({}, FAILS_ONCE), targets)
   assert.match(refusalOf(balancer.pick(null, [])), /^all_unhealthy/)
-  const empty = aBalancer(anUpstream({ resilience: { panic: true } }), []).balancer
+  const empty = aBalancer(anUpstream({ resilience: aResilience({ panic: true }) }), []).balancer
   assert.match(refusalOf(empty.pick(null, [])), /^no_targets/)
 })
 

@@ -225,7 +225,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       !this.#hasResponded &&
       this.#retriesLeft > 0 &&
       isReplayable &&
-      mayRetry(failure, this.#method, upstream.hasSent)
+      mayRetry(failure, this.#method, upstream.hasSent) &&
+      this.#compiled!.service!.balancer.takeRetry()
     const outcome = failTry(this.exchange, failure, isRetried)
     this.#compiled!.service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
     if (this.isOver) return

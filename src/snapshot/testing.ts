@@ -19,6 +19,7 @@ export function fakeBalancer(label: string, targets: string[]): FakeBalancer {
     pick: () => ({ ok: false, code: 'no_targets', message: '' }),
     started: () => undefined,
     ended: () => undefined,
+    takeRetry: () => true,
     refresh: () => undefined,
     update(_upstream, list) {
       this.updates++

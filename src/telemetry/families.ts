@@ -52,6 +52,12 @@ export const families = {
     labels: [],
     perWorker: true,
   },
+  meridian_open_circuits: {
+    type: 'gauge',
+    help: 'Addresses of targets whose circuit (resilience.circuit_breaker) is open or lets trials through.',
+    labels: [],
+    perWorker: true,
+  },
   meridian_health_probes_total: {
     type: 'counter',
     help: 'Health checks of targets by how they ended: answered (a status), success or failure (gRPC, TCP), tcp_failure, timeout, broken (the check itself failed).',

@@ -185,6 +185,52 @@ export const upstreams = defineEntity({
           default: false,
           description: 'When too few targets are healthy, send requests to all of them instead of answering 503.',
         }),
+        slow_start: t.number({
+          default: 0,
+          between: [0, 3600],
+          description: 'Seconds in which a target that is new, or well again, comes to its whole share.',
+        }),
+        retry_percent: t.number({
+          between: [0, 100],
+          description:
+            "Retries in percent of the requests, besides 10 at once; without it the service's `retries` alone counts.",
+        }),
+        circuit_breaker: t.record(
+          {
+            error_percent: t.number({
+              default: 50,
+              between: [0, 100],
+              description: 'Failed requests that open it; 0 none.',
+            }),
+            slow_percent: t.number({
+              default: 0,
+              between: [0, 100],
+              description: 'Slow requests that open it; 0 none.',
+            }),
+            slow_after: t.integer({
+              default: 1000,
+              between: [1, 3600000],
+              description: 'Milliseconds after which one is slow.',
+            }),
+            window: t.number({ default: 10, between: [1, 3600], description: 'Seconds that are looked back.' }),
+            min_requests: t.integer({
+              default: 20,
+              between: [1, 1000000],
+              description: 'Fewer in the window say nothing.',
+            }),
+            open_for: t.number({
+              default: 5,
+              between: [1, 3600],
+              description: 'Seconds until trials are let through.',
+            }),
+            trials: t.integer({
+              default: 3,
+              between: [1, 1000],
+              description: 'Requests that must be well to close it.',
+            }),
+          },
+          { required: false, description: 'Takes a target out whose requests fail or are slow.' },
+        ),
       },
       { required: false, hidden_unless_set: true, description: 'How requests are kept going while targets fail.' },
     ),
