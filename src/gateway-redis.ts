@@ -4,8 +4,54 @@ import { openRedisConnection } from '#cluster/redis-connection.ts'
 import { profileEndpoint } from '#cluster/redis-endpoint.ts'
 import { RedisLinks, type SharedLink } from '#cluster/redis-links.ts'
 import type { Settings } from '#model/settings.ts'
+import type { ClusterView } from '#store/cluster-view.ts'
 import type { Figures } from '#telemetry/figures.ts'
 import type { Logger } from '#telemetry/logger.ts'
+import { trustedAuthorities } from './trusted-authorities.ts'
+
+/** How often the nodes are counted among which limits are divided. */
+const SHARE_MS = 1000
+
+/** What the gateway has of Redis: the main thread's links, and the state of all threads' ones. */
+export class GatewayRedis {
+  readonly states: RedisStates
+  readonly main: MainRedis
+  readonly #settings: Settings
+  readonly #figures: Figures
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(settings: Settings, log: Pick<Logger, 'warn' | 'info'>, figures: Figures) {
+    this.#settings = settings
+    this.#figures = figures
+    this.states = new RedisStates(log)
+    this.main = new MainRedis(settings, this.states, figures)
+  }
+
+  /** What the node does without, for `/status`. */
+  get degraded(): readonly string[] {
+    return this.states.unanswering.map((name) => `redis ${name}`)
+  }
+
+  /** From now on the workers know among how many nodes a limit is divided. */
+  start(workers: { shareLimits(nodes: number): void }, cluster: ClusterView): void {
+    this.states.register(this.#figures)
+    const share = (): void => workers.shareLimits(this.#settings.redis_nodes ?? nodesOf(cluster))
+    share()
+    this.#timer = setInterval(share, SHARE_MS)
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.main.close()
+  }
+}
+
+/** Those of this data center, as they count in one Redis; one that is not heard of may go on serving. */
+function nodesOf(cluster: ClusterView): number {
+  const nodes = cluster.nodes()
+  const own = nodes.find((node) => node.is_self)
+  return nodes.filter(({ data_center, status }) => data_center === own?.data_center && status !== 'down').length
+}
 
 /** In place of a worker's number. */
 const MAIN_THREAD = -1
@@ -14,11 +60,9 @@ const MAIN_THREAD = -1
 export class MainRedis {
   readonly #settings: Settings
   readonly #links: RedisLinks
-  readonly #trusted: () => string | null
 
-  constructor(settings: Settings, states: RedisStates, figures: Figures, trusted: () => string | null) {
+  constructor(settings: Settings, states: RedisStates, figures: Figures) {
     this.#settings = settings
-    this.#trusted = trusted
     this.#links = new RedisLinks({
       open: openRedisConnection,
       connectTimeoutMs: settings.redis_connect_timeout,
@@ -40,7 +84,7 @@ export class MainRedis {
         `${key}: expected the name of a profile in redis_profiles (${names}), got ${name}`,
       )
     }
-    return this.#links.take(profileEndpoint(profile, { commandTimeoutMs, ca: this.#trusted() }))
+    return this.#links.take(profileEndpoint(profile, { commandTimeoutMs, ca: trustedAuthorities(this.#settings) }))
   }
 
   close(): void {

@@ -48,7 +48,7 @@ import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } 
 import { NodeHealth } from './gateway-health.ts'
 import { openSecrets } from './gateway-secrets.ts'
 import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
-import { MainRedis, RedisStates } from './gateway-redis.ts'
+import { GatewayRedis } from './gateway-redis.ts'
 import { readNamedFile } from './named-file.ts'
 import { resolverSettings } from './resolver-settings.ts'
 import { wantsTargetStates } from './target-health.ts'
@@ -59,8 +59,6 @@ import { unservedRoutes } from './unserved-routes.ts'
 export const KONG_VERSION = '3.9.3'
 
 const HOUSEKEEPING_MS = 60_000
-/** How often the nodes are counted among which limits are divided. */
-const SHARE_MS = 1000
 const TICKET_KEY_MS = 86_400_000
 /** Health checks of all upstreams: each has a socket while it runs. */
 const PROBES_AT_A_TIME = 256
@@ -107,8 +105,7 @@ export class Gateway {
   readonly #options: GatewayOptions
   readonly #model: Model
   readonly #figures = new Figures()
-  readonly #redisStates: RedisStates
-  readonly #redis: MainRedis
+  readonly #redis: GatewayRedis
   readonly #configurationHash = createConfigurationHash()
   readonly #accessLogs: AccessLog[] = []
   #nodeId = ''
@@ -141,8 +138,7 @@ export class Gateway {
       level: settings.log_level,
       redact: redactionPaths(secretFieldNames([...this.#model.entities.values()].map(({ fields }) => fields))),
     })
-    this.#redisStates = new RedisStates(this.log.log)
-    this.#redis = new MainRedis(settings, this.#redisStates, this.#figures, () => trustedAuthorities(settings))
+    this.#redis = new GatewayRedis(settings, this.log.log, this.#figures)
   }
 
   get #settings(): Settings {
@@ -161,7 +157,7 @@ export class Gateway {
       id: this.#nodeId,
       state: this.#describe(),
       log: this.log,
-      redis: this.#redis,
+      redis: this.#redis.main,
     }))
     this.#cluster = opened.cassandra?.membership ?? singleNodeView(this.#nodeId, this.#describe())
     const rejected = this.#figures.counter('meridian_config_rejected_total', { via: 'file' })
@@ -198,7 +194,7 @@ export class Gateway {
       log: this.log,
       onLost: (name) => this.#collector?.retire(name),
       clusterCounters: opened.cassandra?.counters ?? null,
-      redis: this.#redisStates,
+      redis: this.#redis.states,
     }))
     const propagation = new Propagation({
       nowMs: Date.now,
@@ -257,10 +253,8 @@ export class Gateway {
     this.#declarativeFile.watch()
     const unserved = unservedRoutes(publisher, this.#settings.stream_listen.length > 0)
     if (unserved !== null) this.log.log.warn(unserved)
-    workers.shareLimits(this.#nodesThatShare())
     this.#timers.push(
       setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS),
-      setInterval(() => workers.shareLimits(this.#nodesThatShare()), SHARE_MS),
       setInterval(() => workers.rotateTicketKeys(), TICKET_KEY_MS),
     )
     this.#options.beforeReady?.()
@@ -379,15 +373,6 @@ export class Gateway {
     return parsed.list
   }
 
-  /** Those of this data center, as they count in one Redis; one that is not heard of may go on serving. */
-  #nodesThatShare(): number {
-    const { redis_nodes: told } = this.#settings
-    if (told !== null) return told
-    const nodes = this.#cluster!.nodes()
-    const own = nodes.find((node) => node.is_self)
-    return nodes.filter(({ data_center, status }) => data_center === own?.data_center && status !== 'down').length
-  }
-
   #isStoreReachable(): boolean {
     return this.#follower?.failure == null && this.#opened?.cassandra?.isReachable() !== false
   }
@@ -402,7 +387,7 @@ export class Gateway {
     const { responses } = workers
     figures.gauge('meridian_cache_bytes', { cache: 'responses' }, () => responses.usedBytes)
     figures.gauge('meridian_cache_evictions_total', { cache: 'responses' }, () => responses.evicted)
-    this.#redisStates.register(figures)
+    this.#redis.start(workers, this.#cluster!)
     figures.gauge('meridian_worker_restarts_total', {}, () => workers.restarts)
     figures.gauge('meridian_secrets_failing', {}, () => this.#secrets?.failing ?? 0)
     figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.log.dropped)
@@ -441,7 +426,7 @@ export class Gateway {
       cluster: this.#cluster!,
       isStoreReachable: () => this.#isStoreReachable(),
       filling: () => cassandra?.filling() ?? null,
-      degraded: () => this.#redisStates.unanswering.map((name) => `redis ${name}`),
+      degraded: () => this.#redis.degraded,
       beginEpoch: cassandra && (() => cassandra.store.beginEpoch()),
       warnings: () =>
         [...this.#warnings, unservedRoutes(publisher, this.#settings.stream_listen.length > 0)].filter(

@@ -9,9 +9,7 @@ import { createUpstreamBalancer, type UpstreamBalancer } from '#balancer/upstrea
 import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { ResponseCache } from '#cluster/response-cache.ts'
-import { openRedisConnection } from '#cluster/redis-connection.ts'
-import { RedisLimits } from '#cluster/redis-limits.ts'
-import { RedisLinks } from '#cluster/redis-links.ts'
+import type { RedisLimits } from '#cluster/redis-limits.ts'
 import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
 import type { RequestHead } from '#http/request-head.ts'
@@ -64,6 +62,7 @@ import { logHealthChange, logPanicChange } from './target-health.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
+import { openRedisLimits } from './worker-redis.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
 import {
   DELIVERY_DEADLINE_MS,
@@ -181,24 +180,9 @@ class WorkerThread {
         changed: (slot) => this.#say({ type: 'health-changed', slots: [slot] }),
       },
     }))
-    const redis = (this.#redisLimits = new RedisLimits({
-      buffers: start.redisLimits,
-      links: new RedisLinks({
-        open: openRedisConnection,
-        connectTimeoutMs: settings.redis_connect_timeout,
-        queueSize: settings.redis_queue_size,
-        keyPrefix: settings.redis_key_prefix,
-        figures: this.#metrics.figures,
-        onState: (name, isUp, reason) => this.#say({ type: 'redis', redis: name, isUp, reason }),
-      }),
-      endpoints: {
-        commandTimeoutMs: settings.redis_command_timeout,
-        ca: start.trusted,
-        profiles: settings.redis_profiles,
-      },
-      keyPrefix: settings.redis_key_prefix,
-      log: this.#log.log,
-    }))
+    const redis = (this.#redisLimits = openRedisLimits(start, this.#metrics.figures, this.#log.log, (state) =>
+      this.#say(state),
+    ))
     const chance = { random: Math.random, nowMs: Date.now }
     const masking = new Masking(settings)
     this.#delivery = new LogDelivery({

@@ -12,14 +12,11 @@ import type { Service } from '#model/entities/service.ts'
 import { ClientRequest, ClientResponse, Exchange, type Credential, type RequestBody } from './exchange.ts'
 import {
   refusalsOf,
-  type ClusterCounters,
-  type CounterWindow,
   type ConfigOf,
   type DeliveryQueue,
   type Document,
   type EntityReader,
   type LineFile,
-  type LocalCounters,
   type MetricsSelection,
   type NodeAbilities,
   type Plugin,
@@ -29,13 +26,14 @@ import {
   type RuntimeValue,
   type RuntimeValues,
   type QueueOptions,
-  type RedisBlock,
-  type RedisCounters,
-  type StrictCounters,
-  type SyncedCounters,
 } from './pdk.ts'
 import { FakeResponses } from './fake-responses.ts'
+import { FakeClock, FakeCounters } from './fake-counters.ts'
+import { FakeRedis } from './fake-redis.ts'
 import { fromWire, toWire } from './wire-text.ts'
+
+export { FakeClock, FakeCounters } from './fake-counters.ts'
+export { FakeRedis } from './fake-redis.ts'
 
 export type HeaderInput = Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[]
 
@@ -282,172 +280,6 @@ export class FakeMetrics {
   readonly finished: { readonly exchange: Exchange; readonly selection: MetricsSelection }[] = []
   requestFinished(exchange: Exchange, selection: MetricsSelection): void {
     this.finished.push({ exchange, selection })
-  }
-}
-
-/** Time that stands still until it is told to pass. */
-export class FakeClock {
-  nowMs: number
-  constructor(now: number | string = A_DAY) {
-    this.nowMs = typeof now === 'number' ? now : Date.parse(now)
-  }
-  readonly now = (): number => this.nowMs
-  advance(ms: number): void {
-    this.nowMs += ms
-  }
-}
-
-/** Counters in a map. */
-export class FakeCounters implements LocalCounters, ClusterCounters {
-  isSynced = true
-
-  #totals = new Map<string, { total: number; expiresAtMs: number }>()
-  #now: () => number
-
-  constructor(clock: FakeClock = new FakeClock()) {
-    this.#now = clock.now
-  }
-
-  get keys(): string[] {
-    return [...this.#totals.keys()]
-  }
-
-  add(key: string, amount: number, expiresAtMs: number): number {
-    return this.addUpTo(key, amount, Infinity, expiresAtMs)
-  }
-
-  addUpTo(key: string, amount: number, limit: number, expiresAtMs: number): number {
-    const total = Math.max(0, this.read(key) + amount)
-    if (total <= limit) this.#totals.set(key, { total, expiresAtMs })
-    return total
-  }
-
-  count(key: string, amount: number, expiresAtMs: number): number {
-    return this.add(key, amount, expiresAtMs)
-  }
-
-  read(key: string): number {
-    const counter = this.#totals.get(key)
-    return counter === undefined || counter.expiresAtMs <= this.#now() ? 0 : counter.total
-  }
-}
-
-/** A Redis in memory, which a test makes answer or not. */
-export class FakeRedis implements RedisCounters {
-  /** Of those that were opened and not closed. */
-  readonly open: { readonly block: RedisBlock; readonly seconds: number | null }[] = []
-  readonly counters: FakeCounters
-  readonly alone: FakeCounters
-  /** False: nothing is sent any more. */
-  isUp = true
-  /** What is sent is not answered in time. */
-  isSilent = false
-
-  constructor(clock: FakeClock = new FakeClock()) {
-    this.counters = new FakeCounters(clock)
-    this.alone = new FakeCounters(clock)
-  }
-
-  strict(block: RedisBlock): StrictCounters {
-    return new FakeStrictCounters(this, this.#opened(block, null))
-  }
-
-  synced(block: RedisBlock, seconds: number): SyncedCounters {
-    return new FakeSyncedCounters(this, this.#opened(block, seconds))
-  }
-
-  #opened(block: RedisBlock, seconds: number | null): () => void {
-    const one = { block, seconds }
-    this.open.push(one)
-    return () => this.open.splice(this.open.indexOf(one), 1)
-  }
-}
-
-type FakeAnswer = Promise<readonly number[] | null> | null
-
-class FakeStrictCounters implements StrictCounters {
-  readonly #redis: FakeRedis
-  readonly close: () => void
-
-  constructor(redis: FakeRedis, close: () => void) {
-    this.#redis = redis
-    this.close = close
-  }
-
-  get isUp(): boolean {
-    return this.#redis.isUp
-  }
-
-  take(key: string, cost: number, windows: readonly CounterWindow[]): FakeAnswer {
-    return this.#answer((counters) => takeFrom(counters, key, cost, windows, true))
-  }
-
-  read(key: string, windows: readonly CounterWindow[]): FakeAnswer {
-    return this.#answer((counters) => takeFrom(counters, key, 0, windows, false))
-  }
-
-  add(key: string, amount: number, windows: readonly CounterWindow[]): FakeAnswer {
-    return this.#answer((counters) => takeFrom(counters, key, amount, windows, false))
-  }
-
-  takeAlone(key: string, cost: number, windows: readonly CounterWindow[]): readonly number[] {
-    return takeFrom(this.#redis.alone, key, cost, windows, true)
-  }
-
-  readAlone(key: string, windows: readonly CounterWindow[]): readonly number[] {
-    return takeFrom(this.#redis.alone, key, 0, windows, false)
-  }
-
-  addAlone(key: string, amount: number, windows: readonly CounterWindow[]): void {
-    takeFrom(this.#redis.alone, key, amount, windows, false)
-  }
-
-  #answer(run: (counters: FakeCounters) => readonly number[]): FakeAnswer {
-    if (!this.#redis.isUp) return null
-    return Promise.resolve(this.#redis.isSilent ? null : run(this.#redis.counters))
-  }
-}
-
-function takeFrom(
-  counters: FakeCounters,
-  key: string,
-  cost: number,
-  windows: readonly CounterWindow[],
-  isLimited: boolean,
-): readonly number[] {
-  const totals = windows.map((window) => counters.read(key + window.keySuffix))
-  const refused = windows.findIndex(({ most }, index) => isLimited && totals[index]! + cost > most)
-  if (refused >= 0) return [refused + 1, ...totals]
-  return [0, ...windows.map(({ keySuffix, endMs }) => counters.add(key + keySuffix, cost, endMs))]
-}
-
-class FakeSyncedCounters implements SyncedCounters {
-  readonly #redis: FakeRedis
-  readonly close: () => void
-
-  constructor(redis: FakeRedis, close: () => void) {
-    this.#redis = redis
-    this.close = close
-  }
-
-  get isSynced(): boolean {
-    return this.#redis.isUp
-  }
-
-  add(key: string, amount: number, expiresAtMs: number): number {
-    return this.#redis.counters.add(key, amount, expiresAtMs)
-  }
-
-  count(key: string, amount: number, expiresAtMs: number): number {
-    return this.#redis.counters.add(key, amount, expiresAtMs)
-  }
-
-  addUpTo(key: string, amount: number, limit: number, expiresAtMs: number): number {
-    return this.#redis.counters.addUpTo(key, amount, limit, expiresAtMs)
-  }
-
-  read(key: string): number {
-    return this.#redis.counters.read(key)
   }
 }
 

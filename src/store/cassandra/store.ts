@@ -29,8 +29,7 @@ import { ProjectionTables, type ProjectionScope } from './projection-tables.ts'
 import { Projector } from './projector.ts'
 
 export interface CassandraStoreOptions {
-  /** Called as soon as an entry of this node is decided. */
-  readonly onAppended?: (revision: number) => void
+  readonly onAppended?: (revision: number) => void // As soon as an entry of this node is decided.
   readonly port: CassandraPort
   readonly copy: LocalCopy
   readonly dataCenter: string

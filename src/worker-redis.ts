@@ -1,0 +1,30 @@
+/** Redis as a worker has it. */
+import { openRedisConnection } from '#cluster/redis-connection.ts'
+import { RedisLimits } from '#cluster/redis-limits.ts'
+import { RedisLinks } from '#cluster/redis-links.ts'
+import type { Figures } from '#telemetry/figures.ts'
+import type { Logger } from '#telemetry/logger.ts'
+import type { FromWorker, WorkerStart } from './worker-protocol.ts'
+
+export function openRedisLimits(
+  { settings, redisLimits, trusted }: WorkerStart,
+  figures: Figures,
+  log: Pick<Logger, 'warn' | 'info'>,
+  say: (message: FromWorker) => void,
+): RedisLimits {
+  const { redis_key_prefix: keyPrefix } = settings
+  return new RedisLimits({
+    buffers: redisLimits,
+    links: new RedisLinks({
+      open: openRedisConnection,
+      connectTimeoutMs: settings.redis_connect_timeout,
+      queueSize: settings.redis_queue_size,
+      keyPrefix,
+      figures,
+      onState: (redis, isUp, reason) => say({ type: 'redis', redis, isUp, reason }),
+    }),
+    endpoints: { commandTimeoutMs: settings.redis_command_timeout, ca: trusted, profiles: settings.redis_profiles },
+    keyPrefix,
+    log,
+  })
+}
