@@ -84,7 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /** The model of a gateway with these plugins and settings. */
-export function gatewayModel(plugins: readonly AnyPlugin[], settings: Pick<Settings, 'database'>): Model {
+export function gatewayModel(plugins: readonly AnyPlugin[], settings: Pick<Settings, 'database' | 'functions'>): Model {
   const known = new Set<string>(pluginSchemas.map(({ name }) => name))
   const own = plugins.filter(({ schema }) => !known.has(schema.name))
   return createModel({
@@ -92,7 +92,10 @@ export function gatewayModel(plugins: readonly AnyPlugin[], settings: Pick<Setti
     plugins: [...pluginSchemas, ...own.map(({ schema }) => schema)],
     built: plugins.map(({ schema }) => schema.name),
     vaults: vaultConfigs,
-    refuse: refusalsOf(plugins, { hasClusterCounters: settings.database === 'cassandra' }),
+    refuse: refusalsOf(plugins, {
+      hasClusterCounters: settings.database === 'cassandra',
+      functions: settings.functions,
+    }),
   })
 }
 

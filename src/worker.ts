@@ -232,6 +232,7 @@ class WorkerThread {
         delivery: this.#delivery.forPlugin(document.name, document.id),
         lookup,
         trusted: start.trusted,
+        functions: settings.functions,
         nodeId: start.nodeId,
         workerIndex: start.index,
         sharedMemory: [{ name: 'kong_rate_limiting_counters', capacityBytes: start.counters.byteLength }],

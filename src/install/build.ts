@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
@@ -37,6 +38,10 @@ async function main(): Promise<void> {
   for (const file of ['LICENSE', 'README.md']) {
     if (existsSync(path.join(ROOT, file))) copyFileSync(path.join(ROOT, file), path.join(out, file))
   }
+  copyFileSync(
+    fileURLToPath(import.meta.resolve('@jitl/quickjs-wasmfile-release-sync/wasm')),
+    path.join(out, 'quickjs.wasm'),
+  )
   cpSync(path.join(ROOT, 'cql'), path.join(out, 'cql'), { recursive: true })
   writeFileSync(path.join(out, 'THIRD-PARTY-LICENSES.txt'), thirdPartyLicenses(metafile))
   chmodSync(path.join(out, 'main.js'), 0o755)

@@ -4,6 +4,7 @@ import { compileSafeRegex } from '#core/pcre.ts'
 import { compileTemplate } from '#core/template.ts'
 import { splitUrl } from './service-url.ts'
 import type { Validator } from './validators.ts'
+import { problemOfFunction } from './function-source.ts'
 
 export const textValidators: Readonly<Record<string, Validator>> = {
   name_ascii: (value: string) =>
@@ -84,7 +85,7 @@ export const textValidators: Readonly<Record<string, Validator>> = {
       : `expected names of the log record (${[...LOG_FIELD_NAMES].join(', ')}), got '${unknown}'`
   },
   lua_expression: () => LUA_EXPRESSION,
-  lua_function: () => LUA,
+  lua_function: problemOfFunction,
 }
 
 /** What `custom_fields` of log plugins may look into: the log record, and what requests carry besides. */
@@ -96,9 +97,6 @@ const LOG_FIELD_NAMES: ReadonlySet<string> = new Set(
 
 const LUA_EXPRESSION =
   'Lua code cannot run in this gateway; use custom_fields, whose values are templates such as $(request.headers.x_tenant), and remove this field'
-
-const LUA =
-  'Lua code cannot run in this gateway; write the same as an operator plugin in TypeScript (loaded by path, see the plugin kit) and remove this field'
 
 export function headerName(value: string): string | null {
   if (value === '') return 'no header name provided'

@@ -133,10 +133,13 @@ export interface StrictCounters {
 export interface SyncedCounters extends ClusterCounters {
   close(): void
 }
+/** How functions in configurations run: not at all, in an interpreter without rights, or with all rights of the gateway. */
+export type FunctionsMode = 'off' | 'sandbox' | 'trusted'
 
 /** What a node has for plugins, or has not, by its settings. */
 export interface NodeAbilities {
   readonly hasClusterCounters: boolean
+  readonly functions: FunctionsMode
 }
 
 /**
@@ -219,6 +222,7 @@ export interface PluginTools {
   readonly lookup: LookupFunction
   /** PEM of the authorities that TLS servers are verified against; null for Node's own list. */
   readonly trusted: string | null
+  readonly functions: FunctionsMode
   readonly nodeId: string
   /** Of this thread, from 0. */
   readonly workerIndex: number

@@ -160,14 +160,17 @@ export function prepare<Sch extends PluginSchema, S>(
   tools: Partial<PluginTools> = {},
 ): S {
   const given = fakeTools(tools)
-  return plugin.prepare(completeConfig(plugin, config, { hasClusterCounters: given.clusterCounters !== null }), given)
+  return plugin.prepare(
+    completeConfig(plugin, config, { hasClusterCounters: given.clusterCounters !== null, functions: given.functions }),
+    given,
+  )
 }
 
 /** The configuration as it is stored; what the node can't do is refused. */
 export function completeConfig<Sch extends PluginSchema>(
   plugin: Plugin<Sch, any>,
   config: object,
-  node: NodeAbilities = { hasClusterCounters: false },
+  node: NodeAbilities = { hasClusterCounters: false, functions: 'sandbox' },
 ): ConfigOf<Sch> {
   const { name } = plugin.schema
   const model = createModel({
@@ -220,6 +223,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     trusted: null,
     workerIndex: 0,
     sharedMemory: [{ name: 'counters', capacityBytes: 1024 }],
+    functions: 'sandbox',
     nodeId: '00000000-0000-4000-8000-000000000001',
     ...tools,
   }

@@ -15,6 +15,8 @@ import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
+import { postFunction } from './post-function/plugin.ts'
+import { preFunction } from './pre-function/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
@@ -46,6 +48,8 @@ export const builtPlugins: readonly AnyPlugin[] = [
   ldapAuth,
   loggly,
   oauth2,
+  postFunction,
+  preFunction,
   prometheus,
   proxyCache,
   rateLimiting,

@@ -61,6 +61,11 @@ export const nodeSettings = {
       default: '',
     },
   ),
+  functions: setting(
+    choice(['sandbox', 'trusted', 'off']),
+    'How functions of pre-function and post-function run: `sandbox` in an interpreter that reaches nothing but the request, with limits; `trusted` in the gateway itself with all its rights, so whoever may write the configuration may do everything; `off` refuses them.',
+    { default: 'sandbox' },
+  ),
   log_level: setting(
     choice(logLevels),
     'Least severe entries that the log gets. `notice` is the same as `info`; `crit`, `alert` and `emerg` are the same.',
