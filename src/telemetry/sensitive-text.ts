@@ -29,7 +29,7 @@ export function compileRedaction(names: readonly SensitivePattern[], own: string
 const DIGITS = /\d(?:[ -]?\d){11,}/g
 /** ISO 13616: country, check digits, up to 30 letters and digits, in groups of four or none. */
 const IBAN = /(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])/g
-const EMAIL = /[A-Za-z0-9.!#$&'*+/=?^_`{|}~-]{1,64}(?:@|%40)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}/g
+const EMAIL = /[A-Za-z0-9.!#$'*+^_`{|}~-]{1,64}(?:@|%40)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}/g
 /** A JSON Web Token (RFC 7519) begins with `{"` in base64url. */
 const JWT = /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g
 

@@ -55,6 +55,7 @@ const TOPICS = [
   'jwt',
   'key-auth',
   'oauth2',
+  'logging',
   'prometheus',
   'proxy-cache',
   'rate-limiting',

@@ -67,3 +67,24 @@ export async function mavenJars(name: string, pom: string): Promise<string> {
     ]),
   )
 }
+
+/** The folder of an npm package with what it depends on; what is optional or wants to run something is left out. */
+export async function npmPackage(name: string, version: string): Promise<string> {
+  const folder = await cached(`${name.replaceAll('/', '_')}_${version}`, (into) =>
+    run(
+      'npm',
+      [
+        'install',
+        '--prefix',
+        into,
+        '--ignore-scripts',
+        '--omit=optional',
+        '--no-audit',
+        '--no-fund',
+        `${name}@${version}`,
+      ],
+      into,
+    ),
+  )
+  return path.join(folder, 'node_modules', name)
+}

@@ -13,6 +13,8 @@ const COMMAND_TIMEOUT_MS = 15_000
 /** The upstream of the examples, which answers with what it got. */
 const ECHO = 'docs/plugins/examples/echo.mjs'
 const ECHO_PORT = 9000
+/** Where receivers of logs listen in the examples. */
+const RECEIVER_PORT = 9001
 /** Commands that start the gateway: the test starts its own, on ports that are free. */
 const STARTS = /^(npm start|node docs\/plugins\/examples\/echo\.mjs)/
 
@@ -97,8 +99,9 @@ export async function runPage(file: string): Promise<PageRun> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-page-'))
   const echoPort = await freePort()
   const ports = await freeGatewayPorts()
-  const real = replacing(shownPorts(ports, echoPort))
-  const shown = replacing(shownPorts(ports, echoPort).map(([one, other]) => [other, one]))
+  const pairs = shownPorts(ports, echoPort, await freePort())
+  const real = replacing(pairs)
+  const shown = replacing(pairs.map(([one, other]) => [other, one]))
   let gateway: Gateway | null = null
   let echo: Child | null = null
   let commands = 0
@@ -136,13 +139,18 @@ export async function runPage(file: string): Promise<PageRun> {
   }
 }
 
-function shownPorts({ proxy, tls, admin, status }: GatewayPorts, echo: number): (readonly [number, number])[] {
+function shownPorts(
+  { proxy, tls, admin, status }: GatewayPorts,
+  echo: number,
+  receiver: number,
+): (readonly [number, number])[] {
   return [
     [8000, proxy],
     [8443, tls],
     [8001, admin],
     [8007, status],
     [ECHO_PORT, echo],
+    [RECEIVER_PORT, receiver],
   ]
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { goProgram, mavenJars, pythonPackages } from './built-part.ts'
+import { goProgram, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
 import { classArchive } from './cassandra-archive.ts'
 import type { CassandraProgram } from './cassandra-node.ts'
 import { debianProgram, type Program } from './debian-part.ts'
@@ -30,6 +30,8 @@ const parts = {
   slapd: { isRequired: true, locate: () => debianProgram('slapd', 'slapd') },
   reconciler: { isRequired: true, locate: locateReconciler },
   schemathesis: { isRequired: true, locate: locateSchemathesis },
+  rsyslog: { isRequired: true, locate: () => debianProgram('rsyslog', 'rsyslogd') },
+  statsd: { isRequired: true, locate: () => npmPackage('statsd', '0.9.0') },
   cassandra: { isRequired: true, locate: locateCassandra },
   'kong-corpus': { isRequired: false, locate: locateCorpus },
 } satisfies Record<string, Part<unknown>>

@@ -14,10 +14,11 @@ export const tcpLog = definePlugin({
   schema,
 
   prepare(config, tools): State {
+    const timeoutMs = config.timeout ?? 10_000
     const sender = new TcpSender({
       host: config.host,
       port: config.port,
-      timeoutMs: config.timeout ?? 10_000,
+      timeoutMs,
       keepaliveMs: config.keepalive ?? 60_000,
       lookup: tools.lookup,
       tls: config.tls
@@ -28,7 +29,7 @@ export const tcpLog = definePlugin({
     return {
       record: logRecords(config.custom_fields, tools.delivery),
       queue: tools.delivery.openQueue<string>({
-        parameters: PLAIN_QUEUE,
+        parameters: { ...PLAIN_QUEUE, maxRetryTimeMs: Math.min(timeoutMs, PLAIN_QUEUE.maxRetryTimeMs) },
         async send(batch) {
           await sender.send(batch.join(''))
           return null
