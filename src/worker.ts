@@ -59,6 +59,7 @@ import { UpstreamTls } from '#upstream/tls-targets.ts'
 import { loadPluginSet } from './plugin-set.ts'
 import { resolverSettings } from './resolver-settings.ts'
 import { logHealthChange, logPanicChange } from './target-health.ts'
+import { createClock } from './worker-clock.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
@@ -558,13 +559,4 @@ function scopeOf(document: PluginDocument): Pick<PluginTools, 'pluginId' | 'scop
       consumerGroup: group?.id ?? null,
     },
   }
-}
-
-/** The HTTP date, made twice a second. */
-function createClock(): { date: string } {
-  const clock = { date: new Date().toUTCString() }
-  setInterval(() => {
-    clock.date = new Date().toUTCString()
-  }, 500).unref()
-  return clock
 }

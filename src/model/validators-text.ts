@@ -90,7 +90,7 @@ export const textValidators: Readonly<Record<string, Validator>> = {
 
 /** What `custom_fields` of log plugins may look into: the log record, and what requests carry besides. */
 const LOG_FIELD_NAMES: ReadonlySet<string> = new Set(
-  'request response latencies tries route service consumer authenticated_entity client_ip started_at source upstream_uri upstream_status workspace workspace_name correlation_id headers query_params uri_captures shared'.split(
+  'request response session upstream latencies tries route service consumer authenticated_entity client_ip started_at source upstream_uri upstream_status workspace workspace_name correlation_id headers query_params uri_captures shared'.split(
     ' ',
   ),
 )

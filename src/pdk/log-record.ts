@@ -50,23 +50,27 @@ class RecordScope implements TemplateScope {
   }
 
   lookup(key: string | number): unknown {
-    // A session below HTTP has none.
-    const request = (this.#record['request'] ?? { headers: {} }) as Readonly<Record<string, unknown>>
+    // A session below HTTP has no request.
+    const request = this.#record['request'] as Readonly<Record<string, unknown>> | undefined
     switch (key) {
       case 'headers':
-        return new Fields(request['headers'] as Readonly<Record<string, unknown>>)
+        return request === undefined ? undefined : headersOf(request)
       case 'query_params':
-        return request['querystring']
+        return request?.['querystring']
       case 'uri_captures':
         return { ...this.#exchange.captures?.named, unnamed: this.#exchange.captures?.unnamed ?? [] }
       case 'shared':
         return Object.fromEntries(this.#exchange.shared)
       case 'request':
-        return { ...request, headers: new Fields(request['headers'] as Readonly<Record<string, unknown>>) }
+        return request === undefined ? undefined : { ...request, headers: headersOf(request) }
       default:
         return Object.hasOwn(this.#record, key) ? this.#record[key] : undefined
     }
   }
+}
+
+function headersOf(request: Readonly<Record<string, unknown>>): Fields {
+  return new Fields(request['headers'] as Readonly<Record<string, unknown>>)
 }
 
 /** Header fields by name, where `_` stands for `-` and letters have no case, as in Kong's templates. */

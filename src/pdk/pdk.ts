@@ -264,8 +264,8 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly log?: Phase<S>
   /** When a TCP, TLS or UDP session begins, before a target is chosen; an exit's status ends it. Not for HTTP. */
   readonly preread?: Phase<S, void | Exit | Promise<void | Exit>>
-  /** Whether `log` runs when such a session has ended, too. */
-  readonly logsSessions?: boolean
+  /** When such a session has ended. */
+  readonly sessionLog?: Phase<S>
   /** Ends timers and connections that `prepare` opened, when this configuration is gone. */
   close?(state: S): void
 }

@@ -10,6 +10,8 @@ export interface HttpSenderOptions {
   readonly connectTimeoutMs: number
   /** For the head of the answer, and between two parts of its body. */
   readonly readTimeoutMs: number
+  /** As many bodies are sent at a time; others wait. */
+  readonly connections: number
   /** How long a connection may idle. */
   readonly keepaliveMs: number
   readonly isVerified: boolean
@@ -19,8 +21,6 @@ export interface HttpSenderOptions {
   readonly isSuccess: (status: number) => boolean
 }
 
-/** Connections to one receiver; more batches than that are not sent at a time anyway. */
-const CONNECTIONS = 64
 /** Of an answer's body nothing is needed; more than this closes the connection. */
 const BODY_LIMIT_BYTES = 64 * 1024
 /** What a delivery may take besides connecting and waiting for the head: the sending, and the rest of the answer. */
@@ -70,7 +70,7 @@ export class HttpSender {
 
   #agentOf(AgentOf: typeof Agent): Agent {
     return (this.#agent ??= new AgentOf({
-      connections: CONNECTIONS,
+      connections: this.#options.connections,
       pipelining: 1,
       keepAliveTimeout: Math.max(1, this.#options.keepaliveMs),
       // A server that says how long it keeps a connection is believed, up to that.

@@ -52,7 +52,7 @@ export function createPlan(instances: readonly PluginInstance[]): Plan {
       if (instance.broken !== null) preread.push({ instance, run: failClosed })
       else {
         if (plugin.preread) preread.push({ instance, run: plugin.preread })
-        if (plugin.log && plugin.logsSessions === true) sessionLog.push({ instance, run: plugin.log })
+        if (plugin.sessionLog) sessionLog.push({ instance, run: plugin.sessionLog })
       }
     }
     if (!document.protocols.some((protocol) => HTTP.has(protocol))) continue

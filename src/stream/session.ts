@@ -4,6 +4,7 @@
  */
 import type { PickedTarget } from '#balancer/contract.ts'
 import { isPromise } from '#proxy/access-phase.ts'
+import { startTry } from '#proxy/tries.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import type { CompiledRoute, CompiledService, Snapshot, Step } from '#snapshot/snapshot.ts'
 import type { StreamFacts, StreamRouter } from './stream-router.ts'
@@ -89,10 +90,12 @@ export class Session {
   async pick(service: CompiledService, tried: readonly PickedTarget[]): Promise<PickedTarget | null> {
     const { balancer, hashInput } = service
     const picked = await balancer.pick(hashInput === null ? null : hashInput(this.exchange), tried)
+    const before = this.exchange.tries.at(-1)
+    // Another target is only asked for when one has failed.
+    if (before !== undefined) before.state = picked.ok ? 'next' : 'failed'
     if (!picked.ok) return null
     this.#target = picked.target
-    const { ip, port } = picked.target
-    this.exchange.tries.push({ ip, port, startedAtMs: Date.now(), latencyMs: 0, state: '', code: 0 })
+    startTry(this.exchange, picked.target, performance.now())
     return picked.target
   }
 

@@ -210,6 +210,26 @@ test('what does not exist is left out of the record, and an answer of the gatewa
   )
 })
 
+test('a session below HTTP has a record of its own, in Kong’s form', () => {
+  const record = serializeExchange(
+    finished((exchange) => {
+      exchange.sessionProtocol = 'tcp'
+      exchange.route = { id: 'r1', name: 'route' } as Exchange['route']
+    }),
+    NOTHING_MORE,
+  ) as unknown as Record<string, unknown>
+  const { tries, ...rest } = record
+  assert.equal((tries as unknown[]).length, 2)
+  assert.deepEqual(rest, {
+    session: { received: 120, sent: 1234, status: 200, server_port: 0 },
+    upstream: { received: 1234, sent: 120 },
+    latencies: { kong: 2, session: 40 },
+    route: { id: 'r1', name: 'route' },
+    client_ip: '10.1.2.3',
+    started_at: STARTED_MS,
+  })
+})
+
 test('latencies are never negative, and kong and proxy make the whole', () => {
   const ms = fc.double({ min: -1, max: 1e5, noNaN: true })
   fc.assert(

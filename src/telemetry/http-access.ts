@@ -114,6 +114,7 @@ const UNROUTED = {
   credential: null,
   error: null,
   logFields: null,
+  sessionProtocol: null,
 } as const satisfies Partial<LoggedExchange>
 
 function isTls(socket: IncomingMessage['socket']): socket is TLSSocket {

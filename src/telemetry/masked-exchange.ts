@@ -43,6 +43,7 @@ export function maskedExchange(exchange: LoggedExchange, masking: Masking): Logg
     credential: exchange.credential,
     error: exchange.error,
     logFields: exchange.logFields,
+    sessionProtocol: exchange.sessionProtocol,
   }
 }
 

@@ -27,11 +27,17 @@ const NS_PER_MS = 1_000_000
 
 /** A record of the caller's own, with what `masking` hides replaced; entities in it are those of the configuration. */
 export function serializeExchange(exchange: LoggedExchange, masking: Masking): LogRecord {
-  if (exchange.sessionProtocol != null) return serializeSession(exchange, masking)
-  const { request, response, route, service, consumer, credential, workspace } = exchange
+  const record = exchange.sessionProtocol === null ? requestRecord(exchange, masking) : sessionRecord(exchange)
+  Object.assign(record, exchange.logFields)
+  masking.record(record)
+  return record as unknown as LogRecord
+}
+
+function requestRecord(exchange: LoggedExchange, masking: Masking): Record<string, unknown> {
+  const { request, response } = exchange
   const query = masking.query(request.query)
   const uri = withQuery(request.rawPath, query)
-  const record: Record<string, unknown> = {
+  return {
     request: {
       id: exchange.id,
       uri,
@@ -52,53 +58,46 @@ export function serializeExchange(exchange: LoggedExchange, masking: Masking): L
       size: response.bytesSent,
     },
     latencies: latenciesOf(exchange),
-    ...triesOf(exchange),
-    ...(credential !== null && {
-      authenticated_entity: { id: credential.id, ...(consumer !== null && { consumer_id: consumer.id }) },
-    }),
-    ...(route !== null && { route }),
-    ...(service !== null && { service }),
-    ...(consumer !== null && { consumer }),
+    ...partsOf(exchange),
     client_ip: request.clientIp,
     started_at: Math.floor(exchange.startedAtMs),
     source: response.source === 'service' ? 'upstream' : 'kong',
-    ...(workspace !== null && { workspace: workspace.id, workspace_name: workspace.name ?? '' }),
-    ...exchange.logFields,
   }
-  masking.record(record)
-  return record as unknown as LogRecord
 }
 
-/** Kong's record of a session below HTTP. */
-function serializeSession(exchange: LoggedExchange, masking: Masking): LogRecord {
-  const { request, response, route, service, workspace } = exchange
-  const record: Record<string, unknown> = {
+/** Of a TCP, TLS or UDP session. */
+function sessionRecord(exchange: LoggedExchange): Record<string, unknown> {
+  const { request, response, tries, totalLatencyMs } = exchange
+  const wholeMs = Math.max(0, totalLatencyMs)
+  return {
     session: {
+      ...(request.tls !== null && {
+        tls: { version: request.tls.version, cipher: request.tls.cipher, client_verify: request.tls.clientVerify },
+      }),
       received: request.bytesReceived,
       sent: response.bytesSent,
       status: response.status,
       server_port: request.serverPort,
-      ...(request.tls !== null && {
-        tls: { version: request.tls.version, cipher: request.tls.cipher, client_verify: request.tls.clientVerify },
-      }),
     },
-    protocol: exchange.sessionProtocol,
-    upstream: { received: response.bytesSent, sent: request.bytesReceived },
-    latencies: { session: Math.round(Math.max(0, exchange.totalLatencyMs)) },
-    ...triesOf(exchange),
-    ...(route !== null && { route }),
-    ...(service !== null && { service }),
+    // What comes in goes on, and the other way round: nothing is added to either.
+    upstream: {
+      received: tries.length === 0 ? 0 : response.bytesSent,
+      sent: tries.length === 0 ? 0 : request.bytesReceived,
+    },
+    latencies: {
+      kong: Math.round(tries.reduce((sum, { latencyMs }) => sum + Math.max(0, latencyMs), 0)),
+      session: Math.round(wholeMs),
+    },
+    ...partsOf(exchange),
     client_ip: request.clientIp,
     started_at: Math.floor(exchange.startedAtMs),
-    ...(workspace !== null && { workspace: workspace.id, workspace_name: workspace.name ?? '' }),
   }
-  masking.record(record)
-  return record as unknown as LogRecord
 }
 
-function triesOf({ tries }: LoggedExchange): object | false {
-  return (
-    tries.length > 0 && {
+/** What both kinds have, where it exists. */
+function partsOf({ tries, route, service, consumer, credential, workspace }: LoggedExchange): Record<string, unknown> {
+  return {
+    ...(tries.length > 0 && {
       tries: tries.map(({ ip, port, startedAtMs, latencyMs, state, code }) => ({
         balancer_start: Math.floor(startedAtMs),
         balancer_start_ns: startedAtMs * NS_PER_MS,
@@ -109,8 +108,15 @@ function triesOf({ tries }: LoggedExchange): object | false {
         ...(state !== '' && { state }),
         ...(code !== 0 && { code }),
       })),
-    }
-  )
+    }),
+    ...(credential !== null && {
+      authenticated_entity: { id: credential.id, ...(consumer !== null && { consumer_id: consumer.id }) },
+    }),
+    ...(route !== null && { route }),
+    ...(service !== null && { service }),
+    ...(consumer !== null && { consumer }),
+    ...(workspace !== null && { workspace: workspace.id, workspace_name: workspace.name ?? '' }),
+  }
 }
 
 /** `kong` is all but the wait for the upstream's head; `receive` the time that the rest of its response took. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
@@ -17,6 +18,7 @@ import { requirePart } from '../support/parts.ts'
 import { waitUntil } from '../support/wait.ts'
 
 const folder = mkdtempSync(path.join(tmpdir(), 'meridian-logs-'))
+const streamPort = await freePort()
 let gateway: Gateway
 
 before(async () => {
@@ -25,11 +27,14 @@ before(async () => {
     database: 'sqlite',
     workers: 2,
     settings: {
+      stream_listen: `127.0.0.1:${streamPort}`,
       log_mask_headers: 'x-secret',
       log_mask_arguments: 'token',
       log_mask_patterns: 'card',
       // A worker that is replaced because the machine is busy loses what it had to deliver.
       worker_silence_timeout: '60s',
+      // And one that is late turns requests away before any plugin sees them.
+      overload_delay: '0',
     },
   })
   delete process.env['LOG_TOKEN']
@@ -163,6 +168,33 @@ test('a receiver that is not there costs the entries and no request, and the log
       ['entries cannot be delivered, they are sent again', 'entries are dropped'],
     )
   }
+})
+
+test('a session below HTTP is logged when it ends', async () => {
+  await using receiver = await startTcpReceiver()
+  await using upstream = await startTcpReceiver()
+  await admin('PUT', '/services/lines', { protocol: 'tcp', host: '127.0.0.1', port: upstream.port })
+  const route = { protocols: ['tcp'], destinations: [{ port: streamPort }], service: { name: 'lines' } }
+  await admin('PUT', '/routes/lines', route)
+  await admin('POST', '/routes/lines/plugins', {
+    name: 'tcp-log',
+    protocols: ['tcp'],
+    config: {
+      host: '127.0.0.1',
+      port: receiver.port,
+      custom_fields: { size: '$(session.received)', none: '$(headers.x)' },
+    },
+  })
+  const client = connect(streamPort, '127.0.0.1')
+  client.end('a line\n')
+  client.resume()
+  await waitUntil('the session has come', () => upstream.lines().length === 1)
+  upstream.drop()
+  await waitUntil('it is logged', () => receiver.lines().length === 1)
+  const { session, tries, service, latencies, size, ...rest } = JSON.parse(receiver.lines()[0]!)
+  assert.deepEqual([session.received, session.server_port, size], [7, streamPort, 7])
+  assert.deepEqual([tries[0].port, service.name, typeof latencies.session], [upstream.port, 'lines', 'number'])
+  assert.ok(!('request' in rest) && !('none' in rest))
 })
 
 test('udp-log sends a datagram for each exchange', async () => {

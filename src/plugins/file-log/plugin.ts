@@ -15,12 +15,14 @@ export const fileLog = definePlugin({
     return { record: logRecords(config.custom_fields, delivery), file: delivery.openFile(config.path, config.reopen) }
   },
 
-  logsSessions: true,
-  log(exchange, { record, file }) {
-    file.write(`${JSON.stringify(record(exchange))}\n`)
-  },
+  log: logExchange,
+  sessionLog: logExchange,
 
   close({ file }) {
     file.close()
   },
 })
+
+function logExchange(exchange: Exchange, { record, file }: State): void {
+  file.write(`${JSON.stringify(record(exchange))}\n`)
+}

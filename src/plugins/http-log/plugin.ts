@@ -14,6 +14,7 @@ export const httpLog = definePlugin({
   schema,
 
   prepare(config, tools): State {
+    const parameters = queueParameters(config)
     const timeoutMs = config.timeout ?? 10_000
     const sender = new HttpSender({
       url: config.http_endpoint,
@@ -21,6 +22,7 @@ export const httpLog = definePlugin({
       headers: { ...config.headers, 'Content-Type': config.content_type ?? 'application/json' },
       connectTimeoutMs: timeoutMs,
       readTimeoutMs: timeoutMs,
+      connections: parameters.concurrency,
       keepaliveMs: config.keepalive ?? 60_000,
       // Kong never verifies here.
       isVerified: config.ssl_verify === true,
@@ -28,7 +30,6 @@ export const httpLog = definePlugin({
       lookup: tools.lookup,
       isSuccess: (status) => status < 300,
     })
-    const parameters = queueParameters(config)
     const isSingle = parameters.maxBatchSize === 1
     return {
       record: logRecords(config.custom_fields, tools.delivery),
@@ -40,13 +41,15 @@ export const httpLog = definePlugin({
     }
   },
 
-  logsSessions: true,
-  log(exchange, { record, queue }) {
-    const text = JSON.stringify(record(exchange))
-    queue.push(text, text.length)
-  },
+  log: logExchange,
+  sessionLog: logExchange,
 
   close({ queue }) {
     queue.close()
   },
 })
+
+function logExchange(exchange: Exchange, { record, queue }: State): void {
+  const text = JSON.stringify(record(exchange))
+  queue.push(text, text.length)
+}

@@ -33,19 +33,21 @@ export const loggly = definePlugin({
     }
   },
 
-  logsSessions: true,
-  log(exchange, { record, severity, queue, middle }) {
-    const level = severity(exchange)
-    if (level < 0) return
-    const time = new Date(exchange.startedAtMs + Math.max(0, exchange.totalLatencyMs)).toISOString()
-    const datagram = Buffer.from(`<${USER * 8 + level}>1 ${time} ${middle} ${JSON.stringify(record(exchange))}`)
-    queue.push(datagram, datagram.length)
-  },
+  log: logExchange,
+  sessionLog: logExchange,
 
   close({ queue }) {
     queue.close()
   },
 })
+
+function logExchange(exchange: Exchange, { record, severity, queue, middle }: State): void {
+  const level = severity(exchange)
+  if (level < 0) return
+  const time = new Date(exchange.startedAtMs + Math.max(0, exchange.totalLatencyMs)).toISOString()
+  const datagram = Buffer.from(`<${USER * 8 + level}>1 ${time} ${middle} ${JSON.stringify(record(exchange))}`)
+  queue.push(datagram, datagram.length)
+}
 
 /** RFC 5424 6.3.3. */
 function escapeParameter(value: string): string {

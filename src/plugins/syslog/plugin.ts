@@ -47,17 +47,19 @@ export const syslog = definePlugin({
     return { ...base, ...(config.transport === 'udp' ? byUdp(config, form, tools) : byTcp(config, form, tools)) }
   },
 
-  logsSessions: true,
-  log(exchange, { record, severity, write }) {
-    const level = severity(exchange)
-    if (level < 0) return
-    write(level, exchange.startedAtMs + Math.max(0, exchange.totalLatencyMs), JSON.stringify(record(exchange)))
-  },
+  log: logExchange,
+  sessionLog: logExchange,
 
   close({ queue }) {
     queue.close()
   },
 })
+
+function logExchange(exchange: Exchange, { record, severity, write }: State): void {
+  const level = severity(exchange)
+  if (level < 0) return
+  write(level, exchange.startedAtMs + Math.max(0, exchange.totalLatencyMs), JSON.stringify(record(exchange)))
+}
 
 type Way = Pick<State, 'write' | 'queue'>
 

@@ -39,13 +39,15 @@ export const tcpLog = definePlugin({
     }
   },
 
-  logsSessions: true,
-  log(exchange, { record, queue }) {
-    const line = `${JSON.stringify(record(exchange))}\n`
-    queue.push(line, line.length)
-  },
+  log: logExchange,
+  sessionLog: logExchange,
 
   close({ queue }) {
     queue.close()
   },
 })
+
+function logExchange(exchange: Exchange, { record, queue }: State): void {
+  const line = `${JSON.stringify(record(exchange))}\n`
+  queue.push(line, line.length)
+}

@@ -20,13 +20,15 @@ export const udpLog = definePlugin({
     }
   },
 
-  logsSessions: true,
-  log(exchange, { record, queue }) {
-    const datagram = Buffer.from(JSON.stringify(record(exchange)))
-    queue.push(datagram, datagram.length)
-  },
+  log: logExchange,
+  sessionLog: logExchange,
 
   close({ queue }) {
     queue.close()
   },
 })
+
+function logExchange(exchange: Exchange, { record, queue }: State): void {
+  const datagram = Buffer.from(JSON.stringify(record(exchange)))
+  queue.push(datagram, datagram.length)
+}
