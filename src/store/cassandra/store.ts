@@ -97,9 +97,8 @@ const LONGEST_REPEAT_MS = 1_000
 const EPOCH_NOTE = 'epoch'
 /** The same of a copy that is not whole: nobody who does not know of that takes it for a copy. */
 const FILLING_NOTE = 'filling of epoch'
-/** Looks for a revision that somebody else has seen already. */
-const REACH_LOOKS = 20
-const REACH_MS = 100
+/** Looks for a revision that somebody else has seen already, so far apart. */
+const [REACH_LOOKS, REACH_MS] = [20, 100]
 
 export async function openCassandraStore(options: CassandraStoreOptions): Promise<CassandraStore> {
   return new Store(options)
@@ -476,7 +475,6 @@ class Store implements CassandraStore {
   }
 
   // ---- projecting
-
   get projected(): number {
     return this.#projector.projected
   }
