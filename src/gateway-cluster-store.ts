@@ -5,7 +5,6 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClusterCounterBuffers } from '#cluster/cluster-counters.ts'
 import { CounterSync } from '#cluster/counter-sync.ts'
-import { openRedisSubscription } from '#cluster/redis-connection.ts'
 import { RedisWake } from '#cluster/redis-wake.ts'
 import { GatewayError } from '#core/errors.ts'
 import type { EntityDefinition } from '#model/schema.ts'
@@ -112,7 +111,7 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     random: Math.random,
     monotonicMs: () => performance.now(),
   })
-  const redis = openWake(settings, options, () => keeper.wake())
+  const redis = await openWake(settings, options, () => keeper.wake())
   wake = redis?.wake ?? null
   const counters = new CounterSync({
     buffers: createClusterCounterBuffers(CLUSTER_COUNTERS),
@@ -165,13 +164,14 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
 }
 
 /** The way on which nodes wake each other; null where the settings name no Redis for it. */
-function openWake(
+async function openWake(
   settings: Settings,
   { redis }: ClusterStoreOptions,
   look: () => void,
-): { readonly wake: RedisWake; close(): void } | null {
+): Promise<{ readonly wake: RedisWake; close(): void } | null> {
   if (settings.redis_wake === null || redis === null) return null
   const shared = redis.take('redis_wake', settings.redis_wake)
+  const { openRedisSubscription } = await import('#cluster/redis-connection.ts')
   const wake = new RedisWake({
     link: shared.link,
     subscribe: (channel, onMessage) =>

@@ -1,6 +1,6 @@
 /** Redis as the main thread has it, and which Redis answer its threads: for log, metrics and `/status` once for the whole node. */
 import { GatewayError } from '#core/errors.ts'
-import { openRedisConnection } from '#cluster/redis-connection.ts'
+import { openRedisLazily } from '#cluster/redis-lazy.ts'
 import { profileEndpoint } from '#cluster/redis-endpoint.ts'
 import { RedisLinks, type SharedLink } from '#cluster/redis-links.ts'
 import type { Settings } from '#model/settings.ts'
@@ -64,7 +64,7 @@ export class MainRedis {
   constructor(settings: Settings, states: RedisStates, figures: Figures) {
     this.#settings = settings
     this.#links = new RedisLinks({
-      open: openRedisConnection,
+      open: openRedisLazily,
       connectTimeoutMs: settings.redis_connect_timeout,
       queueSize: settings.redis_queue_size,
       keyPrefix: settings.redis_key_prefix,

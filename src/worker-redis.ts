@@ -1,5 +1,5 @@
 /** Redis as a worker has it. */
-import { openRedisConnection } from '#cluster/redis-connection.ts'
+import { openRedisLazily } from '#cluster/redis-lazy.ts'
 import { RedisLimits } from '#cluster/redis-limits.ts'
 import { RedisLinks } from '#cluster/redis-links.ts'
 import type { Figures } from '#telemetry/figures.ts'
@@ -16,7 +16,7 @@ export function openRedisLimits(
   return new RedisLimits({
     buffers: redisLimits,
     links: new RedisLinks({
-      open: openRedisConnection,
+      open: openRedisLazily,
       connectTimeoutMs: settings.redis_connect_timeout,
       queueSize: settings.redis_queue_size,
       keyPrefix,

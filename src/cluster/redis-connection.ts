@@ -2,48 +2,18 @@
  * The connection to a Redis, whichever form it has: all that is used of ioredis is in this file. It connects by itself again and
  * again, keeps nothing while it has no connection, and resends nothing: deadlines and what to do without Redis are the link's.
  */
-import { createHash } from 'node:crypto'
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import { Cluster, Command, Redis, type ClusterOptions, type RedisOptions } from 'ioredis'
 import type { RedisEndpoint, RedisTls } from './redis-endpoint.ts'
-
-export type RedisArgument = string | number
-
-/** A script that Redis keeps by its digest, so that only the first call sends its text. */
-export interface RedisScript {
-  readonly source: string
-  readonly sha: string
-}
-
-export interface ConnectionObserver {
-  /** Commands can be sent: again each time. */
-  onReady(): void
-  /** What was sent may never be answered. */
-  onClosed(reason: string): void
-}
-
-/** A connection as the link needs it. */
-export interface RedisConnection {
-  readonly isReady: boolean
-  /** Rejects with Redis's error, or when the connection is lost. */
-  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>
-  command(name: string, args: readonly RedisArgument[]): Promise<unknown>
-  /** The part of it that answers for this key: '' where there is one only. */
-  shardOf(key: string): string
-  /** Gives the connection to that part up and begins another. */
-  reset(shard: string): void
-  close(): void
-}
-
-export type OpenConnection = (
-  endpoint: RedisEndpoint,
-  options: ConnectionTimes,
-  observer: ConnectionObserver,
-) => RedisConnection
-
-export interface ConnectionTimes {
-  readonly connectTimeoutMs: number
-}
+import type {
+  ConnectionObserver,
+  ConnectionTimes,
+  OpenConnection,
+  RedisArgument,
+  RedisConnection,
+  RedisScript,
+  RedisSubscription,
+} from './redis-port.ts'
 
 /** Between two tries to connect. */
 const RETRY_MS = 100
@@ -52,21 +22,10 @@ const CLOSE_MS = 20
 /** Errors that a new connection may get rid of: after a fail-over the old master answers as a replica. */
 const ELSEWHERE = /^(READONLY|MASTERDOWN)/
 
-export function redisScript(source: string): RedisScript {
-  return { source, sha: createHash('sha1').update(source).digest('hex') }
-}
-
 export const openRedisConnection: OpenConnection = (endpoint, times, observer) =>
   endpoint.kind === 'cluster'
     ? new ClusterConnection(endpoint, times, observer)
     : new SingleConnection(endpoint, times, observer)
-
-/** Hears what is published on a channel, as long as there is a connection; what is said meanwhile is lost. */
-export interface RedisSubscription {
-  /** Gives the connection up and begins another. */
-  reset(): void
-  close(): void
-}
 
 /** A connection of its own, which is subscribed anew whenever it is made anew. */
 export function openRedisSubscription(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ConnectionObserver, RedisConnection } from './redis-connection.ts'
+import type { ConnectionObserver, RedisConnection } from './redis-port.ts'
 import { PROBE_MS, RedisFailure, RedisLink } from './redis-link.ts'
 
 const TIMEOUT_MS = 50

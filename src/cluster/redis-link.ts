@@ -3,13 +3,7 @@
  * Once Redis does not answer, everything that waits fails together and what comes later fails at once, until a small write of the
  * link's own has succeeded again. In a Cluster each master is judged by itself.
  */
-import type {
-  ConnectionTimes,
-  OpenConnection,
-  RedisArgument,
-  RedisConnection,
-  RedisScript,
-} from './redis-connection.ts'
+import type { ConnectionTimes, OpenConnection, RedisArgument, RedisConnection, RedisScript } from './redis-port.ts'
 import type { RedisEndpoint } from './redis-endpoint.ts'
 
 /** Why there is no answer. */

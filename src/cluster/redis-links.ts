@@ -1,6 +1,6 @@
 /** The links of a thread: one for each Redis, shared by whoever means the same one, and closed with the last of them. */
 import type { Figures } from '#telemetry/figures.ts'
-import type { OpenConnection } from './redis-connection.ts'
+import type { OpenConnection } from './redis-port.ts'
 import { endpointId, type RedisEndpoint } from './redis-endpoint.ts'
 import { RedisLink } from './redis-link.ts'
 

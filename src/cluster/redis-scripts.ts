@@ -2,7 +2,7 @@
  * What Redis does in one step for the limits. Every write sets a time to live in the same step, relative to Redis's own clock, so
  * that no key outlives its window by more than a moment, whoever crashes when, and no clock that is wrong ends a window early.
  */
-import { redisScript } from './redis-connection.ts'
+import { redisScript } from './redis-port.ts'
 
 /**
  * A decision over several windows: adds the cost to each of them if all have room for it, else to none. A window is a hash with a

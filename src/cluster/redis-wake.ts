@@ -2,7 +2,7 @@
  * Tells the other nodes of a data center over Redis that the log has moved, so that they look at once. Nobody depends on it: a node
  * that hears nothing looks with its usual rhythm, and one that is told too often looks once.
  */
-import type { ConnectionTimes, RedisSubscription } from './redis-connection.ts'
+import type { ConnectionTimes, RedisSubscription } from './redis-port.ts'
 import type { RedisEndpoint } from './redis-endpoint.ts'
 import type { RedisLink } from './redis-link.ts'
 

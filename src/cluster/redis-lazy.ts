@@ -1,0 +1,54 @@
+/**
+ * A connection whose client is loaded when the first one is wanted: it takes some 100 ms of a thread, which nobody is to spend who
+ * has no Redis.
+ */
+import type { RedisEndpoint } from './redis-endpoint.ts'
+import type { ConnectionObserver, ConnectionTimes, OpenConnection, RedisArgument } from './redis-port.ts'
+import type { RedisConnection, RedisScript } from './redis-port.ts'
+
+export const openRedisLazily: OpenConnection = (endpoint, times, observer) =>
+  new LazyConnection(endpoint, times, observer)
+
+class LazyConnection implements RedisConnection {
+  #connection: RedisConnection | null = null
+  #isClosed = false
+
+  constructor(endpoint: RedisEndpoint, times: ConnectionTimes, observer: ConnectionObserver) {
+    import('./redis-connection.ts').then(
+      ({ openRedisConnection }) => {
+        if (!this.#isClosed) this.#connection = openRedisConnection(endpoint, times, observer)
+      },
+      (error: Error) => observer.onClosed(error.message),
+    )
+  }
+
+  get isReady(): boolean {
+    return this.#connection?.isReady ?? false
+  }
+
+  async run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+    return await this.#loaded().run(script, keys, args)
+  }
+
+  async command(name: string, args: readonly RedisArgument[]): Promise<unknown> {
+    return await this.#loaded().command(name, args)
+  }
+
+  shardOf(key: string): string {
+    return this.#connection?.shardOf(key) ?? ''
+  }
+
+  reset(shard: string): void {
+    this.#connection?.reset(shard)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#connection?.close()
+  }
+
+  #loaded(): RedisConnection {
+    if (this.#connection === null) throw new Error('not connected yet')
+    return this.#connection
+  }
+}
