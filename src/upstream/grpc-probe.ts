@@ -24,7 +24,8 @@ export function askGrpcHealth(
       signal.removeEventListener('abort', abort)
       session.destroy()
     }
-    const timer = setTimeout(() => settle({ type: 'timeout' }), timeoutMs)
+    // As in the other probes: what has come is read first.
+    const timer = setTimeout(() => setImmediate(() => settle({ type: 'timeout' })), timeoutMs)
     const abort = () => settle({ type: 'timeout' })
     signal.addEventListener('abort', abort, { once: true })
     const fail = () => settle({ type: isConnected ? 'failure' : 'tcp_failure' })

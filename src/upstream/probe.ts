@@ -70,8 +70,11 @@ function probe(
     let text = ''
     // What was answered first counts; the rest of the answer is let in until the time is over.
     const timer = setTimeout(() => {
-      resolve({ type: 'timeout' })
-      socket.destroy()
+      // After a loop that was held up the answer may be there, and is read only now: it is not the target that was late.
+      setImmediate(() => {
+        resolve({ type: 'timeout' })
+        socket.destroy()
+      })
     }, timeoutMs)
     const abort = () => socket.destroy()
     signal.addEventListener('abort', abort, { once: true })
