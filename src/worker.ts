@@ -12,16 +12,12 @@ import { ResponseCache } from '#cluster/response-cache.ts'
 import type { RedisLimits } from '#cluster/redis-limits.ts'
 import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
-import type { RequestHead } from '#http/request-head.ts'
 import { Outbox } from '#http/outbox.ts'
-import type { ClientSide, ServerHandler } from '#http/client-side.ts'
-import type { ClientLimits } from '#http/connection-facts.ts'
 import { Acceptor } from '#listen/acceptor.ts'
 import type { AcceptorTls } from '#listen/tls-server-options.ts'
-import { CertificateTable, type CertificatePair } from '#listen/certificates.ts'
+import { CertificateTable } from '#listen/certificates.ts'
 import { idHash } from '#core/pulse.ts'
 import type { Document } from '#model/document.ts'
-import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
 import type { LogLevel } from '#model/settings/node.ts'
@@ -29,14 +25,12 @@ import { tlsParameters } from '#model/settings/tls-parameters.ts'
 import type { ConsumerGroup } from '#pdk/exchange.ts'
 import { orderPlugins } from '#pdk/order.ts'
 import { decodeStored } from '#pdk/stored-response.ts'
-import type { AnyPlugin, PluginTools } from '#pdk/pdk.ts'
+import type { AnyPlugin } from '#pdk/pdk.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
 import { coreEntities } from '#model/entities/index.ts'
 import type { PluginInstance } from '#snapshot/plan.ts'
-import { refuseBadRequest } from '#proxy/bad-request.ts'
 import { createClientTrust } from '#proxy/client-trust.ts'
 import { proxySettings } from '#proxy/settings.ts'
-import { ProxyRun } from '#proxy/run.ts'
 import type { WorkerContext } from '#proxy/worker-context.ts'
 import { describedRequest } from '#proxy/described-request.ts'
 import { explain } from '#router/explain.ts'
@@ -56,6 +50,7 @@ import { createResolver } from '#upstream/dns/resolver.ts'
 import { Http2Pool } from '#upstream/h2-pool.ts'
 import { ConnectionPool, plainPoolKeys, type PoolSettings } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
+import { scopeOf } from './plugin-scope.ts'
 import { loadPluginSet } from './plugin-set.ts'
 import { resolverSettings } from './resolver-settings.ts'
 import { logHealthChange, logPanicChange } from './target-health.ts'
@@ -64,6 +59,9 @@ import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import { openRedisLimits } from './worker-redis.ts'
+import { updateCertificates } from './worker-certificates.ts'
+import { proxyHandler } from './worker-handler.ts'
+import { clientLimits } from './worker-limits.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
 import {
   DELIVERY_DEADLINE_MS,
@@ -283,15 +281,6 @@ class WorkerThread {
       this.#log.log.error({ certificate: id, err: error }, 'a certificate cannot be used'),
     )
     const context = this.#context
-    const handler: ServerHandler = {
-      onRequest(connection: ClientSide, head: RequestHead) {
-        const run = new ProxyRun(context, connection, head)
-        run.start()
-        return run
-      },
-      onBadRequest: (connection, failure) => refuseBadRequest(context, connection, failure),
-      onReset: (failure) => context.events.requestRefused(failure),
-    }
     const listenerTls: AcceptorTls = {
       parameters: tlsParameters(settings),
       handshakeTimeoutMs: settings.ssl_handshake_timeout,
@@ -301,8 +290,8 @@ class WorkerThread {
     const ticketKeys = Buffer.from(start.ticketKeys)
     this.#acceptor = new Acceptor({
       listeners: start.listeners,
-      handler,
-      limits: clientLimits(start),
+      handler: proxyHandler(context),
+      limits: clientLimits(settings),
       deadlines: this.#deadlines,
       outbox: this.#outbox,
       tls: listenerTls,
@@ -513,50 +502,10 @@ class WorkerThread {
   }
 
   #updateCertificates(): void {
-    const pairs: CertificatePair[] = [...this.#compiler.documents('certificates')].map((document) => ({
-      id: document.id,
-      cert: document['cert'] as string,
-      key: document['key'] as string,
-      certAlt: (document['cert_alt'] as string | null) ?? null,
-      keyAlt: (document['key_alt'] as string | null) ?? null,
-    }))
-    const names = [...this.#compiler.documents('snis')].map(
-      (document) =>
-        [(document['name'] as string).toLowerCase(), (document['certificate'] as { id: string }).id] as const,
-    )
-    this.#certificates.update(pairs, new Map(names))
+    updateCertificates(this.#certificates, (kind) => this.#compiler.documents(kind))
   }
 
   #say(message: FromWorker): void {
     this.#port.postMessage(message)
-  }
-}
-
-function clientLimits({ settings }: WorkerStart): ClientLimits {
-  const { lineBytes, totalBytes } = settings.large_client_header_buffers
-  return {
-    requestLineBytes: lineBytes,
-    headBytes: totalBytes,
-    fields: settings.client_max_headers,
-    headTimeoutMs: settings.client_header_timeout,
-    bodyTimeoutMs: settings.client_body_timeout,
-    sendTimeoutMs: settings.send_timeout,
-    idleTimeoutMs: settings.keepalive_timeout,
-    concurrentStreams: settings.http2_max_concurrent_streams,
-    requestsPerConnection: settings.keepalive_timeout === 0 ? 1 : settings.keepalive_requests,
-  }
-}
-
-function scopeOf(document: PluginDocument): Pick<PluginTools, 'pluginId' | 'scope'> {
-  const { route, service, consumer } = document
-  const group = (document as { consumer_group?: { id: string } | null }).consumer_group
-  return {
-    pluginId: document.id,
-    scope: {
-      route: route?.id ?? null,
-      service: service?.id ?? null,
-      consumer: consumer?.id ?? null,
-      consumerGroup: group?.id ?? null,
-    },
   }
 }
