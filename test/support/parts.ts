@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { goProgram, mavenJars, pythonPackages } from './built-part.ts'
 import { classArchive } from './cassandra-archive.ts'
 import type { CassandraProgram } from './cassandra-node.ts'
-import { debianProgram, type Program } from './debian-part.ts'
+import { debianLibrary, debianProgram, type Program } from './debian-part.ts'
 import { java17 } from './java.ts'
 
 /** Kong's recorded answers, beside the repository; not part of it. */
@@ -25,6 +25,7 @@ const parts = {
   nginx: { isRequired: true, locate: () => debianProgram('nginx', 'nginx') },
   wrk: { isRequired: true, locate: () => debianProgram('wrk', 'wrk') },
   h2load: { isRequired: true, locate: () => debianProgram('nghttp2-client', 'h2load') },
+  libfaketime: { isRequired: true, locate: () => debianLibrary('libfaketime', 'libfaketime.so.1') },
   reconciler: { isRequired: true, locate: locateReconciler },
   schemathesis: { isRequired: true, locate: locateSchemathesis },
   cassandra: { isRequired: true, locate: locateCassandra },
