@@ -91,6 +91,7 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     store,
     updateMs: settings.db_update_frequency,
     isProjector: () => membership.projector === nodeId,
+    newestKnown: () => membership.newestRevision,
     log: log.log,
     random: Math.random,
     monotonicMs: () => performance.now(),

@@ -91,6 +91,22 @@ export class Gateway {
     await this.report()
   }
 
+  async lookForEpoch(): Promise<void> {
+    await this.store?.lookForEpoch()
+    await this.report()
+  }
+
+  /** As an operator does who takes this node's state for the one to go on with. */
+  async beginEpoch(): Promise<void> {
+    const { store } = this
+    if (!store?.isLoaded) return
+    this.#note(() => 'is asked to begin an epoch')
+    const revision = await store.beginEpoch()
+    this.#note(() => `began an epoch at ${revision}`)
+    this.#world.history.epochBegan(store.epoch, this.#world.time.nowMs)
+    await this.report()
+  }
+
   async project(): Promise<void> {
     await this.store?.project()
   }
@@ -107,7 +123,7 @@ export class Gateway {
   async reportRows(): Promise<void> {
     const { head, rows } = (await this.store?.load(kinds)) ?? {}
     if (!head || !rows) return
-    this.#world.history.held(this.name, head.revision, await Array.fromAsync(rows))
+    this.#world.history.held(this.name, head, await Array.fromAsync(rows))
   }
 
   async #repeat(
@@ -202,9 +218,9 @@ export class Gateway {
     const { store, name } = this
     if (!store?.isLoaded) return
     const [kind, field, value] = randomKey(this.#world.random)
-    const { revision: from } = await store.head()
+    const from = await store.head()
     const row = await store.lookup(kind, field, value, W1)
-    const { revision: to } = await store.head()
+    const to = await store.head()
     this.#world.history.lookedUp({ node: name, from, to, key: [kind, field, value], row })
   }
 

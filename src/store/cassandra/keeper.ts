@@ -13,6 +13,8 @@ export interface KeeperOptions {
   readonly settleEveryMs?: number
   /** Whether this node projects for its data center; when two do, it costs more and harms nothing. */
   readonly isProjector: () => boolean
+  /** The newest revision that a node is known to have: this one's data center may have missed it. */
+  readonly newestKnown?: () => number
   readonly log: Pick<Logger, 'info' | 'warn'>
   readonly random: () => number
   /** Milliseconds that only go forward. */
@@ -25,8 +27,8 @@ const SHORTEST_REST = 0.1
 const SETTLE_EVERY_MS = 30_000
 /** Every node looks for another epoch, which only a restore begins. */
 const EPOCH_EVERY_MS = 10_000
-/** A later entry that is there while one before it is not: replication is slower than this only when something is wrong. */
-const HOLE_MS = 1_000
+/** An entry that is there elsewhere, or after which another one is there: replication is slower than this only when something is wrong. */
+const BEHIND_MS = 1_000
 
 export class Keeper {
   readonly #options: KeeperOptions
@@ -35,7 +37,7 @@ export class Keeper {
   #isClosed = false
   #isWoken = false
   #wake = () => {}
-  #holeSinceMs: number | null = null
+  #behindSinceMs: number | null = null
   #settledAtMs: number
   #lookedAtMs: number
   /** Why the cluster can't be asked now; null while it answers. */
@@ -87,20 +89,27 @@ export class Keeper {
     const { store, monotonicMs, isProjector, settleEveryMs = SETTLE_EVERY_MS } = this.#options
     await store.poll()
     const nowMs = monotonicMs()
-    if (!store.hasHole) this.#holeSinceMs = null
-    else this.#holeSinceMs ??= nowMs
-    const isStuck = this.#holeSinceMs !== null && nowMs - this.#holeSinceMs >= HOLE_MS
+    if (!(await this.#isBehind())) this.#behindSinceMs = null
+    else this.#behindSinceMs ??= nowMs
+    const isStuck = this.#behindSinceMs !== null && nowMs - this.#behindSinceMs >= BEHIND_MS
     if (isStuck || (isProjector() && nowMs - this.#settledAtMs >= settleEveryMs)) {
       this.#settledAtMs = this.#lookedAtMs = nowMs
+      this.#behindSinceMs = null
       await store.settle()
     } else if (nowMs - this.#lookedAtMs >= EPOCH_EVERY_MS) {
       this.#lookedAtMs = nowMs
       await store.lookForEpoch()
     }
-    if (isProjector() && store.projected < (await store.head()).revision) {
+    if (store.owesState || (isProjector() && store.projected < (await store.head()).revision)) {
       // Beside the next looks: a large projection must not hold up what this node serves.
       this.#projecting = store.project().catch((error: unknown) => this.#fail(error))
     }
+  }
+
+  /** A later entry is there, or another node has it, and this node lacks one. */
+  async #isBehind(): Promise<boolean> {
+    const { store, newestKnown } = this.#options
+    return store.hasHole || (newestKnown !== undefined && newestKnown() > (await store.head()).revision)
   }
 
   #fail(error: unknown): void {

@@ -50,6 +50,8 @@ export interface CassandraStore extends ConfigStore {
   readonly isLoaded: boolean
   /** Whether the last look found an entry after one that is missing. */
   readonly hasHole: boolean
+  /** The number of the epoch that counts as far as this node knows; 0 before it has asked. */
+  readonly epoch: number
   /** The last revision that the projection of this data center is known to hold. */
   readonly projected: number
   /**
@@ -57,15 +59,21 @@ export interface CassandraStore extends ConfigStore {
    * cluster. Rejects when the cluster can't be asked.
    */
   poll(): Promise<void>
-  /** Reads the next slot so that an entry is found that was decided and never told, and whether another epoch began. */
+  /**
+   * Looks whether another epoch began, takes over what all data centers together have, and reads the next slot so that an entry is
+   * found that was decided and never told.
+   */
   settle(): Promise<void>
   /** Looks whether another epoch began. */
   lookForEpoch(): Promise<void>
   /**
    * Begins another epoch with the state of this node's copy: after the database was lost or put back to an earlier state. Nodes that
-   * stand elsewhere load this state; what was written beyond it is no longer there. Answers the revision that goes on from.
+   * stand elsewhere load this state; what was written beyond it is no longer there. Answers the revision that goes on from; whoever
+   * begins to write after that writes into the new epoch. Rejects when not every data center could be told: it may have begun.
    */
   beginEpoch(): Promise<number>
+  /** Whether the state that the epoch begins with is this node's, and not known to be written: then this node projects, whoever else may. */
+  readonly owesState: boolean
   /** Writes what this data center's projection lacks, as far as this node knows it. Any number of nodes may. */
   project(): Promise<void>
 }
@@ -93,12 +101,16 @@ class Store implements CassandraStore {
   #epoch: Epoch | undefined
   #working: Promise<unknown> = Promise.resolve()
   #projecting: Promise<void> | null = null
+  /** The epoch whose first state is known to be written. */
+  #paidFor = 0
   projected = 0
   hasHole = false
   /** An entry whose insert had no answer: repeated until its slot is known to be taken. */
   #unsettled: LogEntry | null = null
   /** The slots of all transactions whose insert had no answer: while such a slot is free, none of them can be told not to be done. */
   readonly #open = new Map<string, number>()
+  /** Those of them whose epoch ended before that was known: nobody here can tell any more. */
+  readonly #unknowable = new Set<string>()
   #isClosed = false
 
   constructor(options: CassandraStoreOptions) {
@@ -112,6 +124,15 @@ class Store implements CassandraStore {
 
   get isLoaded(): boolean {
     return this.#copy.note(EPOCH_NOTE) !== null
+  }
+
+  get owesState(): boolean {
+    const epoch = this.#epoch
+    return epoch?.madeBy === this.#options.nodeId && epoch.epoch !== this.#paidFor && this.#follows(epoch)
+  }
+
+  get epoch(): number {
+    return this.#epoch?.epoch ?? 0
   }
 
   // ---- reading: from the copy
@@ -190,16 +211,24 @@ class Store implements CassandraStore {
     if (prepared.outcome !== 'prepared') return prepared
     const { entry } = prepared
     const { nowMs } = this.#options
+    const open = { outcome: 'open', txid: transaction.txid } as const
+    if (this.#unknowable.has(entry.txid)) return open
     const deadlineMs = nowMs() + this.#settleMs
     for (let tries = 0; ; tries++) {
       try {
         const epoch = await this.#writableEpoch(entry)
-        if (!epoch) return { outcome: 'conflict', head: (await this.#copy.head()).revision }
+        if (!epoch) {
+          // The state that the new epoch begins with may have it: done again it would be done twice.
+          return this.#unknowable.has(entry.txid)
+            ? open
+            : { outcome: 'conflict', head: (await this.#copy.head()).revision }
+        }
         const slot = await this.#log.insert(epoch, entry)
         await this.#take(epoch, slot)
         if (slot.isOurs) return { outcome: 'appended', entry: slot.entry }
         return { outcome: 'conflict', head: (await this.#copy.head()).revision }
       } catch (error) {
+        if (this.#unknowable.has(entry.txid)) return open
         if (!(error instanceof CassandraFailure)) throw error
         // Certainly not done, and nothing open from before: who asked may be told so.
         if (error.isSettled && !this.#open.has(entry.txid)) {
@@ -208,7 +237,7 @@ class Store implements CassandraStore {
         this.#unsettled = entry
         this.#open.set(entry.txid, entry.revision)
         if (this.#isClosed || nowMs() >= deadlineMs) {
-          return { outcome: 'open', txid: transaction.txid }
+          return open
         }
         await this.#options.delay(this.#pauseMs(tries))
       }
@@ -243,9 +272,15 @@ class Store implements CassandraStore {
 
   async #poll(): Promise<void> {
     const epoch = await this.#enteredEpoch()
+    await this.#catchUp(epoch, this.#reads)
+    await this.#repeatUnsettled(epoch)
+  }
+
+  /** Takes over what can be read in a row after the copy's head. */
+  async #catchUp(epoch: Epoch, consistency: ReadConsistency): Promise<void> {
     for (let isAtEnd = false; !isAtEnd && !this.#isClosed;) {
       const head = await this.#copy.head()
-      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, this.#reads)
+      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, consistency)
       this.hasHole = isHole
       if (isSame === false) return this.#refill(epoch, `revision ${head.revision} is another one in the cluster`)
       try {
@@ -256,7 +291,6 @@ class Store implements CassandraStore {
       }
       isAtEnd = entries.length < BATCH
     }
-    await this.#repeatUnsettled(epoch)
   }
 
   /** An outcome that was told to be open is found out as soon as that is possible. */
@@ -281,6 +315,8 @@ class Store implements CassandraStore {
     return this.#exclusively(async () => {
       await this.#lookForEpoch('SERIAL')
       const epoch = await this.#currentEpoch()
+      // What this data center missed, a majority of all has: in one go, where serial reads find one entry at a time.
+      await this.#catchUp(epoch, 'QUORUM')
       for (let entry: LogEntry | undefined; !this.#isClosed;) {
         entry = await this.#log.decided(epoch, (await this.#copy.head()).revision + 1)
         if (!entry) return
@@ -291,10 +327,12 @@ class Store implements CassandraStore {
 
   /** The epoch that counts, after the copy stands in it. */
   async #enteredEpoch(): Promise<Epoch> {
-    const epoch = await this.#currentEpoch()
-    if (this.#follows(epoch)) return epoch
+    const known = await this.#currentEpoch()
+    if (this.#follows(known)) return known
+    const epoch = (this.#epoch = await this.#newest(known))
     const { revision, hash } = await this.#copy.head()
     this.#unsettled = null
+    for (const txid of this.#open.keys()) this.#unknowable.add(txid)
     // Nothing of this epoch is projected as far as this node knows, though its base may have been in the one before.
     this.projected = 0
     this.#open.clear()
@@ -309,6 +347,18 @@ class Store implements CassandraStore {
       await this.#fill(epoch, epoch.base.revision)
     }
     return epoch
+  }
+
+  /** The state of the known one may be lost, with the node that began it; who waits for it must hear of the one after it. */
+  async #newest(known: Epoch): Promise<Epoch> {
+    try {
+      const latest = await this.#log.epoch('SERIAL')
+      return latest && latest.epoch > known.epoch ? latest : known
+    } catch (error) {
+      if (!(error instanceof CassandraFailure)) throw error
+      // Without a majority of all replicas the known one is what there is to go on with.
+      return known
+    }
   }
 
   #follows({ epoch }: Epoch): boolean {
@@ -349,8 +399,16 @@ class Store implements CassandraStore {
       // Also above what the copy knows: a database that was put back has forgotten epochs, and their keys may still be in use.
       const epoch = Math.max(latest?.epoch ?? 0, Number(this.#copy.note(EPOCH_NOTE))) + 1
       const base = await this.#copy.head()
-      const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base }
-      this.#epoch = await this.#log.beginEpoch(wanted, this.#options.nodeId, this.#options.nowMs())
+      const { nodeId, nowMs } = this.#options
+      const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base, madeBy: nodeId }
+      try {
+        // Appends look for epochs nearby, so the beginning has to be told everywhere before it is answered.
+        this.#epoch = await this.#log.beginEpoch(wanted, nowMs(), 'EACH_QUORUM')
+      } catch (error) {
+        // It may have begun, with a state that only this node has: it must not go on in the old one.
+        await this.#lookForEpoch('SERIAL').catch(() => undefined)
+        throw error
+      }
       await this.#enteredEpoch()
       return base.revision
     })
@@ -359,7 +417,7 @@ class Store implements CassandraStore {
   async #currentEpoch(): Promise<Epoch> {
     this.#epoch ??=
       (await this.#log.epoch('LOCAL_QUORUM')) ??
-      (await this.#log.beginEpoch(FIRST_EPOCH, this.#options.nodeId, this.#options.nowMs()))
+      (await this.#log.beginEpoch({ ...FIRST_EPOCH, madeBy: this.#options.nodeId }, this.#options.nowMs()))
     return this.#epoch
   }
 
@@ -404,6 +462,7 @@ class Store implements CassandraStore {
       await this.#projection.projectState(epoch.epoch, (await this.#copy.stored()).rows)
       await this.#projection.markBase(epoch.epoch, epoch.base)
     }
+    this.#paidFor = epoch.epoch
     this.projected = revision
     while (!this.#isClosed && epoch === this.#epoch) {
       const entries = await this.changes(revision, PROJECT_BATCH)
