@@ -1,7 +1,13 @@
 /** Ways to do the protocol wrongly, each of them once proposed or easily made: the checker has to see every one. */
-import { CassandraFailure, type CassandraPort, type Selection, type TableRow } from '#store/cassandra/port.ts'
+import {
+  CassandraFailure,
+  type CassandraPort,
+  type Selection,
+  type Table,
+  type TableRow,
+} from '#store/cassandra/port.ts'
 import type { CassandraStore } from '#store/cassandra/store.ts'
-import { CONFIG_LOG, ENTITIES, LOG_STATE } from '#store/cassandra/tables.ts'
+import { CONFIG_LOG, ENTITIES, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
 import type { Operation } from '#store/contract.ts'
 import type { LocalCopy } from '#store/local-copy.ts'
 import type { Client } from './requests.ts'
@@ -200,6 +206,49 @@ export const FLAWS: readonly Flaw[] = [
     store: (store) => overridden(store, { settle: () => store.poll() }),
   },
   {
+    name: 'an append does not look whether its epoch still counts',
+    within: 1500,
+    seenBy: 19,
+    port: (port) => {
+      // What this node saw of epochs it goes on believing, until it looks at the end of the log.
+      let known: readonly TableRow[] | null = null
+      return {
+        ...port,
+        select: async (table, selection) => {
+          if (table !== EPOCHS) return port.select(table, selection)
+          if (selection.consistency !== 'SERIAL' && known !== null) return known
+          return (known = await port.select(table, selection))
+        },
+      }
+    },
+  },
+  {
+    name: 'a beginning of an epoch is answered before every data center was told',
+    within: 3000,
+    seenBy: 651,
+    port: (port) => ({
+      ...port,
+      insertIfAbsent: (table, row, options) =>
+        port.insertIfAbsent(table, row, table === EPOCHS ? { ...options, commit: 'LOCAL_QUORUM' } : options),
+    }),
+  },
+  {
+    name: 'the epoch is no part of the keys of the projection',
+    within: 1500,
+    seenBy: 5,
+    port: (port) => ({
+      ...port,
+      select: (table, selection) =>
+        port.select(table, { ...selection, partition: withoutEpoch(table, selection.partition) }),
+      insertAll: (table, rows, options) =>
+        port.insertAll(
+          table,
+          rows.map((row) => withoutEpoch(table, row)),
+          options,
+        ),
+    }),
+  },
+  {
     name: 'a revision is reported before it is on the disk',
     within: 300,
     seenBy: 14,
@@ -260,4 +309,8 @@ async function adoptAnyway(copy: LocalCopy, entries: Parameters<LocalCopy['adopt
       if (prepared.outcome === 'prepared') await copy.adopt([prepared.entry])
     }
   }
+}
+
+function withoutEpoch(table: Table, row: TableRow): TableRow {
+  return table === ENTITIES ? { ...row, epoch: 1 } : row
 }
