@@ -9,6 +9,7 @@ import { GatewayError } from '#core/errors.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import type { Settings } from '#model/settings.ts'
 import { CassandraCounterRows } from '#store/cassandra/counters.ts'
+import { checkedPort } from '#store/cassandra/checked-port.ts'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
 import { Keeper } from '#store/cassandra/keeper.ts'
@@ -18,7 +19,7 @@ import type { Membership } from '#store/cassandra/nodes.ts'
 import { CassandraFailure } from '#store/cassandra/port.ts'
 import { openCassandraStore, type CassandraStore } from '#store/cassandra/store.ts'
 import { ENTITY_BUCKETS, SMALL_KIND_BUCKETS } from '#store/cassandra/tables.ts'
-import type { NodeState } from '#store/cluster-view.ts'
+import { whoCannotRead, type NodeState } from '#store/cluster-view.ts'
 import type { Keyring } from '#store/keyring.ts'
 import type { LocalCopy } from '#store/local-copy.ts'
 import type { Definitions } from '#store/secrets.ts'
@@ -72,7 +73,15 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     remoteContact: (address, dataCenter) =>
       log.log.warn({ address, data_center: dataCenter }, 'a Cassandra node of another data center is connected to'),
   })
-  const port = createDriverPort({ driver, keyspace: settings.cassandra_keyspace })
+  const keyspace = settings.cassandra_keyspace
+  const migrations = readMigrations()
+  const check = () => requireSchema({ driver, keyspace, migrations, nowMs: Date.now }).catch(unexplained)
+  const port = checkedPort({
+    port: createDriverPort({ driver, keyspace }),
+    check,
+    monotonicMs: () => performance.now(),
+  })
+  const membership = createMembership({ port, nodeId, settings, state: options.state, log })
   const store = await openCassandraStore({
     port,
     copy,
@@ -85,8 +94,8 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     log: log.log,
     readConsistency: settings.cassandra_read_consistency,
     commitConsistency: settings.cassandra_write_consistency,
+    whoCannotRead: (kinds) => whoCannotRead(membership.nodes(), kinds),
   })
-  const membership = createMembership({ port, nodeId, settings, state: options.state, log })
   const keeper = new Keeper({
     store,
     updateMs: settings.db_update_frequency,
@@ -179,6 +188,12 @@ async function loadFirst(
     }
     await delay(RETRY_MS)
   }
+}
+
+/** What Cassandra said, without the words for people at a command line. */
+function unexplained(error: unknown): never {
+  const { cause } = error as Error
+  throw cause instanceof CassandraFailure ? cause : error
 }
 
 /** Names, passwords and schemas do not change by waiting. */

@@ -18,8 +18,8 @@ import { waitUntil } from '../support/wait.ts'
 const PARTITION_MS = 60_000
 /** One way, as between continents. */
 const DELAY_MS = 40
-/** From the first sight of what was written meanwhile to the last of it. */
-const CONVERGED_MS = 1_000
+/** From the first sight of what was written meanwhile to the last of it: on an idle machine a second is the limit, here others run beside. */
+const CONVERGED_MS = 5_000
 const HEALED_MS = 120_000
 const KIND = 'keyauth_credentials'
 

@@ -69,7 +69,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'after a time-out a serial read that finds no row is taken for not done',
     within: 1500,
-    seenBy: 1,
+    seenBy: 4,
     port: (port) => ({
       ...port,
       insertIfAbsent: async (table, row, options) => {
@@ -94,7 +94,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a decision that too few replicas can be told of is taken for not done',
     within: 3000,
-    seenBy: 17,
+    seenBy: 58,
     port: (port) => ({
       ...port,
       insertIfAbsent: (table, row, options) =>
@@ -108,7 +108,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'local serial in both data centers',
     within: 100,
-    seenBy: 1,
+    seenBy: 3,
     port: (port) => ({
       ...port,
       select: (table, selection) =>
@@ -171,7 +171,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'deletions by tombstones, which are purged while a replica lacks them',
     within: 1500,
-    seenBy: 84,
+    seenBy: 285,
     port: (port, { cluster, client }) => ({
       ...port,
       insertAll: async (table, rows, options) => {
@@ -185,8 +185,8 @@ export const FLAWS: readonly Flaw[] = [
   },
   {
     name: 'an entry is applied over a hole',
-    within: 600,
-    seenBy: 287,
+    within: 3000,
+    seenBy: 988,
     copy: (copy) => ({ ...copy, adopt: (entries) => adoptAnyway(copy, entries) }),
     port: (port) => ({
       ...port,
@@ -202,7 +202,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'no serial read of the end of the log',
     within: 600,
-    seenBy: 193,
+    seenBy: 67,
     store: (store) => overridden(store, { settle: () => store.poll() }),
   },
   {
@@ -251,7 +251,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a revision is reported before it is on the disk',
     within: 300,
-    seenBy: 14,
+    seenBy: 3,
     losesLastWrite: true,
   },
 ]

@@ -2,7 +2,7 @@
 import { canonicalJson } from '../canonical.ts'
 import { GENESIS_HASH } from '../chain.ts'
 import type { Head, LogEntry } from '../contract.ts'
-import { entryOfRow, partsOfRow, rowOfEntry, segmentOf } from './entry-rows.ts'
+import { entryOfRow, isReadable, partsOfRow, rowOfEntry, segmentOf } from './entry-rows.ts'
 import {
   CassandraFailure,
   type CassandraPort,
@@ -126,6 +126,8 @@ export class ClusterLog {
     const entries: LogEntry[] = []
     for await (const row of this.#rowsAfter(epoch, after, limit, consistency)) {
       if (row.revision !== after + entries.length + 1) return { entries, isHole: true }
+      // What comes before it counts; it is told when it is the next.
+      if (entries.length > 0 && !isReadable(row)) return { entries, isHole: false }
       const entry = await this.#read(row, consistency)
       if (!entry) return { entries, isHole: true }
       entries.push(entry)
@@ -149,6 +151,7 @@ export class ClusterLog {
         if (!isSame) return { isSame, entries, isHole: false }
         continue
       }
+      if (entries.length > 0 && !isReadable(row)) return { isSame, entries, isHole: false }
       const entry = row.revision === head.revision + entries.length + 1 && (await this.#read(row, consistency))
       if (!entry) return { isSame, entries, isHole: true }
       entries.push(entry)

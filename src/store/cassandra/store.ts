@@ -41,6 +41,8 @@ export interface CassandraStoreOptions {
   readonly readConsistency?: ReadConsistency
   /** How many replicas have a transaction before it is told; QUORUM by default. */
   readonly commitConsistency?: WriteConsistency
+  /** Why an entry with these kinds must not be written now: a node that follows could not read it. Null when all can. */
+  readonly whoCannotRead?: (kinds: readonly string[]) => string | null
   /** How long an append repeats an insert without an answer before it says that its outcome is open. */
   readonly settleMs?: number
 }
@@ -172,6 +174,10 @@ class Store implements CassandraStore {
     return (await this.changes(revisionOrTxid - 1, 1))[0]
   }
 
+  logStart(): Promise<number> {
+    return this.#copy.logStart()
+  }
+
   load(kinds: readonly string[]): ReturnType<ConfigStore['load']> {
     return this.#copy.load(kinds)
   }
@@ -213,6 +219,11 @@ class Store implements CassandraStore {
     const { nowMs } = this.#options
     const open = { outcome: 'open', txid: transaction.txid } as const
     if (this.#unknowable.has(entry.txid)) return open
+    // One that is open may be done already: only its repetition tells.
+    const reason = this.#open.has(entry.txid)
+      ? null
+      : this.#options.whoCannotRead?.(entry.effects.map(({ kind }) => kind))
+    if (reason) throw new GatewayError('NODE_OLDER', reason)
     const deadlineMs = nowMs() + this.#settleMs
     for (let tries = 0; ; tries++) {
       try {
