@@ -81,7 +81,7 @@ export function whoCannotRead(nodes: readonly NodeView[], kinds: Iterable<string
     const kind = known.length === 0 ? undefined : wanted.find((one) => !known.includes(one))
     const isFormatKnown = entry_formats.length === 0 || entry_formats.includes(WRITTEN_FORMAT)
     if (kind === undefined && isFormatKnown) continue
-    const what = kind === undefined ? `log entries of format ${WRITTEN_FORMAT}` : `${kind}`
+    const what = kind === undefined ? `log entries of format ${WRITTEN_FORMAT}` : kind
     return `node ${node_id} (${hostname}, version ${version}) does not know ${what}`
   }
   return null

@@ -111,6 +111,10 @@ export class Gateway {
     await this.store?.project()
   }
 
+  async revision(): Promise<number> {
+    return this.store?.isLoaded ? (await this.store.head()).revision : -1
+  }
+
   async report(): Promise<void> {
     const { store } = this
     if (!store?.isLoaded) return

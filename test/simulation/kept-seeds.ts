@@ -14,5 +14,9 @@ export const KEPT_SEEDS: readonly { readonly seed: number; readonly found: strin
     seed: 150,
     found: 'a process that died after the watermark of an epoch left the other data centers without its state',
   },
+  {
+    seed: 2214,
+    found: 'a node whose data center lost an entry for good waited for it, as nobody else read it serially any more',
+  },
   { seed: 570, found: 'the state of an epoch was never written where another node than the one that has it projects' },
 ]

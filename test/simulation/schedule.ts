@@ -102,7 +102,7 @@ async function beginAgain(gateways: readonly Gateway[]): Promise<void> {
   await able?.beginEpoch()
 }
 
-/** As the keeper does it: everyone looks, one node per data center projects and reads the end serially, and who has a hole as well. */
+/** As the keeper does it: everyone looks, one node per data center projects and reads the end serially, and who has a hole or less than another as well. */
 async function converge(world: World, gateways: readonly Gateway[]): Promise<number> {
   const { time, truth, history } = world
   const projecting = new Map(gateways.toReversed().map((gateway) => [gateway.dataCenter, gateway]))
@@ -117,7 +117,8 @@ async function converge(world: World, gateways: readonly Gateway[]): Promise<num
       try {
         const isProjecting = projecting.get(gateway.dataCenter) === gateway
         await gateway.poll()
-        if (gateway.store?.hasHole || (isProjecting && round % ROUNDS_BETWEEN_SETTLES === 0)) await gateway.settle()
+        const isBehind = gateway.store?.hasHole || (await gateway.revision()) < (await newest(gateways))
+        if (isBehind || (isProjecting && round % ROUNDS_BETWEEN_SETTLES === 0)) await gateway.settle()
         if (round % ROUNDS_BETWEEN_EPOCHS === 0) await gateway.lookForEpoch()
         if (isProjecting || gateway.store?.owesState) await gateway.project()
       } catch (error) {
@@ -133,6 +134,11 @@ async function converge(world: World, gateways: readonly Gateway[]): Promise<num
     `convergence: the log is at ${truth.head}, nodes at ${heads.join(', ')}, projections at ${marks.join(', ')}`,
   )
   return ROUNDS
+}
+
+/** As nodes tell each other by their rows. */
+async function newest(gateways: readonly Gateway[]): Promise<number> {
+  return Math.max(...(await Promise.all(gateways.map((gateway) => gateway.revision()))))
 }
 
 /** In each data center: the projection is that of the log, and a node that begins with it holds the same as the others. */
