@@ -20,7 +20,7 @@ import { measureLatency } from './request/latency.ts'
 import { measureReuse } from './request/reuse.ts'
 import { measureSoak } from './request/soak.ts'
 import { measureStream } from './request/stream.ts'
-import { declarativeFor, works } from './request/works.ts'
+import { declarativeFor, works, type Work } from './request/works.ts'
 import { measureChanges, measureHeap } from './scale/routes.ts'
 import type { Bench, Figure } from './support/bench.ts'
 import { checkMachine, provenance } from './support/machine.ts'
@@ -95,10 +95,11 @@ async function prepare(): Promise<Bench> {
 }
 
 function measurements(bench: Bench): Measurement[] {
-  const startReferenceFor = async (backendPort: number, servers?: readonly string[]) =>
+  const startReferenceFor = async (backendPort: number, { servers, reference }: Partial<Work> = {}) =>
     await startReference(bench.programs.nginx, backendPort, {
       certificate: await createCertificate(),
       ...(servers && { servers }),
+      ...(reference && { http: reference }),
     })
 
   /** The subject with one route for everything, beside a reference that does the same. */
@@ -115,7 +116,7 @@ function measurements(bench: Bench): Measurement[] {
     ids: [work.id],
     run: (backendPort) =>
       measureCpu(bench, work, backendPort, (declarative) =>
-        bench.subject === 'nginx' ? startReferenceFor(backendPort, work.servers) : startMeasuredGateway(declarative),
+        bench.subject === 'nginx' ? startReferenceFor(backendPort, work) : startMeasuredGateway(declarative),
       ),
   }))
   rows.push(

@@ -1,14 +1,16 @@
 /** What the Admin API gets of the gateway: each port is a small window on what `gateway.ts` built. */
 import { hostname } from 'node:os'
-import type { AdminPorts, DescribedRequest } from '#admin/ports.ts'
+import type { AdminPorts, DescribedRequest, StoredResponses } from '#admin/ports.ts'
 import type { UpstreamHealthReport } from '#balancer/health-report.ts'
 import type { Declarative } from '#admin/config.ts'
 import type { ConfigurationHash } from '#admin/configuration-hash.ts'
+import type { ResponseCache } from '#cluster/response-cache.ts'
 import type { CheckContext, Model } from '#model/contract.ts'
 import { DEFAULT_WORKSPACE } from '#model/document.ts'
 import type { LogLevel } from '#model/settings/node.ts'
 import { presentSettings } from '#model/settings/present.ts'
 import type { ReadSettings } from '#model/settings/read.ts'
+import type { StoredResponse } from '#pdk/stored-response.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
 import type { ClusterView } from '#store/cluster-view.ts'
 import type { ConfigStore } from '#store/contract.ts'
@@ -42,12 +44,14 @@ export interface AdminParts {
   readonly log: GatewayLog
   readonly figures: () => SharedFigures
   readonly countersBytes: number
+  readonly responses: ResponseCache<StoredResponse>
   /** Asks the first worker; undefined when it does not answer in time. */
   readonly ask: (question: (id: number) => ToWorker) => Promise<unknown>
   readonly tellAll: (message: ToWorker) => void
   readonly warnings: () => readonly string[]
   readonly cluster: ClusterView
   readonly isStoreReachable: () => boolean
+  readonly filling: NonNullable<AdminPorts['filling']>
   readonly beginEpoch: (() => Promise<number>) | null
 }
 
@@ -91,7 +95,10 @@ export function adminPorts(parts: AdminParts): AdminPorts {
         }
       },
       workerHeaps: () => parts.figures().heapBytes.map((heapBytes, worker) => ({ worker, heapBytes })),
-      sharedMemory: () => ({ counters: { usedBytes: parts.countersBytes, sizeBytes: parts.countersBytes } }),
+      sharedMemory: () => ({
+        counters: { usedBytes: parts.countersBytes, sizeBytes: parts.countersBytes },
+        responses: { usedBytes: parts.responses.usedBytes, sizeBytes: parts.responses.sizeBytes },
+      }),
     },
     health: {
       async targets(upstreamId) {
@@ -111,8 +118,9 @@ export function adminPorts(parts: AdminParts): AdminPorts {
         return report ? { ...report.balancer } : null
       },
       async set(upstreamId, target, address, isHealthy) {
-        parts.tellAll({ type: 'set-health', upstreamId, target, address, isHealthy })
-        return null
+        // The states are shared: what one worker sets holds for all.
+        const answer = await parts.ask((id) => ({ type: 'set-health', id, upstreamId, target, address, isHealthy }))
+        return answer === undefined ? 'no worker answered in time' : (answer as string | null)
       },
     },
     caches: {
@@ -124,6 +132,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
         parts.tellAll({ type: 'uncache', key: null })
       },
     },
+    responses: storedResponses(parts.responses),
     logLevel: {
       current: () => log.level,
       set(level, timeoutS) {
@@ -134,6 +143,28 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     explain: (request: DescribedRequest) => parts.ask((id) => ({ type: 'explain', id, request })),
     cluster: parts.cluster,
     isStoreReachable: parts.isStoreReachable,
+    filling: parts.filling,
     beginEpoch: parts.beginEpoch,
+  }
+}
+
+function storedResponses(cache: ResponseCache<StoredResponse>): StoredResponses {
+  return {
+    get(key) {
+      const stored = cache.findByKey(key)
+      if (stored === null || stored.facts.varyBy !== null) return null
+      const { facts, headers, body } = stored
+      return {
+        status: facts.status,
+        headers: headers.toObject(),
+        body: body.toString('utf8'),
+        body_len: body.length,
+        timestamp: Math.floor(facts.storedAtMs / 1000),
+        ttl: Math.ceil(facts.freshForMs / 1000),
+        version: 1,
+      }
+    },
+    delete: (key) => cache.dropByKey(key),
+    clear: () => cache.purgeAll(),
   }
 }

@@ -12,14 +12,18 @@ import { CassandraCounterRows } from '#store/cassandra/counters.ts'
 import { checkedPort } from '#store/cassandra/checked-port.ts'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
+import { FillLoop } from '#store/cassandra/fill-loop.ts'
+import type { FillProgress } from '#store/cassandra/filler.ts'
 import { Keeper } from '#store/cassandra/keeper.ts'
 import { readMigrations } from '#store/cassandra/migration-files.ts'
 import { explainCassandra, requireSchema } from '#store/cassandra/migrations.ts'
 import type { Membership } from '#store/cassandra/nodes.ts'
 import { CassandraFailure } from '#store/cassandra/port.ts'
+import { createCassandraRuntimeStore } from '#store/cassandra/runtime.ts'
 import { openCassandraStore, type CassandraStore } from '#store/cassandra/store.ts'
 import { ENTITY_BUCKETS, SMALL_KIND_BUCKETS } from '#store/cassandra/tables.ts'
 import { whoCannotRead, type NodeState } from '#store/cluster-view.ts'
+import type { RuntimeStore } from '#store/contract.ts'
 import type { Keyring } from '#store/keyring.ts'
 import type { LocalCopy } from '#store/local-copy.ts'
 import type { Definitions } from '#store/secrets.ts'
@@ -48,10 +52,13 @@ export interface ClusterStoreOptions {
 
 export interface ClusterStore {
   readonly store: CassandraStore
+  readonly runtime: RuntimeStore
   readonly membership: Membership
   /** The rate-limit counters of all nodes. */
   readonly counters: CounterSync
   readonly projected: () => number
+  /** How far the node's copy is filled; null when it is whole. */
+  readonly filling: () => FillProgress | null
   readonly isReachable: () => boolean
   /** Connections to nodes of other data centers since the start. */
   readonly remoteContacts: () => number
@@ -86,8 +93,10 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     port,
     copy,
     dataCenter: settings.cassandra_local_datacenter!,
+    dataCenters: Object.keys(settings.cassandra_data_centers ?? {}),
     nodeId,
     bucketsOf: (kind) => bucketsOf(definitions.entities.get(kind)),
+    isLater: (kind) => definitions.entities.get(kind)?.on_demand === true,
     nowMs,
     delay: (ms) => delay(ms),
     random: Math.random,
@@ -101,6 +110,7 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     updateMs: settings.db_update_frequency,
     isProjector: () => membership.projector === nodeId,
     newestKnown: () => membership.newestRevision,
+    isFirstProjector: () => membership.isFirstProjector,
     log: log.log,
     random: Math.random,
     monotonicMs: () => performance.now(),
@@ -115,7 +125,15 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     monotonicMs: () => performance.now(),
     delay: (ms, signal) => delay(ms, undefined, { signal }),
   })
+  const fillLoop = new FillLoop({
+    store,
+    isReady: () => options.state().ready,
+    log: log.log,
+    monotonicMs: () => performance.now(),
+    delay: (ms, signal) => delay(ms, undefined, { signal }),
+  })
   const close = async (): Promise<void> => {
+    await fillLoop.close()
     await counters.close()
     await membership.close()
     await keeper.close()
@@ -131,11 +149,14 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
   membership.start()
   counters.start()
   keeper.start()
+  fillLoop.start()
   return {
     store,
+    runtime: createCassandraRuntimeStore({ port, keyring, nowMs }),
     membership,
     counters,
     projected: () => store.projected,
+    filling: () => store.filling,
     isReachable: () => keeper.failure === null,
     remoteContacts: () => driver.remoteContacts,
     wake: () => keeper.wake(),

@@ -100,12 +100,17 @@ export function registerCassandraFigures(
   figures: Figures,
   {
     projected,
+    filling,
     isReachable,
     remoteContacts,
     counters,
-  }: Pick<ClusterStore, 'projected' | 'isReachable' | 'remoteContacts' | 'counters'>,
+  }: Pick<ClusterStore, 'projected' | 'filling' | 'isReachable' | 'remoteContacts' | 'counters'>,
 ): void {
   figures.gauge('meridian_config_projected_revision', {}, projected)
+  figures.gauge('meridian_config_copy_filled_ratio', {}, () => {
+    const progress = filling()
+    return progress === null ? 1 : progress.done / Math.max(1, progress.parts)
+  })
   figures.gauge('meridian_cassandra_reachable', {}, () => Number(isReachable()))
   figures.gauge('meridian_cassandra_remote_contacts_total', {}, remoteContacts)
   figures.gauge('meridian_counters_synced', {}, () => Number(counters.isSynced))

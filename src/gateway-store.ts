@@ -11,11 +11,13 @@ import { describeProblem } from '#model/declarative/problems.ts'
 import { DEFAULT_WORKSPACE } from '#model/document.ts'
 import type { Settings } from '#model/settings.ts'
 import type { NodeState } from '#store/cluster-view.ts'
-import type { ConfigStore } from '#store/contract.ts'
+import type { ConfigStore, RuntimeStore } from '#store/contract.ts'
 import { createGather } from '#store/gather.ts'
 import { keyringFromEnvironment, openKeyringFile } from '#store/keyring-file.ts'
 import type { Keyring } from '#store/keyring.ts'
 import { createMemoryStore } from '#store/memory.ts'
+import { createMemoryRuntimeStore } from '#store/runtime-memory.ts'
+import { openSqliteRuntimeStore } from '#store/runtime-sqlite.ts'
 import { openSqliteStore } from '#store/sqlite.ts'
 import { createWriter, type Writer } from '#store/writer.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
@@ -24,10 +26,15 @@ import { openClusterStore, type ClusterStore } from './gateway-cluster-store.ts'
 /** How often the declarative file is looked at. */
 const WATCH_MS = 1000
 
+/** The file of short-lived values below the prefix. */
+const RUNTIME_FILE = 'runtime.db'
+
 export interface OpenedStore {
   readonly store: ConfigStore
   readonly writer: Writer
   readonly keyring: Keyring
+  /** Short-lived values of plugins. */
+  readonly runtime: RuntimeStore
   /** Null for a store that only this node has. */
   readonly cassandra: ClusterStore | null
   /** Ends writer and store. */
@@ -42,17 +49,23 @@ export interface OwnNode {
 }
 
 export async function openStore(settings: Settings, model: Model, node: OwnNode): Promise<OpenedStore> {
-  const definitions = { entities: model.entities, plugins: model.plugins }
   const file = path.join(settings.prefix, 'meridian.db')
   const isEmbedded = settings.database === 'sqlite'
   const keyring = openKeyring(settings, isEmbedded && existsSync(file))
-  const common = { definitions, keyring, nowMs: Date.now }
+  const common = { definitions: model, keyring, nowMs: Date.now }
   const cassandra =
     settings.database === 'cassandra'
       ? await openClusterStore({ ...common, settings, nodeId: node.id, state: node.state, log: node.log })
       : null
   const store =
     cassandra?.store ?? (isEmbedded ? await openSqliteStore({ ...common, path: file }) : createMemoryStore(common))
+  let runtime: RuntimeStore
+  try {
+    runtime = cassandra?.runtime ?? (await openRuntime(settings, keyring, isEmbedded))
+  } catch (error) {
+    await (cassandra ?? store).close()
+    throw error
+  }
   const writer = createWriter({
     ...common,
     store,
@@ -66,15 +79,23 @@ export async function openStore(settings: Settings, model: Model, node: OwnNode)
   })
   const close = async (): Promise<void> => {
     await writer.close()
+    await runtime.close()
     await (cassandra ?? store).close()
   }
   try {
     await ensureDefaultWorkspace(settings, model, store, writer)
-    return { store, writer, keyring, cassandra, close }
+    return { store, writer, keyring, runtime, cassandra, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** Of a node that shares no store: in a file beside the configuration, or in memory, where nothing is kept at all. */
+async function openRuntime(settings: Settings, keyring: Keyring, isEmbedded: boolean): Promise<RuntimeStore> {
+  return isEmbedded
+    ? await openSqliteRuntimeStore({ path: path.join(settings.prefix, RUNTIME_FILE), keyring, nowMs: Date.now })
+    : createMemoryRuntimeStore({ nowMs: Date.now })
 }
 
 function openKeyring(settings: Settings, isStoreThere: boolean): Keyring {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { TargetStates } from '#balancer/target-states.ts'
 import type { CounterSync } from '#cluster/counter-sync.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
+import { createResponseCacheBuffers, ResponseCache, type ResponseCacheBuffers } from '#cluster/response-cache.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
 import type { Document } from '#model/document.ts'
@@ -10,15 +11,19 @@ import type { Settings } from '#model/settings.ts'
 import type { PemSource } from '#model/settings/composites.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { LookupRequest } from '#snapshot/entity-cache.ts'
+import { decodeStored, type StoredResponse } from '#pdk/stored-response.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
-import type { ConfigStore } from '#store/contract.ts'
+import type { ConfigStore, RuntimeStore } from '#store/contract.ts'
 import type { WorkerSource } from '#telemetry/collect.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
 import type { WorkerReport } from '#telemetry/totals.ts'
+import type { NodeHealth } from './gateway-health.ts'
 import type { SharedFigures } from './gateway-admin.ts'
 import { readNamedFile } from './named-file.ts'
+import type { RuntimeRequest } from './worker-runtime.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
-import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+import { RuntimeRequests } from './gateway-runtime.ts'
+import { DELIVERY_DEADLINE_MS, type FromWorker, type ToWorker, type WorkerStart } from './worker-protocol.ts'
 
 /** Rate-limit counters of a node at one time. */
 const LOCAL_COUNTERS = 200_000
@@ -40,9 +45,12 @@ export interface WorkersOptions {
   readonly nodeId: string
   readonly version: string
   readonly listeners: readonly Listener[]
+  readonly streamListeners: readonly Listener[]
   readonly fallback: Fallback
   readonly store: ConfigStore
+  readonly runtime: RuntimeStore
   readonly log: GatewayLog
+  readonly health: NodeHealth
   /** Told when a worker was lost, with its name in the figures. */
   readonly onLost: (name: string) => void
   /** Null where nodes share no store. */
@@ -57,9 +65,13 @@ export interface Fallback {
 
 export class Workers {
   readonly counters = new SharedArrayBuffer(sizeFor(LOCAL_COUNTERS))
+  /** The stored responses of all workers. */
+  readonly responses: ResponseCache<StoredResponse>
+  readonly #responseBuffers: ResponseCacheBuffers
   /** Workers that were replaced. */
   restarts = 0
   readonly #options: WorkersOptions
+  readonly #runtime: RuntimeRequests
   readonly #pool: WorkerPool<WorkerStart, ToWorker>
   readonly #questions = new Map<number, (value: unknown) => void>()
   readonly #pulses: Int32Array[] = []
@@ -76,7 +88,10 @@ export class Workers {
   constructor(options: WorkersOptions) {
     this.#options = options
     this.#fallback = options.fallback
+    this.#runtime = new RuntimeRequests(options.runtime, options.log)
     const { settings } = options
+    this.#responseBuffers = createResponseCacheBuffers(settings.proxy_cache_size)
+    this.responses = new ResponseCache({ buffers: this.#responseBuffers, decode: decodeStored, nearBytes: 1 })
     const trusted = trustedAuthorities(settings)
     const clientCertificate = clientCertificateOf(settings)
     this.#pool = new WorkerPool<WorkerStart, ToWorker>({
@@ -87,15 +102,18 @@ export class Workers {
       checkEveryMs: CHECK_MS,
       startData: (index, pulse) => {
         this.#pulses[index] = new Int32Array(pulse)
-        const { nodeId, listeners, version } = options
+        const { nodeId, listeners, streamListeners, version } = options
         return {
           index,
           settings,
           nodeId,
           listeners,
+          streamListeners,
           pulse,
           counters: this.counters,
+          health: options.health.cells,
           clusterCounters: options.clusterCounters?.buffers ?? null,
+          responses: this.#responseBuffers,
           ticketKeys: this.#ticketKeys,
           fallback: this.#fallback,
           trusted,
@@ -144,13 +162,13 @@ export class Workers {
     return this.#ask(0, question)
   }
 
-  #ask(index: number, question: (id: number) => ToWorker): Promise<unknown> {
+  #ask(index: number, question: (id: number) => ToWorker, deadlineMs = ASK_DEADLINE_MS): Promise<unknown> {
     return new Promise((resolve) => {
       const id = ++this.#asked
       const timer = setTimeout(() => {
         this.#questions.delete(id)
         resolve(undefined)
-      }, ASK_DEADLINE_MS)
+      }, deadlineMs)
       this.#questions.set(id, (value) => {
         clearTimeout(timer)
         resolve(value)
@@ -200,8 +218,9 @@ export class Workers {
     const untilMs = performance.now() + timeoutMs
     while (this.#drained.size < this.#pool.running && performance.now() < untilMs)
       await new Promise((resolve) => setTimeout(resolve, 25))
-    // Access logs are written before the threads end.
-    await Promise.all(this.#names.map((_name, index) => this.#ask(index, (id) => ({ type: 'flush', id }))))
+    // Logs are written and delivered before the threads end.
+    const deadlineMs = DELIVERY_DEADLINE_MS + ASK_DEADLINE_MS
+    await Promise.all(this.#names.map((_name, index) => this.#ask(index, (id) => ({ type: 'flush', id }), deadlineMs)))
   }
 
   close(): Promise<void> {
@@ -228,9 +247,13 @@ export class Workers {
       case 'find':
         void this.#find(index, message.id, message.request)
         return
-      case 'health':
-        // What one worker saw of a target holds for the node.
-        this.tellOthers(index, { type: 'set-health', ...message.change })
+      case 'health-open':
+      case 'health-release':
+      case 'health-changed':
+        this.#options.health.onMessage(index, message)
+        return
+      case 'runtime':
+        void this.#answerRuntime(index, message.id, message.request)
         return
       case 'counted':
         this.#options.clusterCounters?.take(message.keys)
@@ -250,6 +273,7 @@ export class Workers {
   #onLost(index: number, loss: WorkerLoss): void {
     this.restarts++
     this.#publisher?.end(index)
+    this.#options.health.lost(index)
     this.#options.onLost(this.#names[index]!)
     if (!this.#listening.has(index)) this.#onListenFailed(loss.error ?? new Error('a worker ended before it listened'))
     const plugin = this.#named('plugins', loss.pluginHash)
@@ -284,6 +308,10 @@ export class Workers {
     this.#pool.tell(index, { type: 'found', id, documents })
   }
 
+  async #answerRuntime(index: number, id: number, request: RuntimeRequest): Promise<void> {
+    this.#pool.tell(index, { type: 'runtime-answer', id, answer: await this.#runtime.answer(request) })
+  }
+
   async #lookUp(request: LookupRequest): Promise<readonly Document[]> {
     const { store } = this.#options
     if (request.by === 'reference') {
@@ -301,7 +329,7 @@ export class Workers {
   }
 }
 
-function clientCertificateOf({
+export function clientCertificateOf({
   client_ssl,
   client_ssl_cert,
   client_ssl_cert_key,

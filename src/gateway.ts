@@ -18,7 +18,8 @@ import { loadCertificates } from '#listen/configured-certificates.ts'
 import { openDefaultCertificate } from '#listen/default-certificate.ts'
 import { reserveListeners } from '#listen/reserve.ts'
 import type { Model } from '#model/contract.ts'
-import { coreEntities, vaultConfigs } from '#model/entities/index.ts'
+import { coreEntities } from '#model/entities/index.ts'
+import { vaultConfigs } from '#model/entities/vault-configs.ts'
 import { createModel } from '#model/model.ts'
 import type { Settings } from '#model/settings.ts'
 import type { LogTarget } from '#model/settings/composites.ts'
@@ -38,13 +39,19 @@ import { MetricsCollector } from '#telemetry/collect.ts'
 import { Figures } from '#telemetry/figures.ts'
 import { answeredEntry } from '#telemetry/http-access.ts'
 import { openLog, type GatewayLog } from '#telemetry/logger.ts'
+import { createResolver } from '#upstream/dns/resolver.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
+import type { SecretCache } from '#vaults/secret-cache.ts'
 import { adminPorts } from './gateway-admin.ts'
 import { describeNode, registerCassandraFigures, registerClusterFigures } from './gateway-cluster.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
-import { ASK_DEADLINE_MS, Workers, type Fallback } from './gateway-workers.ts'
+import { NodeHealth } from './gateway-health.ts'
+import { openSecrets } from './gateway-secrets.ts'
+import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
 import { readNamedFile } from './named-file.ts'
+import { resolverSettings } from './resolver-settings.ts'
 import { wantsTargetStates } from './target-health.ts'
+import { trustedAuthorities } from './trusted-authorities.ts'
 import { unservedRoutes } from './unserved-routes.ts'
 
 /** The interface that clients of Kong find here. */
@@ -52,6 +59,8 @@ export const KONG_VERSION = '3.9.3'
 
 const HOUSEKEEPING_MS = 60_000
 const TICKET_KEY_MS = 86_400_000
+/** Health checks of all upstreams: each has a socket while it runs. */
+const PROBES_AT_A_TIME = 256
 
 export interface GatewayOptions {
   readonly read: ReadSettings
@@ -103,7 +112,9 @@ export class Gateway {
   #declarativeFile: DeclarativeFile | null = null
   #publisher: Publisher | null = null
   #follower: Follower | null = null
+  #secrets: SecretCache | null = null
   #workers: Workers | null = null
+  #health: NodeHealth | null = null
   #admin: AdminServer | null = null
   #status: StatusServer | null = null
   #collector: MetricsCollector | null = null
@@ -137,6 +148,7 @@ export class Gateway {
     this.#nodeId = nodeIdOf(settings)
     this.#access = this.#readAccessList(settings)
     this.listeners = await reserveListeners(settings.proxy_listen)
+    const streamListeners = await reserveListeners(settings.stream_listen)
     this.#fallback = await this.#readFallback(settings)
     const opened = (this.#opened = await openStore(settings, this.#model, {
       id: this.#nodeId,
@@ -154,13 +166,27 @@ export class Gateway {
       onRejected: () => rejected.value++,
     })
     await this.#declarativeFile.load()
+    const health = (this.#health = new NodeHealth({
+      resolver: createResolver({ settings: resolverSettings(settings), log: this.log.log }),
+      trusted: trustedAuthorities(settings),
+      clientCertificate: clientCertificateOf(settings),
+      find: (kind, id) => this.#publisher?.resolved(kind, id),
+      figures: this.#figures,
+      log: this.log.log,
+      tell: (worker, message) => this.#workers?.tell(worker, message),
+      tellOthers: (worker, message) => this.#workers?.tellOthers(worker, message),
+      concurrency: PROBES_AT_A_TIME,
+    }))
     const workers = (this.#workers = new Workers({
+      health,
       settings,
       nodeId: this.#nodeId,
       version: this.#options.version,
       listeners: this.listeners,
+      streamListeners,
       fallback: this.#fallback,
       store: opened.store,
+      runtime: opened.runtime,
       log: this.log,
       onLost: (name) => this.#collector?.retire(name),
       clusterCounters: opened.cassandra?.counters ?? null,
@@ -178,8 +204,15 @@ export class Gateway {
         environment: process.env,
         withheld: settings.keyring_env,
         log: this.log.log,
+        secrets: (this.#secrets = openSecrets({
+          settings,
+          environment: process.env,
+          log: this.log.log,
+          onChanged: (keys) => publisher.renewSecrets(keys),
+        })),
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
+      onPublished: (_position, changes, isWhole) => health.published(changes, isWhole),
       onServed: (revision) => {
         propagation.served(revision)
         this.#cluster?.wake()
@@ -192,7 +225,7 @@ export class Gateway {
       from: position,
       onEntries: async (entries) => {
         propagation.published(entries)
-        publisher.publish(entries)
+        await publisher.publish(entries)
       },
       reload: async (reason) => {
         this.log.log.warn({ reason }, 'the log cannot be followed, the state is loaded anew')
@@ -242,6 +275,8 @@ export class Gateway {
     await this.#admin?.close()
     await this.#status?.close()
     await this.#follower?.close()
+    this.#secrets?.close()
+    this.#health?.close()
     await this.#workers?.close()
     await this.#opened?.close()
     for (const log of this.#accessLogs) await log.close()
@@ -343,7 +378,11 @@ export class Gateway {
     figures.gauge('meridian_config_head_revision', {}, () => publisher.position.revision)
     registerClusterFigures(figures, this.#cluster!)
     if (this.#opened!.cassandra !== null) registerCassandraFigures(figures, this.#opened!.cassandra)
+    const { responses } = workers
+    figures.gauge('meridian_cache_bytes', { cache: 'responses' }, () => responses.usedBytes)
+    figures.gauge('meridian_cache_evictions_total', { cache: 'responses' }, () => responses.evicted)
     figures.gauge('meridian_worker_restarts_total', {}, () => workers.restarts)
+    figures.gauge('meridian_secrets_failing', {}, () => this.#secrets?.failing ?? 0)
     figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => this.log.dropped)
     for (const name of ['kong_memory_lua_shared_dict_bytes', 'kong_memory_lua_shared_dict_total_bytes'] as const) {
       figures.gauge(
@@ -365,7 +404,7 @@ export class Gateway {
       nodeId: this.#nodeId,
       model: this.#model,
       store,
-      secrets: new Secrets({ entities: this.#model.entities, plugins: this.#model.plugins }, keyring),
+      secrets: new Secrets(this.#model, keyring),
       writer,
       publisher,
       declarative: createDeclarative({ model: this.#model, nowMs: Date.now }),
@@ -374,10 +413,12 @@ export class Gateway {
       log: this.log,
       figures: () => workers.figures(),
       countersBytes: workers.counters.byteLength,
+      responses: workers.responses,
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
       cluster: this.#cluster!,
       isStoreReachable: () => this.#isStoreReachable(),
+      filling: () => cassandra?.filling() ?? null,
       beginEpoch: cassandra && (() => cassandra.store.beginEpoch()),
       warnings: () => [...this.#warnings, unservedRoutes(publisher)].filter((text) => text !== null),
     })

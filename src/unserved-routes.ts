@@ -15,5 +15,5 @@ export function unservedRoutes(publisher: Publisher): string | null {
   if (unserved.length === 0) return null
   const names = unserved.slice(0, NAMED).map((route) => `${route.name ?? route.id} (${route.protocols.join(', ')})`)
   const rest = unserved.length > NAMED ? ` and ${unserved.length - NAMED} more` : ''
-  return `routes for tcp, tls, udp and grpc are stored but not served yet: ${names.join(', ')}${rest}`
+  return `routes for grpc are stored but not served yet: ${names.join(', ')}${rest}`
 }

@@ -12,18 +12,22 @@ import type { DnsResolver } from '#upstream/dns/resolver.ts'
 export interface FigureSources {
   readonly context: WorkerContext
   readonly cache: EntityCache
+  readonly responses: { readonly hits: number; readonly misses: number }
   readonly resolver: DnsResolver
   readonly log: ReturnType<typeof openLog>
   readonly accessLog: AccessLog | null
   /** What taking over the newest change took. */
   readonly applyMs: () => number
+  /** Upstreams whose requests go to all targets, because too few are healthy. */
+  readonly panicking: () => number
 }
 
 export function registerWorkerFigures(figures: Figures, sources: FigureSources): void {
-  const { context, cache, resolver, log, accessLog, applyMs } = sources
+  const { context, cache, responses, resolver, log, accessLog, applyMs, panicking } = sources
   const { pool } = context
   figures.gauge('meridian_config_revision', {}, () => context.snapshot.revision)
   figures.gauge('meridian_config_apply_seconds', {}, () => applyMs() / 1000)
+  figures.gauge('meridian_upstreams_in_panic', {}, panicking)
   figures.gauge('meridian_exchanges_in_flight', {}, () => context.inFlight)
   figures.gauge('meridian_upstream_connections', { state: 'idle' }, () => pool.figures.idle)
   figures.gauge('meridian_upstream_connections', { state: 'busy' }, () => pool.figures.open - pool.figures.idle)
@@ -32,6 +36,8 @@ export function registerWorkerFigures(figures: Figures, sources: FigureSources):
   figures.gauge('meridian_cache_hits_total', { cache: 'entities' }, () => cache.figures.hits)
   figures.gauge('meridian_cache_misses_total', { cache: 'entities' }, () => cache.figures.misses)
   figures.gauge('meridian_cache_bytes', { cache: 'entities' }, () => cache.bytes)
+  figures.gauge('meridian_cache_hits_total', { cache: 'responses' }, () => responses.hits)
+  figures.gauge('meridian_cache_misses_total', { cache: 'responses' }, () => responses.misses)
   for (const outcome of ['hits', 'stale', 'misses', 'failures'] as const)
     figures.gauge('meridian_dns_queries_total', { outcome }, () => resolver.stats()[outcome])
   figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => log.dropped)

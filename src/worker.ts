@@ -3,17 +3,19 @@ import { randomUUID } from 'node:crypto'
 import { threadId, type MessagePort } from 'node:worker_threads'
 import { createDirectBalancer } from '#balancer/direct.ts'
 import type { UpstreamHealthReport } from '#balancer/health-report.ts'
-import { createHealthTable } from '#balancer/health-table.ts'
+import { LocalHealthTable } from '#balancer/health-table.ts'
 import { targetStates } from '#balancer/target-states.ts'
-import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
+import { createUpstreamBalancer, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
 import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
+import { ResponseCache } from '#cluster/response-cache.ts'
 import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import { Outbox } from '#http/outbox.ts'
 import type { ServerConnection, ServerHandler, ServerLimits } from '#http/server-connection.ts'
 import { Acceptor } from '#listen/acceptor.ts'
+import type { AcceptorTls } from '#listen/tls-server-options.ts'
 import { CertificateTable, type CertificatePair } from '#listen/certificates.ts'
 import { idHash } from '#core/pulse.ts'
 import type { Document } from '#model/document.ts'
@@ -24,6 +26,7 @@ import type { LogLevel } from '#model/settings/node.ts'
 import { tlsParameters } from '#model/settings/tls-parameters.ts'
 import type { ConsumerGroup } from '#pdk/exchange.ts'
 import { orderPlugins } from '#pdk/order.ts'
+import { decodeStored } from '#pdk/stored-response.ts'
 import type { AnyPlugin, PluginTools } from '#pdk/pdk.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
 import { coreEntities } from '#model/entities/index.ts'
@@ -37,21 +40,43 @@ import { describedRequest } from '#proxy/described-request.ts'
 import { explain } from '#router/explain.ts'
 import { createRouter, type CompiledRouter } from '#router/router.ts'
 import { SnapshotCompiler } from '#snapshot/compiler.ts'
-import { EntityCache } from '#snapshot/entity-cache.ts'
+import { EntityCache, type LookupRequest } from '#snapshot/entity-cache.ts'
 import { workspaceOf } from '#snapshot/workspace-of.ts'
 import { openAccessLog, type AccessLog } from '#telemetry/access-log.ts'
 import { openLog } from '#telemetry/logger.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
+import { LogDelivery } from '#telemetry/log-delivery.ts'
+import { Masking } from '#telemetry/masking.ts'
 import { LoopDelay } from '#telemetry/loop-delay.ts'
 import { WorkerMetrics } from '#telemetry/worker-metrics.ts'
+import { nodeLookup } from '#upstream/dns/node-lookup.ts'
 import { createResolver } from '#upstream/dns/resolver.ts'
 import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
 import { loadPluginSet } from './plugin-set.ts'
+import { resolverSettings } from './resolver-settings.ts'
+import { logHealthChange, logPanicChange } from './target-health.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
-import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+import { WorkerRuntime } from './worker-runtime.ts'
+import {
+  DELIVERY_DEADLINE_MS,
+  type FromWorker,
+  type HealthSetting,
+  type ToWorker,
+  type WorkerStart,
+} from './worker-protocol.ts'
+import { WorkerStreams } from './worker-streams.ts'
+
+/** Look-ups of entities under way at once. */
+const MAX_LOOKUPS = 10_000
+
+/** A worker keeps decoded responses up to this part of what all share. */
+const NEAR_PART = 8
+
+/** How long a worker that starts waits for the health of targets. */
+const HEALTH_WITHIN_MS = 1000
 
 /** Serves what the main thread says; `beforeListening` is called before connections may come, and may hold up the thread. */
 export async function startWorker(start: WorkerStart, port: MessagePort, beforeListening: () => void): Promise<void> {
@@ -69,12 +94,16 @@ class WorkerThread {
   readonly #log: ReturnType<typeof openLog>
   readonly #cache: EntityCache
   readonly #accessLog: AccessLog | null
+  readonly #delivery: LogDelivery
   readonly #compiler: SnapshotCompiler
   readonly #context: WorkerContext
   readonly #certificates: CertificateTable
   readonly #acceptor: Acceptor
-  readonly #lookups: StoreLookups
+  readonly #streams: WorkerStreams
+  readonly #lookups: StoreLookups<LookupRequest, readonly Document[]>
+  readonly #runtime: WorkerRuntime
   readonly #clusterCounters: ClusterCounters | null
+  readonly #health: LocalHealthTable
   #applyMs = 0
   #isListening = false
 
@@ -106,33 +135,19 @@ class WorkerThread {
       this.#deadlines,
       this.#outbox,
     )
-    const resolver = createResolver({
-      settings: {
-        dns_resolver: settings.dns_resolver.map(({ ip, port: dnsPort }) =>
-          ip.includes(':') ? `[${ip}]:${dnsPort}` : `${ip}:${dnsPort}`,
-        ),
-        dns_hostsfile: settings.dns_hostsfile,
-        dns_order: settings.dns_order,
-        dns_timeout: settings.dns_timeout === null ? null : settings.dns_timeout / 1000,
-        dns_valid_ttl: settings.dns_valid_ttl === null ? null : settings.dns_valid_ttl / 1000,
-        dns_stale_ttl: settings.dns_stale_ttl / 1000,
-        dns_not_found_ttl: settings.dns_not_found_ttl / 1000,
-        dns_error_ttl: settings.dns_error_ttl / 1000,
-        dns_cache_size: settings.dns_cache_size,
-      },
-      log: this.#log.log,
-    })
+    const resolver = createResolver({ settings: resolverSettings(settings), log: this.#log.log })
     const tls = new UpstreamTls({
       verify: settings.upstream_tls_verify,
       trusted: start.trusted,
       clientCertificate: start.clientCertificate,
     })
-    this.#lookups = new StoreLookups((id, request) => this.#say({ type: 'find', id, request }))
+    this.#lookups = new StoreLookups((id, request) => this.#say({ type: 'find', id, request }), MAX_LOOKUPS)
+    this.#runtime = new WorkerRuntime((id, request) => this.#say({ type: 'runtime', id, request }))
     this.#cache = new EntityCache({
       definitions: new Map(definitions.map((definition) => [definition.kind, definition])),
       maxBytes: settings.mem_cache_size,
       maxMisses: 50_000,
-      maxPending: 10_000,
+      maxPending: MAX_LOOKUPS,
       nowMs: Date.now,
       ask: (request) => this.#lookups.ask(request),
       held: (kind, id) => this.#compiler.document(kind, id),
@@ -147,11 +162,33 @@ class WorkerThread {
             tell: (keys) => this.#say({ type: 'counted', keys }),
             later: (run, ms) => void setTimeout(run, ms),
           }))
-    const health = createHealthTable({ nowMs: Date.now })
+    const lookup = nodeLookup(resolver)
+    const responses = new ResponseCache({
+      buffers: start.responses,
+      decode: decodeStored,
+      nearBytes: Math.floor(settings.proxy_cache_size / NEAR_PART),
+    })
+    const health = (this.#health = new LocalHealthTable({
+      nowMs: Date.now,
+      cells: start.health,
+      link: {
+        open: (keys) => this.#say({ type: 'health-open', keys }),
+        release: (keys) => this.#say({ type: 'health-release', keys }),
+        changed: (slot) => this.#say({ type: 'health-changed', slots: [slot] }),
+      },
+    }))
     const chance = { random: Math.random, nowMs: Date.now }
+    const masking = new Masking(settings)
+    this.#delivery = new LogDelivery({
+      masking,
+      figures: this.#metrics.figures,
+      limitBytes: settings.log_queue_memory,
+      log: this.#log.log,
+    })
     this.#accessLog = openAccessLog({
       target: settings.proxy_access_log,
       customFormat: settings.access_log_format,
+      masking,
       onError: (error) => this.#log.log.error({ err: error }, 'the access log cannot be written'),
     })
     const { events, sink } = createWorkerEvents(this.#metrics, this.#log.log, this.#accessLog)
@@ -167,17 +204,28 @@ class WorkerThread {
           health,
           ...chance,
           uuid: randomUUID,
-          onHealthChange: (change) => this.#healthChanged(change),
+          onHealthChange: (change) => logHealthChange(this.#log.log, change),
+          // All workers see it; one says so.
+          ...(start.index === 0 && {
+            onPanicChange: ({ id, name }, isPanicking) => logPanicChange(this.#log.log, id, name, isPanicking),
+          }),
         }),
       createDirectBalancer: (host, port_) => createDirectBalancer({ host, port: port_, resolver, ...chance }),
       pluginTools: (document, workspace) => ({
         ...scopeOf(document),
         counters,
         clusterCounters,
+        responses,
         entities: this.#cache.inWorkspace(workspace),
+        runtime: this.#runtime.of(document.name),
         log: this.#log.log,
         metrics: sink,
+        delivery: this.#delivery.forPlugin(document.name, document.id),
+        lookup,
+        trusted: start.trusted,
         nodeId: start.nodeId,
+        workerIndex: start.index,
+        sharedMemory: [{ name: 'kong_rate_limiting_counters', capacityBytes: start.counters.byteLength }],
       }),
       orderPlugins: (instances) => this.#order(instances),
       tlsTargets: (service, upstream, find) => tls.targetsOf(service, upstream, find),
@@ -232,23 +280,36 @@ class WorkerThread {
       onBadRequest: (connection, failure) => refuseBadRequest(context, connection, failure),
       onClose: () => undefined,
     }
+    const listenerTls: AcceptorTls = {
+      parameters: tlsParameters(settings),
+      handshakeTimeoutMs: settings.ssl_handshake_timeout,
+      fallback: start.fallback,
+      contextFor: (servername) => this.#certificates.find(servername),
+    }
+    const ticketKeys = Buffer.from(start.ticketKeys)
     this.#acceptor = new Acceptor({
       listeners: start.listeners,
       handler,
       limits: serverLimits(start),
       deadlines: this.#deadlines,
       outbox: this.#outbox,
-      tls: {
-        parameters: tlsParameters(settings),
-        handshakeTimeoutMs: settings.ssl_handshake_timeout,
-        fallback: start.fallback,
-        contextFor: (servername) => this.#certificates.find(servername),
-      },
-      ticketKeys: Buffer.from(start.ticketKeys),
+      tls: listenerTls,
+      ticketKeys,
       maxConnections: settings.worker_connections,
       servesUnixSockets: start.index === 0,
       workerIndex: start.index,
       socketFailed: (detail) => this.#log.log.error({ detail }, 'a listening socket failed'),
+    })
+    this.#streams = new WorkerStreams({
+      listeners: start.streamListeners,
+      settings,
+      compiler: this.#compiler,
+      metrics: this.#metrics,
+      events,
+      log: this.#log.log,
+      tls: listenerTls,
+      ticketKeys,
+      servesUnixSockets: start.index === 0,
     })
     this.#metrics.watchConnections(() => ({
       accepted: this.#acceptor.accepted,
@@ -259,10 +320,16 @@ class WorkerThread {
     registerWorkerFigures(this.#metrics.figures, {
       context,
       cache: this.#cache,
+      responses,
       resolver,
       log: this.#log,
       accessLog: this.#accessLog,
       applyMs: () => this.#applyMs,
+      panicking: () =>
+        this.#compiler
+          .upstreamBalancers()
+          .filter((one) => (one as UpstreamBalancer).isPanicking)
+          .toArray().length,
     })
     const beat = () => beatPulse(context.pulse, this.#acceptor, context, this.#metrics)
     setInterval(beat, 200)
@@ -270,6 +337,7 @@ class WorkerThread {
       // Names whose answers expired are asked for anew also where no request comes by.
       this.#compiler.refreshBalancers()
       this.#compiler.closeRetired()
+      this.#health.forget()
     }, 1000)
     beat()
     port.on('message', (message: ToWorker) => this.#onMessage(message))
@@ -301,15 +369,6 @@ class WorkerThread {
     return plain.ok ? plain.order.map(({ instance }) => instance) : instances
   }
 
-  #healthChanged(change: HealthChange): void {
-    const { upstreamId, target, ip, port, isHealthy, cause } = change
-    if (cause === 'request') {
-      const address = ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
-      this.#say({ type: 'health', change: { upstreamId, target, address, isHealthy } })
-    }
-    this.#log.log.warn({ ...change }, isHealthy ? 'a target is healthy again' : 'a target is unhealthy')
-  }
-
   #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {
     const upstream = this.#compiler.document('upstreams', upstreamId)
     return upstream === undefined
@@ -317,6 +376,11 @@ class WorkerThread {
       : (this.#compiler.upstreamBalancer(upstream['name'] as string, workspaceOf(upstream)) as
           | UpstreamBalancer
           | undefined)
+  }
+
+  #setHealth({ upstreamId, target, address, isHealthy }: HealthSetting): string | null {
+    const balancer = this.#upstreamBalancer(upstreamId)
+    return balancer === undefined ? 'the upstream is not served yet' : balancer.setHealth(target, address, isHealthy)
   }
 
   *#healthReports(): Generator<readonly [string, UpstreamHealthReport]> {
@@ -334,6 +398,7 @@ class WorkerThread {
         else this.#cache.invalidate(update.lookedUp)
         const beganMs = performance.now()
         this.#context.snapshot = this.#compiler.apply(update)
+        this.#streams.update(update)
         this.#applyMs = performance.now() - beganMs
         if (update.isWhole || update.changes.some(({ kind }) => kind === 'certificates' || kind === 'snis'))
           this.#updateCertificates()
@@ -343,6 +408,8 @@ class WorkerThread {
       }
       case 'found':
         return this.#lookups.found(message.id, message.documents)
+      case 'runtime-answer':
+        return this.#runtime.answered(message.id, message.answer)
       case 'health': {
         const report = this.#upstreamBalancer(message.upstreamId)?.report()
         return this.#say({ type: 'answer', id: message.id, value: report ?? null })
@@ -350,8 +417,11 @@ class WorkerThread {
       case 'target-states':
         return this.#say({ type: 'answer', id: message.id, value: targetStates(this.#healthReports(), message.limit) })
       case 'set-health':
-        this.#upstreamBalancer(message.upstreamId)?.setHealth(message.target, message.address, message.isHealthy)
-        return
+        return this.#say({ type: 'answer', id: message.id, value: this.#setHealth(message) })
+      case 'health-slots':
+        return this.#health.adopt(message.slots)
+      case 'health-changed':
+        return this.#health.changed(message.slots)
       case 'cached':
         return this.#say({ type: 'answer', id: message.id, value: this.#cache.peek(message.key) })
       case 'uncache':
@@ -364,10 +434,14 @@ class WorkerThread {
         return this.#log.setLevel(message.level as LogLevel, message.forMs ?? undefined)
       case 'reopen-logs':
         this.#accessLog?.reopen()
+        this.#streams.reopenLog()
+        this.#delivery.reopen()
         return this.#log.reopen()
       case 'fallback-certificate':
+        this.#streams.acceptor.setFallback(message.fallback)
         return this.#acceptor.setFallback(message.fallback)
       case 'ticket-keys':
+        this.#streams.acceptor.setTicketKeys(Buffer.from(message.keys))
         return this.#acceptor.setTicketKeys(Buffer.from(message.keys))
       case 'drain':
         this.#context.isDraining = true
@@ -388,11 +462,14 @@ class WorkerThread {
   /** The first snapshot is there: connections may come. */
   async #listen(): Promise<void> {
     this.#isListening = true
+    // What other threads know of targets comes before the first request.
+    await this.#health.settled(HEALTH_WITHIN_MS)
     // What takes its time and holds up the loop comes before clients do, and is not the overload that they are turned away for.
     this.#beforeListening()
     this.#loopDelay.restart()
     try {
       await this.#acceptor.listen()
+      await this.#streams.acceptor.listen()
       this.#say({ type: 'listening' })
     } catch (error) {
       const { message, code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }
@@ -402,15 +479,19 @@ class WorkerThread {
 
   async #flush(id: number): Promise<void> {
     this.#clusterCounters?.flush()
+    await this.#delivery.flush(DELIVERY_DEADLINE_MS)
     await this.#accessLog?.close()
+    await this.#streams.closeLog()
     await this.#log.close()
     this.#say({ type: 'answer', id, value: true })
   }
 
   async #drain(): Promise<void> {
+    this.#streams.acceptor.drain()
     await this.#acceptor.drain()
     const timer = setInterval(() => {
-      if (this.#context.inFlight > 0 || this.#acceptor.connections.size > 0) return
+      const isIdle = this.#acceptor.connections.size === 0 && this.#streams.acceptor.active === 0
+      if (this.#context.inFlight > 0 || !isIdle) return
       clearInterval(timer)
       this.#say({ type: 'drained' })
     }, 50)

@@ -20,6 +20,8 @@ export interface Fill {
 /** Operations of one transaction. */
 const AT_ONCE = 5_000
 const HOSTS = 1_000
+/** Keys of one consumer. */
+const KEYS_EACH = 20
 const PROJECTED_MS = 600_000
 
 export const hostOf = (n: number) => `host-${n % HOSTS}.example.test`
@@ -74,9 +76,7 @@ export async function fillStore(bed: Bed, { routes, credentials }: Fill): Promis
       name: 'filled',
       url: `http://${bed.network.site('dc1').hostAddress}:${bed.upstreamPort}`,
     })
-    const consumer = make('consumers', { username: 'filled' })
     await write('services', [service])
-    await write('consumers', [consumer])
     await writeMany('routes', routes, (n) => ({
       name: `filled-${n}`,
       hosts: [hostOf(n)],
@@ -84,7 +84,12 @@ export async function fillStore(bed: Bed, { routes, credentials }: Fill): Promis
       service: { id: service.id },
     }))
     await write('plugins', [make('plugins', { name: 'key-auth', service: { id: service.id } })])
-    await writeMany('keyauth_credentials', credentials, (n) => ({ key: keyOf(n), consumer: { id: consumer.id } }))
+    const consumers = Array.from({ length: Math.ceil(credentials / KEYS_EACH) }, () => randomUUID())
+    await writeMany('consumers', consumers.length, (n) => ({ id: consumers[n], username: `filled-${n}` }))
+    await writeMany('keyauth_credentials', credentials, (n) => ({
+      key: keyOf(n),
+      consumer: { id: consumers[Math.floor(n / KEYS_EACH)] },
+    }))
     const { revision } = await opened.store.head()
     const until = performance.now() + PROJECTED_MS
     while (opened.cassandra!.projected() < revision) {

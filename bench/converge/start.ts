@@ -2,10 +2,14 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bed, GatewaySeat } from './cluster.ts'
 import { fillStore, hostOf, keyOf, pathOf, type Fill } from './fill.ts'
 import { convergeFigure, type ConvergeFigure } from './limits.ts'
 import { watchPressure } from './pressure.ts'
+
+const FIRST_REQUESTS = 2
+const WHOLE_SECONDS = 900
 
 export async function measureStart(bed: Bed, fill: Fill): Promise<ConvergeFigure[]> {
   const fillSeconds = await fillStore(bed, fill)
@@ -18,7 +22,12 @@ export async function measureStart(bed: Bed, fill: Fill): Promise<ConvergeFigure
     const startSeconds = (performance.now() - started) / 1000
     const waited = { 'machine waits %': machine()['machine waits %'] }
     const [rssMiB, peakMiB] = [memoryOf(seat, 'VmRSS'), memoryOf(seat, 'VmHWM')]
+    // The look-ups of these come before their part of the copy.
+    const askedAt = performance.now()
     await serves(seat, fill)
+    const firstMs = Math.round((performance.now() - askedAt) / FIRST_REQUESTS)
+    const wholeSeconds = await whole(seat, started)
+    const wholeMiB = memoryOf(seat, 'VmHWM')
     await seat.stop()
 
     await Promise.all(bed.cassandra.nodes.map((node) => node.kill()))
@@ -29,8 +38,14 @@ export async function measureStart(bed: Bed, fill: Fill): Promise<ConvergeFigure
     const waitedAgain = { 'machine waits %': again()['machine waits %'] }
     await serves(seat, fill)
     return [
-      convergeFigure('start', round(startSeconds), { ...fill, 'seconds to write them': round(fillSeconds), ...waited }),
-      convergeFigure('start-rss', rssMiB, { 'peak MiB': peakMiB }),
+      convergeFigure('start', round(startSeconds), {
+        ...fill,
+        'seconds to write them': round(fillSeconds),
+        'each of the first requests, ms': firstMs,
+        'seconds until the copy is whole': round(wholeSeconds),
+        ...waited,
+      }),
+      convergeFigure('start-rss', rssMiB, { 'peak MiB': peakMiB, 'peak MiB when the copy is whole': wholeMiB }),
       convergeFigure('start-copy', round(copySeconds), { ...fill, ...waitedAgain }),
     ]
   } finally {
@@ -47,6 +62,19 @@ async function serves(seat: GatewaySeat, { routes, credentials }: Fill): Promise
   ] as const) {
     const answer = await seat.ask(pathOf(route), { host: hostOf(route), apikey: keyOf(key) })
     if (answer.status !== 200) throw new Error(`${pathOf(route)} with ${keyOf(key)}: ${answer.status} ${answer.body}`)
+  }
+}
+
+/** Seconds from then until the gateway has the whole configuration on its disk. */
+async function whole(seat: GatewaySeat, since: number): Promise<number> {
+  for (;;) {
+    const answer = await seat.admin('GET', '/status')
+    const { meridian } = JSON.parse(answer.body) as { meridian: { filling?: { done: number; parts: number } } }
+    const seconds = (performance.now() - since) / 1000
+    if (meridian.filling === undefined) return seconds
+    if (seconds > WHOLE_SECONDS)
+      throw new Error(`the copy is not whole after ${seconds} s: ${JSON.stringify(meridian.filling)}`)
+    await sleep(500)
   }
 }
 

@@ -27,6 +27,7 @@ export async function measureCpu(
   const reference = await startReference(programs.nginx, backendPort, {
     certificate,
     ...(work.servers && { servers: work.servers }),
+    ...(work.reference && { http: work.reference }),
   })
   try {
     const subject = await start(declarativeFor(work, backendPort, certificate), work)
@@ -88,6 +89,7 @@ async function measureRound(programs: Programs, work: Work, subject: Subject, re
         requests,
         connections: CONNECTIONS,
         isGateway: subject.name === 'meridian',
+        isStored: work.isStored === true && subject.name === 'meridian',
       },
       () => {
         after = treeCpuSeconds(subject.pid)

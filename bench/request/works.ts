@@ -14,6 +14,10 @@ export interface Work {
   readonly isConnectionEach?: boolean
   /** Server blocks of the reference; by default it passes everything on. */
   readonly servers?: readonly string[]
+  /** Lines of the reference's http block, given its folder. */
+  readonly reference?: (prefix: string) => string
+  /** Whether answers come from the gateway's memory after the first. */
+  readonly isStored?: boolean
   /** What the gateway has besides a service for the upstream: routes (by default one for all) and plugins. */
   readonly routes?: readonly object[]
   readonly plugins?: readonly object[]
@@ -96,6 +100,17 @@ export const works: readonly Work[] = [
     expectedBody: SMALL_BODY,
   },
   { id: 'large', requests: 40_000, request: get('/large'), expectedBody: LARGE_BODY },
+  {
+    id: 'cache',
+    requests: 120_000,
+    request: get(),
+    expectedBody: SMALL_BODY,
+    servers: [`location / { proxy_cache hits; proxy_cache_valid 200 1h; ${PASS} }`],
+    reference: (prefix) =>
+      `proxy_cache_path ${prefix}/hits levels=1:2 keys_zone=hits:10m inactive=1h max_size=100m use_temp_path=off;`,
+    isStored: true,
+    plugins: [{ name: 'proxy-cache', config: { strategy: 'memory', cache_ttl: 3600 } }],
+  },
   { id: 'tls', requests: 80_000, request: get(), expectedBody: SMALL_BODY, isTls: true },
   { id: 'handshake', requests: 6_000, request: get(), expectedBody: SMALL_BODY, isTls: true, isConnectionEach: true },
   { id: 'connection', requests: 30_000, request: get(), expectedBody: SMALL_BODY, isConnectionEach: true },

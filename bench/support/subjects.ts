@@ -74,6 +74,8 @@ export async function startBackend(nginx: Program): Promise<Nginx> {
 export interface ReferenceOptions {
   /** The content of the server blocks behind their `listen` lines; by default everything is passed on. */
   readonly servers?: readonly string[]
+  /** More lines of the http block, given nginx's folder. */
+  readonly http?: (prefix: string) => string
   readonly certificate: Certificate
 }
 
@@ -107,6 +109,7 @@ export async function startReference(nginx: Program, backendPort: number, option
   ssl_certificate_key ${prefix}/key.pem;
   ssl_protocols TLSv1.3;
   server_names_hash_bucket_size 128;
+  ${options.http?.(prefix) ?? ''}
 ${servers.map((body, n) => serverBlock(body, port, tlsPort, n === 0)).join('\n')}`
     },
   })

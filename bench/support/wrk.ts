@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly connections: number
   /** Whether a sample of the answers must have `Via` and `X-Kong-Request-Id`. */
   readonly isGateway: boolean
+  /** Whether that sample, but for the first answers, must be `Hit`s of proxy-cache. */
+  readonly isStored?: boolean
 }
 
 export interface LoadResult {
@@ -71,7 +73,7 @@ export async function runWrk(program: Program, options: LoadOptions, onFinished:
 
 const lua = (text: string) => `"${text.replaceAll(/[\\"]/g, '\\$&').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}"`
 
-function scriptText({ request, expectedBody, requests, isGateway }: LoadOptions): string {
+function scriptText({ request, expectedBody, requests, isGateway, isStored = false }: LoadOptions): string {
   const headers = Object.entries(request.headers).map(([name, value]) => `[${lua(name)}] = ${lua(value)}`)
   const targets = request.targets.map(({ path, host }) => `{ ${lua(path)}, ${host === undefined ? 'nil' : lua(host)} }`)
   return `
@@ -111,7 +113,8 @@ function response(status, headers, body)
   elseif body ~= expected then fault = "a body of " .. #body .. " bytes: " .. body:sub(1, 200)
   elseif ${isGateway} and answers % ${SAMPLE} == 1 then
     if not find(headers, "via"):find("^1%.1 ") then fault = "no Via"
-    elseif not find(headers, "x-kong-request-id"):find("^%x+$") then fault = "no X-Kong-Request-Id" end
+    elseif not find(headers, "x-kong-request-id"):find("^%x+$") then fault = "no X-Kong-Request-Id"
+    elseif ${isStored} and answers > ${SAMPLE} and find(headers, "x-cache-status") ~= "Hit" then fault = "no hit" end
   end
   if fault then
     wrong = wrong + 1

@@ -15,6 +15,7 @@ import { logEndpoints } from './log.ts'
 import { metricsEndpoints } from './metrics.ts'
 import { nodeEndpoints } from './node-endpoints.ts'
 import type { AdminPorts } from './ports.ts'
+import { responseCacheEndpoints } from './response-cache.ts'
 import { routeExplainEndpoints } from './route-explain.ts'
 import { schemaEndpoints } from './schemas.ts'
 import { tagEndpoints } from './tags.ts'
@@ -41,6 +42,7 @@ export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
     ...workspaceEndpoints(ports),
     ...targetEndpoints(ports),
     ...nodeEndpoints(ports),
+    ...responseCacheEndpoints(ports),
     ...logEndpoints(ports),
     ...clusterEndpoints(ports),
     ...epochEndpoints(ports),

@@ -123,12 +123,13 @@ const UNIT_NAMES = ['b', 'B', 'k', 'K', 'm', 'M', 'g', 'G']
 const SCALE_MAX = 20
 
 async function status(
-  { statistics, store, node, isDatabase, serving, configurationHash, isStoreReachable }: AdminPorts,
+  { statistics, store, node, isDatabase, serving, configurationHash, isStoreReachable, filling }: AdminPorts,
   request: AdminRequest,
 ): Promise<Answer> {
   const size = sizeFormat(request.query)
   if (typeof size === 'string') return answerMessage(400, size)
   const { revision } = await store.head()
+  const progress = filling?.() ?? null
   return answerJson(200, {
     memory: {
       workers_lua_vms: statistics
@@ -144,7 +145,12 @@ async function status(
     server: statistics.connections(),
     database: { reachable: isStoreReachable() },
     ...(isDatabase ? {} : { configuration_hash: configurationHash.current() }),
-    meridian: { revision, serving: serving.revision, warnings: node.warnings() },
+    meridian: {
+      revision,
+      serving: serving.revision,
+      ...(progress && { filling: progress }),
+      warnings: node.warnings(),
+    },
   })
 }
 

@@ -24,12 +24,15 @@ export interface AdminPorts extends EntityPorts {
   readonly statistics: Statistics
   readonly health: UpstreamHealth
   readonly caches: Caches
+  readonly responses: StoredResponses
   readonly logLevel: LogLevel
   readonly explain: ExplainRoute
   /** The nodes that follow this configuration. */
   readonly cluster: ClusterView
   /** Whether the configuration store answers; what is served does not depend on it. */
   readonly isStoreReachable: () => boolean
+  /** While this node's copy of the configuration is not whole: how far it is. */
+  readonly filling?: () => { readonly parts: number; readonly done: number; readonly rows: number } | null
   /** See `CassandraStore.beginEpoch`; null for other stores. */
   readonly beginEpoch: (() => Promise<number>) | null
   /** Of the declarative configuration; set by whoever loads one. */
@@ -96,6 +99,28 @@ export interface Caches {
   get(key: string): Promise<unknown>
   delete(key: string): Promise<void>
   clear(): Promise<void>
+}
+
+/** The responses that the plugin proxy-cache stored on this node. */
+export interface StoredResponses {
+  /** By what `X-Cache-Key` said; null when there is none. */
+  get(key: string): StoredResponseView | null
+  /** Says whether there was one. */
+  delete(key: string): boolean
+  clear(): void
+}
+
+/** In Kong's words. */
+export interface StoredResponseView {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[]>>
+  readonly body: string
+  readonly body_len: number
+  /** Unix seconds. */
+  readonly timestamp: number
+  /** Seconds. */
+  readonly ttl: number
+  readonly version: number
 }
 
 export interface LogLevel {

@@ -1,5 +1,5 @@
 /** `/schemas/*`: the definitions as clients read them, and checking an entity without storing it. */
-import { vaultConfigs } from '#model/entities/index.ts'
+import { vaultConfigs } from '#model/entities/vault-configs.ts'
 import { kongEntitySchema, kongPluginSchema, kongVaultSchema } from '#model/kong-schema.ts'
 import { type Answer, answerJson, answerMessage } from './answer.ts'
 import type { AdminRequest, Endpoint, Operation } from './endpoint.ts'

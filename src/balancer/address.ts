@@ -1,8 +1,17 @@
 import type { Pick, PickedTarget } from './contract.ts'
-import type { HealthState } from './health.ts'
+import { isUsable, type HealthState, type HealthWatcher } from './health.ts'
+
+/** Who an address belongs to: told of each change of it, one at a time. */
+export interface AddressEvents {
+  /** It is there; its health was opened before. */
+  added(address: Address): void
+  removed(address: Address): void
+  reweighed(address: Address, before: number): void
+  healthChanged(address: Address): void
+}
 
 /** One address of a target: what algorithms choose among. The same object as long as target and address exist, so it carries their state. */
-export class Address implements PickedTarget {
+export class Address implements PickedTarget, HealthWatcher {
   readonly ip: string
   readonly port: number
   readonly key: string
@@ -13,15 +22,22 @@ export class Address implements PickedTarget {
   hostname: string
   /** 0: gets no requests. May be a fraction, when addresses share the weight of a SRV record. */
   weight = 0
-  /** By its health; false takes it out of the choice. */
+  /** False takes it out of the choice. */
   isUsable = true
+  /** What its balancer counts it as, by its health. */
+  isWell = true
   /** Requests under way. */
   active = 0
   /** Moving average of latencies, and when it was last moved; only the algorithm `latency` uses them. */
   latencyMs = 0
   latencyAtMs = 0
+  /** For its algorithm: its number in a list, its place among equals, how much it is due. */
+  place = -1
+  rank = -1
+  due = 0
   /** The answer that names it, made once. */
   readonly pick: Pick
+  readonly #events: AddressEvents | null
 
   constructor(
     ip: string,
@@ -29,6 +45,7 @@ export class Address implements PickedTarget {
     target: { readonly name: string; readonly port: number },
     hostname: string,
     health: HealthState,
+    events: AddressEvents | null = null,
   ) {
     this.ip = ip
     this.port = port
@@ -38,6 +55,16 @@ export class Address implements PickedTarget {
     this.health = health
     this.key = `${bracketed(ip)}:${port} ${target.name}:${target.port}`
     this.pick = { ok: true, target: this }
+    this.#events = events
+  }
+
+  /** Its health may be another one, here or in another thread. */
+  healthChanged(): void {
+    this.#events?.healthChanged(this)
+  }
+
+  get isHealthy(): boolean {
+    return isUsable(this.health)
   }
 }
 

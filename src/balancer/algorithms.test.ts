@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { algorithms } from './algorithms.ts'
 import { Latency } from './latency.ts'
 import { LeastConnections } from './least-connections.ts'
-import { anAddress } from './testing.ts'
+import { anAddress, setAddresses } from './testing.ts'
 
 const STATUS_200 = { type: 'status', status: 200 } as const
 
@@ -12,7 +12,7 @@ test('every algorithm avoids what was tried and unusable addresses, and says whe
     const algorithm = create({ slots: 1000, random: () => 0.5, nowMs: () => 0 })
     assert.equal(algorithm.pick('x', []), null, name)
     const [a, b, c] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((ip) => anAddress(ip)) as [never, never, never]
-    algorithm.update([a, b, c], 3)
+    setAddresses(algorithm, [a, b, c])
     const all = new Set(Array.from({ length: 200 }, (_, i) => algorithm.pick(`${i}`, [])))
     assert.equal(all.size, 3, name)
     for (let i = 0; i < 20; i++) assert.equal(algorithm.pick(`${i}`, [a, b]), c, name)
@@ -32,11 +32,11 @@ test('least connections picks by load for the weight', () => {
     [b, a],
   ]) {
     const idle = new LeastConnections()
-    idle.update(order)
+    setAddresses(idle, order)
     assert.equal(idle.pick(null, []), b, 'the heaviest first')
   }
   const algorithm = new LeastConnections()
-  algorithm.update([a, b])
+  setAddresses(algorithm, [a, b])
   for (let i = 0; i < 6; i++) algorithm.pick(null, [])!.active++
   assert.deepEqual([a.active, b.active], [2, 4])
   b.active = 0
@@ -45,7 +45,7 @@ test('least connections picks by load for the weight', () => {
 
 test('least connections gives idle equals their turn', () => {
   const algorithm = new LeastConnections()
-  algorithm.update([anAddress('a'), anAddress('b'), anAddress('c')])
+  setAddresses(algorithm, [anAddress('a'), anAddress('b'), anAddress('c')])
   assert.equal(new Set(Array.from({ length: 3 }, () => algorithm.pick(null, []))).size, 3)
 })
 
@@ -53,7 +53,7 @@ test('latency prefers the faster address, and tries the slow one again when that
   const clock = { now: 0 }
   const algorithm = new Latency({ nowMs: () => clock.now })
   const [fast, slow] = [anAddress('fast'), anAddress('slow')]
-  algorithm.update([fast, slow])
+  setAddresses(algorithm, [fast, slow])
   for (let i = 0; i < 20; i++) {
     clock.now += 1000
     algorithm.ended(fast, STATUS_200, 10)
@@ -71,7 +71,7 @@ test('for latency an address that fails at once is not the fastest', () => {
   const clock = { now: 0 }
   const algorithm = new Latency({ nowMs: () => clock.now })
   const [good, bad] = [anAddress('good'), anAddress('bad')]
-  algorithm.update([good, bad])
+  setAddresses(algorithm, [good, bad])
   clock.now += 5000
   algorithm.ended(good, STATUS_200, 100)
   algorithm.ended(bad, { type: 'tcp_failure' }, 1)
@@ -79,11 +79,17 @@ test('for latency an address that fails at once is not the fastest', () => {
 })
 
 test('for latency a new address starts at the average of the others', () => {
-  const algorithm = new Latency({ nowMs: () => 0 })
+  const clock = { now: 0 }
+  const algorithm = new Latency({ nowMs: () => clock.now })
   const [a, b, added] = [anAddress('a'), anAddress('b'), anAddress('c')]
-  algorithm.update([a, b])
-  a.latencyMs = 100
-  b.latencyMs = 300
-  algorithm.update([a, b, added])
+  setAddresses(algorithm, [a, b])
+  clock.now += 1e9
+  algorithm.ended(a, STATUS_200, 100)
+  algorithm.ended(b, STATUS_200, 300)
+  algorithm.add(added)
   assert.equal(added.latencyMs, 200)
+  algorithm.remove(a)
+  algorithm.remove(b)
+  algorithm.add(a)
+  assert.equal(a.latencyMs, 200)
 })

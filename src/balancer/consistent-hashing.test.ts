@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { bracketed, type Address } from './address.ts'
 import { ConsistentHashing } from './consistent-hashing.ts'
-import { anAddress, seededRandom } from './testing.ts'
+import { anAddress, seededRandom, setAddresses } from './testing.ts'
 import { xxhash32 } from './xxhash32.ts'
 
 function hashing(addresses: readonly Address[], slots = 10_000, targetCount = addresses.length): ConsistentHashing {
   const algorithm = new ConsistentHashing({ slots, random: seededRandom(1), nowMs: () => 0 })
-  algorithm.update(addresses, targetCount)
+  setAddresses(algorithm, addresses, [], targetCount)
   return algorithm
 }
 

@@ -17,7 +17,7 @@ const SLOTS_PER_TARGET = 160
 export class ConsistentHashing implements Algorithm {
   readonly #slots: number
   readonly #spread: RoundRobin
-  #addresses: readonly Address[] = []
+  readonly #addresses = new Set<Address>()
   #targetCount = 0
   /** Null until the next pick after a change: targets often change many at a time. */
   #ring: Ring | null = null
@@ -27,16 +27,31 @@ export class ConsistentHashing implements Algorithm {
     this.#spread = new RoundRobin(options)
   }
 
-  update(addresses: readonly Address[], targetCount: number): void {
-    this.#addresses = addresses
-    this.#targetCount = targetCount
+  add(address: Address): void {
+    this.#addresses.add(address)
+    this.#spread.add(address)
     this.#ring = null
-    this.#spread.update(addresses)
+  }
+
+  remove(address: Address): void {
+    this.#addresses.delete(address)
+    this.#spread.remove(address)
+    this.#ring = null
+  }
+
+  reweighed(address: Address, before: number): void {
+    this.#spread.reweighed(address, before)
+    this.#ring = null
+  }
+
+  countTargets(count: number): void {
+    if (count !== this.#targetCount) this.#ring = null
+    this.#targetCount = count
   }
 
   pick(hashInput: string | null, tried: readonly PickedTarget[]): Address | null {
     if (hashInput === null) return this.#spread.pick(null, tried)
-    const ring = (this.#ring ??= buildRing(this.#addresses, this.#targetCount, this.#slots))
+    const ring = (this.#ring ??= buildRing([...this.#addresses], this.#targetCount, this.#slots))
     return findOwner(ring, hashInput, tried) ?? (tried.length === 0 ? null : findOwner(ring, hashInput, NONE_TRIED))
   }
 }

@@ -23,6 +23,9 @@ export type Outcome =
   | { readonly type: 'status'; readonly status: number }
   | { readonly type: 'tcp_failure' }
   | { readonly type: 'timeout' }
+  /** Of probes that have no status: it was as it should be, or the answer said that it is not. */
+  | { readonly type: 'success' }
+  | { readonly type: 'failure' }
 
 export interface Balancer {
   /** Chooses a target; synchronous whenever every name is cached. `tried` are those that failed in this exchange, avoided while others are left. */

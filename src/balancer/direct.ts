@@ -1,7 +1,8 @@
 /** The balancer of a host that is no upstream: its addresses in turn, with the weights and ports of SRV records. No health is kept. */
 import type { Resolver } from '#core/resolution.ts'
 import type { Balancer, Pick, PickedTarget } from './contract.ts'
-import { NO_HEALTH, ResolvedTarget } from './resolved-target.ts'
+import { HealthState } from './health.ts'
+import { ResolvedTarget, type TargetHost } from './resolved-target.ts'
 import { RoundRobin } from './round-robin.ts'
 import { TargetNames } from './target-names.ts'
 
@@ -23,23 +24,25 @@ class DirectBalancer implements Balancer {
   readonly #target: ResolvedTarget
   readonly #names: TargetNames
   readonly #turns: RoundRobin
-  #seenNames = 0
 
   constructor(options: DirectBalancerOptions) {
     const { host, port } = options
     const name = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
-    this.#target = new ResolvedTarget({ name, port, weight: 1, usesSrvName: false }, NO_HEALTH)
-    this.#turns = new RoundRobin(options)
+    const turns = (this.#turns = new RoundRobin(options))
+    const targets: TargetHost = {
+      openHealth: () => new HealthState(),
+      added: (address) => turns.add(address),
+      removed: (address) => turns.remove(address),
+      reweighed: (address, before) => turns.reweighed(address, before),
+      healthChanged: () => {},
+    }
+    this.#target = new ResolvedTarget({ name, port, weight: 1, usesSrvName: false }, targets)
     this.#names = new TargetNames(options)
-    this.#names.set([this.#target])
+    this.#names.add(this.#target)
   }
 
   pick(_hashInput: string | null, tried: readonly PickedTarget[]): Pick | Promise<Pick> {
     this.#names.refresh()
-    if (this.#names.version !== this.#seenNames) {
-      this.#seenNames = this.#names.version
-      this.#turns.update(this.#target.addresses)
-    }
     const address = this.#turns.pick(null, tried)
     if (address !== null) return address.pick
     const { resolution } = this.#target

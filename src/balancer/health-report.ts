@@ -35,6 +35,8 @@ export interface TargetHealthReport {
 
 export interface BalancerHealthReport {
   readonly health: HealthWord
+  /** Requests go to all targets, because too few are healthy; only where that is wanted and so. */
+  readonly panic?: true
   /** Only while health is kept. */
   readonly details?: {
     readonly healthy: boolean
@@ -60,10 +62,11 @@ export function reportHealth(
   targets: ReadonlyMap<string, ResolvedTarget>,
   isOn: boolean,
   isBalancerHealthy: boolean,
+  isPanicking: boolean,
 ): UpstreamHealthReport {
   const all = [...targets.values()]
   const healthOf = (address: Address): HealthWord =>
-    !isOn ? 'HEALTHCHECKS_OFF' : address.isUsable ? 'HEALTHY' : 'UNHEALTHY'
+    !isOn ? 'HEALTHCHECKS_OFF' : address.isWell ? 'HEALTHY' : 'UNHEALTHY'
   return {
     targets: [...targets].map(([target, resolved]) => ({
       target,
@@ -77,25 +80,26 @@ export function reportHealth(
       ? { health: 'HEALTHCHECKS_OFF' }
       : {
           health: isBalancerHealthy ? 'HEALTHY' : 'UNHEALTHY',
+          ...(isPanicking && { panic: true }),
           details: {
             healthy: isBalancerHealthy,
             weight: weigh(all.flatMap((target) => target.addresses)),
             hosts: all.map((target) => ({
               ...targetData(target),
-              addresses: target.addresses.map((address) => ({ ...addressData(address), healthy: address.isUsable })),
+              addresses: target.addresses.map((address) => ({ ...addressData(address), healthy: address.isWell })),
             })),
           },
         },
   }
 }
 
-/** Part of the weight that is usable. */
-export function weigh(addresses: readonly Address[]): WeightReport {
+/** Part of the weight that is well. */
+function weigh(addresses: readonly Address[]): WeightReport {
   let total = 0
   let unavailable = 0
-  for (const { weight, isUsable } of addresses) {
+  for (const { weight, isWell } of addresses) {
     total += weight
-    if (!isUsable) unavailable += weight
+    if (!isWell) unavailable += weight
   }
   return { total: rounded(total), available: rounded(total - unavailable), unavailable: rounded(unavailable) }
 }
@@ -104,7 +108,7 @@ function targetHealth({ spec, addresses }: ResolvedTarget, isOn: boolean): Healt
   if (spec.weight === 0) return 'HEALTHCHECKS_OFF'
   if (addresses.length === 0) return 'DNS_ERROR'
   if (!isOn) return 'HEALTHCHECKS_OFF'
-  return addresses.some((address) => address.isUsable) ? 'HEALTHY' : 'UNHEALTHY'
+  return addresses.some((address) => address.isWell) ? 'HEALTHY' : 'UNHEALTHY'
 }
 
 function targetData({ spec, resolution, addresses }: ResolvedTarget): TargetData {

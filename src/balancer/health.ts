@@ -8,14 +8,68 @@ import type { Outcome } from './contract.ts'
 
 export type HealthStatus = 'healthy' | 'mostly_healthy' | 'mostly_unhealthy' | 'unhealthy'
 
-/** What is known of one address. Plain numbers, so that it can be read by whoever shows it and set by hand. */
-export class HealthState {
-  status: HealthStatus = 'healthy'
-  successes = 0
-  httpFailures = 0
-  tcpFailures = 0
-  timeouts = 0
+/** Told when an address became usable or unusable, by whichever thread. */
+export interface HealthWatcher {
+  healthChanged(): void
 }
+
+/**
+ * What is known of one address: the status and Kong's counters in one number, so that threads which share it change it in one
+ * step. A success clears the failures and a failure the successes, so both kinds have the same place.
+ */
+export class HealthState {
+  readonly watchers = new Set<HealthWatcher>()
+  #cells = new Int32Array(1)
+  #at = 0
+
+  get status(): HealthStatus {
+    return STATUSES[this.packed & STATUS_BITS]!
+  }
+
+  get packed(): number {
+    return Atomics.load(this.#cells, this.#at)
+  }
+
+  /** Puts `next` where `before` still is; false when another thread was faster. */
+  replace(before: number, next: number): boolean {
+    return Atomics.compareExchange(this.#cells, this.#at, before, next) === before
+  }
+
+  /** From now on this is the state of all threads. What was counted here holds where the others know nothing yet. */
+  adopt(cells: Int32Array, at: number): void {
+    const own = this.packed
+    if (own !== INITIAL) Atomics.compareExchange(cells, at, INITIAL, own)
+    this.#cells = cells as Int32Array<ArrayBuffer>
+    this.#at = at
+    if (isUsablePacked(own) !== isUsable(this)) this.tell()
+  }
+
+  /** Keeps what is known, apart from all threads. */
+  detach(): void {
+    this.#cells = Int32Array.of(this.packed)
+    this.#at = 0
+  }
+
+  tell(): void {
+    for (const watcher of this.watchers) watcher.healthChanged()
+  }
+}
+
+/** In the order of their numbers; of the last two the second bit is set. */
+const STATUSES: readonly HealthStatus[] = ['healthy', 'mostly_healthy', 'mostly_unhealthy', 'unhealthy']
+const HEALTHY = 0
+const MOSTLY_HEALTHY = 1
+const MOSTLY_UNHEALTHY = 2
+const UNHEALTHY = 3
+const STATUS_BITS = 3
+const UNUSABLE_BIT = 2
+/** The counters are successes, in the place of the first failures. */
+const SUCCESS_BIT = 4
+const INITIAL = HEALTHY
+/** Eight bits for each counter: their limits are at most 255. */
+const SHIFTS = { httpFailures: 8, tcpFailures: 16, timeouts: 24 } as const
+const SUCCESS_SHIFT = 8
+const COUNTER_BITS = 0xff
 
 /** When something counts, and how often it must; 0 never. */
 export interface CheckRules {
@@ -40,68 +94,79 @@ type Healthchecks = Upstream['healthchecks']
 
 export function compileHealthRules(checks: Healthchecks): HealthRules {
   const { passive, active } = checks
-  // A proxy of HTTP does not probe with plain TCP connections; Kong leaves that to its stream proxy.
-  const hasProbes = active.type !== 'tcp' && (isSet(active.healthy.interval) || isSet(active.unhealthy.interval))
   const { tcp_failures: tcpFailures, timeouts, http_failures: httpFailures } = passive.unhealthy
   return {
-    isOn: hasProbes || isSet(tcpFailures) || isSet(timeouts) || isSet(httpFailures),
+    isOn: hasProbes(active) || isSet(tcpFailures) || isSet(timeouts) || isSet(httpFailures),
     thresholdPercent: checks.threshold ?? 0,
     passive: compileRules(passive),
     active: compileRules(active),
   }
 }
 
-export function isUsable(state: HealthState): boolean {
-  return state.status === 'healthy' || state.status === 'mostly_healthy'
+/** Whether the upstream's targets are probed. */
+export function hasProbes({ healthy, unhealthy }: Healthchecks['active']): boolean {
+  return isSet(healthy.interval) || isSet(unhealthy.interval)
 }
 
-/** Counts how a request or probe ended. Says whether the address became usable or unusable by it. */
+export function isUsable(state: HealthState): boolean {
+  return isUsablePacked(state.packed)
+}
+
+/** Counts how a request or probe ended. Says whether the address became usable or unusable by it, in this thread and no other. */
 export function countOutcome(state: HealthState, rules: CheckRules, outcome: Outcome): boolean {
-  if (outcome.type === 'tcp_failure') return countFailure(state, 'tcpFailures', rules.tcpFailures)
-  if (outcome.type === 'timeout') return countFailure(state, 'timeouts', rules.timeouts)
-  // A status in both lists is a success: Kong looks there first.
-  if (rules.healthyStatuses.has(outcome.status)) return countSuccess(state, rules.successes)
-  if (rules.unhealthyStatuses.has(outcome.status)) return countFailure(state, 'httpFailures', rules.httpFailures)
-  return false
+  for (;;) {
+    const before = state.packed
+    const after = counted(before, rules, outcome)
+    if (after === before) return false
+    if (state.replace(before, after)) return isUsablePacked(before) !== isUsablePacked(after)
+  }
 }
 
 /** Sets the health by hand and begins to count anew. Says whether the address became usable or unusable by it. */
 export function setHealth(state: HealthState, isHealthy: boolean): boolean {
-  const was = isUsable(state)
-  state.status = isHealthy ? 'healthy' : 'unhealthy'
-  state.successes = 0
-  clearFailures(state)
-  return was !== isHealthy
+  for (;;) {
+    const before = state.packed
+    if (state.replace(before, isHealthy ? HEALTHY : UNHEALTHY)) return isUsablePacked(before) !== isHealthy
+  }
 }
 
-function countFailure(
-  state: HealthState,
-  counter: 'httpFailures' | 'tcpFailures' | 'timeouts',
-  limit: number,
-): boolean {
-  if (limit === 0 || state.status === 'unhealthy') return false
-  const was = isUsable(state)
-  state[counter]++
-  state.successes = 0
-  if (state[counter] >= limit) state.status = 'unhealthy'
-  else if (state.status === 'healthy') state.status = 'mostly_healthy'
-  return was !== isUsable(state)
+function isUsablePacked(packed: number): boolean {
+  return (packed & UNUSABLE_BIT) === 0
 }
 
-function countSuccess(state: HealthState, limit: number): boolean {
-  if (limit === 0 || state.status === 'healthy') return false
-  const was = isUsable(state)
-  state.successes++
-  clearFailures(state)
-  if (state.successes >= limit) state.status = 'healthy'
-  else if (state.status === 'unhealthy') state.status = 'mostly_unhealthy'
-  return was !== isUsable(state)
+function counted(packed: number, rules: CheckRules, outcome: Outcome): number {
+  switch (outcome.type) {
+    case 'success':
+      return withSuccess(packed, rules.successes)
+    case 'failure':
+      return withFailure(packed, SHIFTS.httpFailures, rules.httpFailures)
+    case 'tcp_failure':
+      return withFailure(packed, SHIFTS.tcpFailures, rules.tcpFailures)
+    case 'timeout':
+      return withFailure(packed, SHIFTS.timeouts, rules.timeouts)
+    case 'status':
+      // A status in both lists is a success: Kong looks there first.
+      if (rules.healthyStatuses.has(outcome.status)) return withSuccess(packed, rules.successes)
+      if (!rules.unhealthyStatuses.has(outcome.status)) return packed
+      return withFailure(packed, SHIFTS.httpFailures, rules.httpFailures)
+  }
 }
 
-function clearFailures(state: HealthState): void {
-  state.httpFailures = 0
-  state.tcpFailures = 0
-  state.timeouts = 0
+function withFailure(packed: number, shift: number, limit: number): number {
+  const status = packed & STATUS_BITS
+  if (limit === 0 || status === UNHEALTHY) return packed
+  const counters = (packed & SUCCESS_BIT) === 0 ? packed & ~COUNTER_BITS : 0
+  const count = ((counters >>> shift) & COUNTER_BITS) + 1
+  const next = count >= limit ? UNHEALTHY : status === HEALTHY ? MOSTLY_HEALTHY : status
+  return (counters & ~(COUNTER_BITS << shift)) | (Math.min(count, COUNTER_BITS) << shift) | next
+}
+
+function withSuccess(packed: number, limit: number): number {
+  const status = packed & STATUS_BITS
+  if (limit === 0 || status === HEALTHY) return packed
+  const count = ((packed & SUCCESS_BIT) === 0 ? 0 : (packed >>> SUCCESS_SHIFT) & COUNTER_BITS) + 1
+  const next = count >= limit ? HEALTHY : status === UNHEALTHY ? MOSTLY_UNHEALTHY : status
+  return (Math.min(count, COUNTER_BITS) << SUCCESS_SHIFT) | SUCCESS_BIT | next
 }
 
 function compileRules({ healthy, unhealthy }: Healthchecks['active'] | Healthchecks['passive']): CheckRules {

@@ -3,6 +3,7 @@
  * compared, so that a slow address is tried again; a new address starts at the average of the known ones and is not flooded.
  */
 import { isTried, type Address } from './address.ts'
+import { AddressList } from './address-list.ts'
 import { NONE_TRIED, type Algorithm, type AlgorithmOptions } from './algorithm.ts'
 import type { Outcome, PickedTarget } from './contract.ts'
 
@@ -15,7 +16,9 @@ const CLIENT_CLOSED = 499
 
 export class Latency implements Algorithm {
   readonly #nowMs: () => number
-  #addresses: readonly Address[] = []
+  readonly #list = new AddressList()
+  /** Of all averages. */
+  #sumMs = 0
   /** Where the next pass begins: equals, such as addresses that are all new, take turns. */
   #start = 0
 
@@ -23,18 +26,21 @@ export class Latency implements Algorithm {
     this.#nowMs = nowMs
   }
 
-  update(addresses: readonly Address[]): void {
-    const known = new Set(this.#addresses)
-    const kept = addresses.filter((address) => known.has(address))
-    const average = kept.reduce((sum, { latencyMs }) => sum + latencyMs, 0) / (kept.length || 1)
-    const now = this.#nowMs()
-    for (const address of addresses) {
-      if (known.has(address)) continue
-      address.latencyMs = average
-      address.latencyAtMs = now
-    }
-    this.#addresses = addresses
+  add(address: Address): void {
+    const count = this.#list.all.length
+    address.latencyMs = count === 0 ? 0 : this.#sumMs / count
+    address.latencyAtMs = this.#nowMs()
+    this.#sumMs += address.latencyMs
+    this.#list.add(address)
   }
+
+  remove(address: Address): void {
+    this.#list.remove(address)
+    // Rounding must not add up over the years.
+    this.#sumMs = this.#list.all.length === 0 ? 0 : this.#sumMs - address.latencyMs
+  }
+
+  reweighed(): void {}
 
   pick(_hashInput: string | null, tried: readonly PickedTarget[]): Address | null {
     return this.#fastest(tried) ?? (tried.length === 0 ? null : this.#fastest(NONE_TRIED))
@@ -45,12 +51,15 @@ export class Latency implements Algorithm {
     const isFailure = outcome.type !== 'status' || outcome.status >= 500
     const now = this.#nowMs()
     const old = decay(address, now)
-    address.latencyMs = address.latencyMs * old + Math.max(latencyMs, isFailure ? FAILURE_MS : 0) * (1 - old)
+    const before = address.latencyMs
+    address.latencyMs = before * old + Math.max(latencyMs, isFailure ? FAILURE_MS : 0) * (1 - old)
+    // One that has left meanwhile is in no sum.
+    if (this.#list.all[address.place] === address) this.#sumMs += address.latencyMs - before
     address.latencyAtMs = now
   }
 
   #fastest(tried: readonly PickedTarget[]): Address | null {
-    const addresses = this.#addresses
+    const addresses = this.#list.all
     const count = addresses.length
     if (count === 0) return null
     const now = this.#nowMs()

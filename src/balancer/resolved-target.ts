@@ -1,7 +1,7 @@
 /** A name and port with the addresses that stand behind them now. */
 import type { Resolution, ResolvedAddress } from '#core/resolution.ts'
-import { Address, bracketed } from './address.ts'
-import { HealthState } from './health.ts'
+import { Address, bracketed, type AddressEvents } from './address.ts'
+import type { HealthState } from './health.ts'
 
 export interface TargetSpec {
   /** Host name or address, without brackets. */
@@ -12,13 +12,10 @@ export interface TargetSpec {
   readonly usesSrvName: boolean
 }
 
-export interface AddressHealth {
-  open(address: { readonly ip: string; readonly port: number; readonly name: string }): HealthState
-  close(address: Address): void
+/** What stands behind the addresses of a balancer's targets. */
+export interface TargetHost extends AddressEvents {
+  openHealth(address: { readonly ip: string; readonly port: number; readonly name: string }): HealthState
 }
-
-/** For balancers that keep no health. */
-export const NO_HEALTH: AddressHealth = { open: () => new HealthState(), close: () => {} }
 
 export class ResolvedTarget {
   spec: TargetSpec
@@ -26,39 +23,44 @@ export class ResolvedTarget {
   resolution: Resolution | null = null
   isPending = false
   addresses: readonly Address[] = []
-  readonly #health: AddressHealth
+  readonly #host: TargetHost
 
-  constructor(spec: TargetSpec, health: AddressHealth) {
+  constructor(spec: TargetSpec, host: TargetHost) {
     this.spec = spec
-    this.#health = health
+    this.#host = host
   }
 
   /**
-   * Takes a new answer or configuration. Addresses that stay keep their object, and with it health and load. Says whether
-   * anything changed that a choice depends on; most answers only renew the TTL or list the same addresses in another order.
+   * Takes a new answer or configuration and tells what changed by it. Addresses that stay keep their object, and with it health
+   * and load; most answers only renew the TTL or list the same addresses in another order.
    */
-  apply(resolution: Resolution, spec: TargetSpec = this.spec): boolean {
-    const weights = new Map(this.addresses.map((address) => [address, address.weight]))
+  apply(resolution: Resolution, spec: TargetSpec = this.spec): void {
     this.resolution = resolution
     this.spec = spec
     const before = new Map(this.addresses.map((address) => [endpoint(address), address]))
+    const weights = new Map(this.addresses.map((address) => [address, address.weight]))
     const after = new Map<string, Address>()
     for (const resolved of resolution.ok ? resolution.addresses : []) this.#put(resolved, before, after)
-    for (const [key, address] of before) if (!after.has(key)) this.#health.close(address)
-
-    const isSame =
-      after.size === before.size && after.values().every((address) => weights.get(address) === address.weight)
-    // Without addresses the reason may be another one.
-    if (isSame) return after.size === 0
     this.addresses = [...after.values()]
-    return true
+    for (const [key, address] of before) if (!after.has(key)) this.#remove(address, weights.get(address)!)
+    for (const address of this.addresses) {
+      const weight = weights.get(address)
+      if (weight === undefined) this.#host.added(address)
+      else if (weight !== address.weight) this.#host.reweighed(address, weight)
+    }
   }
 
   /** Lets go of all addresses. */
   clear(): void {
-    for (const address of this.addresses) this.#health.close(address)
+    const { addresses } = this
     this.addresses = []
     this.resolution = null
+    for (const address of addresses) this.#remove(address, address.weight)
+  }
+
+  #remove(address: Address, weight: number): void {
+    address.weight = weight
+    this.#host.removed(address)
   }
 
   #put(resolved: ResolvedAddress, before: ReadonlyMap<string, Address>, after: Map<string, Address>): void {
@@ -76,8 +78,8 @@ export class ResolvedTarget {
     const hostname = usesSrvName && resolved.srvName !== null ? resolved.srvName : bracketed(name)
     let address = before.get(key)
     if (address === undefined) {
-      const health = this.#health.open({ ip: resolved.ip, port, name })
-      address = new Address(resolved.ip, port, this.spec, hostname, health)
+      const health = this.#host.openHealth({ ip: resolved.ip, port, name })
+      address = new Address(resolved.ip, port, this.spec, hostname, health, this.#host)
     }
     address.hostname = hostname
     address.weight = share

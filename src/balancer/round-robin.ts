@@ -9,33 +9,44 @@ import type { PickedTarget } from './contract.ts'
 
 export class RoundRobin implements Algorithm {
   readonly #random: () => number
-  #addresses: readonly Address[] = []
-  /** Decides among equals, so that workers and nodes do not all begin with the same address. */
-  readonly #rank = new WeakMap<Address, number>()
-  /** Whether all weights are equal: then the turn is the list itself and a pick costs the same for any number of addresses. */
-  #isEven = true
+  /** By rank, which is random, so that workers and nodes do not all begin with the same address. */
+  readonly #addresses: Address[] = []
+  /** How many addresses have each weight. With one weight the turn is the list itself, and a pick costs the same for any number of them. */
+  readonly #weights = new Map<number, number>()
   /** With equal weights: index of the address that was picked last. */
   #last = -1
-  /** With unequal weights: how much each address is due; together 0 while all are usable. */
-  #due = new Float64Array(0)
+  /** Sum of what all are due. Only differences count: a newcomer starts at the average, and nobody owes what one that left was due. */
+  #dueSum = 0
 
   constructor({ random }: Pick<AlgorithmOptions, 'random'>) {
     this.#random = random
   }
 
-  update(addresses: readonly Address[]): void {
-    const last = this.#addresses[this.#last]
-    const due = new Map(this.#addresses.map((address, index) => [address, this.#due[index]!]))
-    for (const address of addresses) if (!this.#rank.has(address)) this.#rank.set(address, this.#random())
-    this.#addresses = addresses.toSorted((a, b) => this.#rankOf(a) - this.#rankOf(b))
-    this.#isEven = addresses.every(({ weight }) => weight === addresses[0]!.weight)
+  add(address: Address): void {
+    const addresses = this.#addresses
+    if (address.rank < 0) address.rank = this.#random()
+    const at = this.#firstAbove(address.rank)
+    address.due = addresses.length === 0 ? 0 : this.#dueSum / addresses.length
+    this.#dueSum += address.due
+    addresses.splice(at, 0, address)
+    if (at <= this.#last) this.#last++
+    this.#countWeight(address.weight, 1)
+  }
+
+  remove(address: Address): void {
+    const addresses = this.#addresses
+    let at = this.#firstAbove(address.rank) - 1
+    while (addresses[at] !== address) at--
+    addresses.splice(at, 1)
     // The turn goes on behind the address that was last, also when that one is gone.
-    const lastRank = last === undefined ? -1 : this.#rankOf(last)
-    this.#last = this.#addresses.findLastIndex((address) => this.#rankOf(address) <= lastRank)
-    this.#due = Float64Array.from(this.#addresses, (address) => due.get(address) ?? 0)
-    // What the addresses that left were due is shared: else the others would for ever owe or be owed it.
-    const total = this.#due.reduce((sum, value) => sum + value, 0)
-    for (let i = 0; i < this.#due.length; i++) this.#due[i]! -= total / this.#due.length
+    if (at <= this.#last) this.#last--
+    this.#dueSum = addresses.length === 0 ? 0 : this.#dueSum - address.due
+    this.#countWeight(address.weight, -1)
+  }
+
+  reweighed(address: Address, before: number): void {
+    this.#countWeight(before, -1)
+    this.#countWeight(address.weight, 1)
   }
 
   pick(_hashInput: string | null, tried: readonly PickedTarget[]): Address | null {
@@ -43,7 +54,7 @@ export class RoundRobin implements Algorithm {
   }
 
   #next(tried: readonly PickedTarget[]): Address | null {
-    return this.#isEven ? this.#nextInTurn(tried) : this.#mostDue(tried)
+    return this.#weights.size <= 1 ? this.#nextInTurn(tried) : this.#mostDue(tried)
   }
 
   #nextInTurn(tried: readonly PickedTarget[]): Address | null {
@@ -58,27 +69,36 @@ export class RoundRobin implements Algorithm {
 
   #mostDue(tried: readonly PickedTarget[]): Address | null {
     const addresses = this.#addresses
-    const due = this.#due
     let total = 0
-    let most = -Infinity
-    let best = -1
+    let best: Address | null = null
     for (let i = 0; i < addresses.length; i++) {
       const address = addresses[i]!
       if (!address.isUsable || (tried.length > 0 && isTried(address, tried))) continue
       const { weight } = address
       total += weight
-      const mine = (due[i]! += weight)
-      if (mine > most) {
-        most = mine
-        best = i
-      }
+      address.due += weight
+      if (best === null || address.due > best.due) best = address
     }
-    if (best < 0) return null
-    due[best]! -= total
-    return addresses[best]!
+    if (best === null) return null
+    best.due -= total
+    return best
   }
 
-  #rankOf(address: Address): number {
-    return this.#rank.get(address)!
+  /** Index of the first address whose rank is above. */
+  #firstAbove(rank: number): number {
+    let low = 0
+    let high = this.#addresses.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#addresses[middle]!.rank <= rank) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #countWeight(weight: number, change: 1 | -1): void {
+    const count = (this.#weights.get(weight) ?? 0) + change
+    if (count === 0) this.#weights.delete(weight)
+    else this.#weights.set(weight, count)
   }
 }

@@ -13,13 +13,11 @@ const STALE_RECHECK_MS = 100
 export class TargetNames {
   readonly #resolver: Resolver
   readonly #nowMs: () => number
-  #targets: ReadonlySet<ResolvedTarget> = new Set()
+  readonly #targets = new Set<ResolvedTarget>()
   #nextAtMs = Infinity
   #pending = 0
   #waiting: (() => void)[] = []
   #isClosed = false
-  /** Another number whenever some target has other addresses or another reason to have none. */
-  version = 0
 
   constructor({ resolver, nowMs }: TargetNamesOptions) {
     this.#resolver = resolver
@@ -31,12 +29,17 @@ export class TargetNames {
     return this.#pending > 0 && !this.#isClosed
   }
 
-  /** Replaces the targets and asks for the names of new ones. */
-  set(targets: readonly ResolvedTarget[]): void {
-    this.#targets = new Set(targets)
-    this.version++
-    this.#nextAtMs = -Infinity
-    this.refresh()
+  /** Takes a target in, and asks for its name. */
+  add(target: ResolvedTarget): void {
+    this.#targets.add(target)
+    if (this.#isClosed) return
+    this.#ask(target)
+    if (!target.isPending) this.#expectAt(target.resolution!.expiresAtMs)
+  }
+
+  /** Its addresses stay as they are. */
+  remove(target: ResolvedTarget): void {
+    this.#targets.delete(target)
   }
 
   /** Asks for names whose answers have expired. Costs one comparison while there are none. */
@@ -51,6 +54,10 @@ export class TargetNames {
       if (!target.isPending) next = Math.min(next, Math.max(target.resolution!.expiresAtMs, now + STALE_RECHECK_MS))
     }
     this.#nextAtMs = next
+  }
+
+  #expectAt(expiresAtMs: number): void {
+    this.#nextAtMs = Math.min(this.#nextAtMs, Math.max(expiresAtMs, this.#nowMs() + STALE_RECHECK_MS))
   }
 
   /** Resolves when the next of the names that are being asked for is known; the resolver's deadline bounds it. */
@@ -81,13 +88,13 @@ export class TargetNames {
     this.#pending--
     if (!this.#isClosed && this.#targets.has(target)) {
       this.#take(target, resolution)
-      this.#nextAtMs = Math.min(this.#nextAtMs, Math.max(resolution.expiresAtMs, this.#nowMs() + STALE_RECHECK_MS))
+      this.#expectAt(resolution.expiresAtMs)
     }
     this.#wake()
   }
 
   #take(target: ResolvedTarget, resolution: Resolution): void {
-    if (target.resolution !== resolution && target.apply(resolution)) this.version++
+    if (target.resolution !== resolution) target.apply(resolution)
   }
 
   #wake(): void {

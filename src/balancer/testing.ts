@@ -3,6 +3,7 @@ import type { Resolution, ResolvedAddress, Resolver } from '#core/resolution.ts'
 import type { Target } from '#model/entities/target.ts'
 import type { Upstream } from '#model/entities/upstream.ts'
 import { Address } from './address.ts'
+import type { Algorithm } from './algorithm.ts'
 import type { Balancer, Pick, PickedTarget } from './contract.ts'
 import { createHealthTable, type HealthTable } from './health-table.ts'
 import { HealthState } from './health.ts'
@@ -45,6 +46,7 @@ export function anUpstream(change: Partial<Omit<Upstream, 'healthchecks'>> = {},
     host_header: null,
     client_certificate: null,
     use_srv_name: false,
+    resilience: null,
     ...change,
     healthchecks: {
       threshold: checks.threshold ?? 0,
@@ -91,6 +93,18 @@ export function anAddress(ip: string, weight = 100, port = 80, name = ip): Addre
   const address = new Address(ip, port, { name, port }, name, new HealthState())
   address.weight = weight
   return address
+}
+
+/** Gives an algorithm its addresses, in place of those that it had. */
+export function setAddresses(
+  algorithm: Algorithm,
+  addresses: readonly Address[],
+  before: readonly Address[] = [],
+  targetCount = addresses.length,
+): void {
+  for (const address of before) if (!addresses.includes(address)) algorithm.remove(address)
+  for (const address of addresses) if (!before.includes(address)) algorithm.add(address)
+  algorithm.countTargets?.(targetCount)
 }
 
 /** Answers as told; literals stand for themselves. Names without an answer stay open until `settle`. */
@@ -155,6 +169,7 @@ export interface BalancerBed {
   readonly health: HealthTable
   readonly clock: { now: number }
   readonly changes: HealthChange[]
+  readonly panics: boolean[]
 }
 
 export function aBalancer(
@@ -170,6 +185,7 @@ export function aBalancer(
   const nowMs = (): number => clock.now
   const table = health ?? createHealthTable({ nowMs })
   const changes: HealthChange[] = []
+  const panics: boolean[] = []
   let cookies = 0
   const balancer = createUpstreamBalancer({
     upstream,
@@ -180,8 +196,9 @@ export function aBalancer(
     nowMs,
     uuid: () => `cookie-${++cookies}`,
     onHealthChange: (change) => changes.push(change),
+    onPanicChange: (_upstream, isPanicking) => panics.push(isPanicking),
   })
-  return { balancer, resolver, health: table, clock, changes }
+  return { balancer, resolver, health: table, clock, changes, panics }
 }
 
 /** The target, where it must be known at once. */

@@ -1,19 +1,20 @@
 /**
  * The balancer of one upstream entity: its targets with their addresses, their health, and the algorithm that chooses. It
- * lives as long as the upstream does and takes changes in place, so that load and health of what stays are kept.
+ * lives as long as the upstream does and takes changes in place, so that load and health of what stays are kept; a change of
+ * one target or of its health touches that target alone.
  */
 import type { Resolver } from '#core/resolution.ts'
 import type { Target } from '#model/entities/target.ts'
 import type { Upstream } from '#model/entities/upstream.ts'
-import { Address, bracketed } from './address.ts'
+import { Address, bracketed, type AddressEvents } from './address.ts'
 import type { Algorithm } from './algorithm.ts'
 import { algorithms, type AlgorithmName } from './algorithms.ts'
 import type { Balancer, Outcome, Pick, PickedTarget } from './contract.ts'
 import { compileHashInput, type HashableExchange, type HashInput } from './hash-input.ts'
-import { compileHealthRules, isUsable, type CheckRules, type HealthRules } from './health.ts'
-import { reportHealth, weigh, type UpstreamHealthReport } from './health-report.ts'
+import { compileHealthRules, type CheckRules, type HealthRules, type HealthState } from './health.ts'
+import { reportHealth, type UpstreamHealthReport } from './health-report.ts'
 import type { HealthTable } from './health-table.ts'
-import { ResolvedTarget, type AddressHealth, type TargetSpec } from './resolved-target.ts'
+import { ResolvedTarget, type TargetHost, type TargetSpec } from './resolved-target.ts'
 import { TargetNames } from './target-names.ts'
 import { parseTarget } from './target-spec.ts'
 
@@ -29,7 +30,13 @@ export interface UpstreamBalancerOptions {
   readonly uuid: () => string
   /** Told once per change and by whom it was caused, in the worker where it happened. */
   readonly onHealthChange?: (change: HealthChange) => void
+  /** Told when requests begin to go to all targets, because too few are healthy, and when that is over. */
+  readonly onPanicChange?: (upstream: Upstream, isPanicking: boolean) => void
+  /** Told of each address, with a weight or without. */
+  readonly watch?: AddressWatch
 }
+
+export type AddressWatch = Omit<AddressEvents, 'reweighed'>
 
 export interface HealthChange {
   /** The upstream's id; names are unique within a workspace only. */
@@ -45,6 +52,8 @@ export interface HealthChange {
 export interface UpstreamBalancer extends Balancer {
   /** Takes the upstream and all of its targets as they are now. */
   update(upstream: Upstream, targets: readonly Target[]): void
+  /** Takes targets that are new or changed, after those (`host:port`) that are gone. */
+  changeTargets(put: readonly Target[], removed: readonly string[]): void
   /** Whether `pick` wants the value of `hashInput`. */
   readonly needsHash: boolean
   /** The value to be hashed; see `stickyCookieOf` for the cookie that it may make. */
@@ -58,29 +67,34 @@ export interface UpstreamBalancer extends Balancer {
   /** Sets the health of a target (`host:port`) or of one of its addresses by hand; a text says why that can't be. */
   setHealth(target: string, address: string | null, isHealthy: boolean): string | null
   report(): UpstreamHealthReport
+  /** Requests go to all targets, because too few are healthy. */
+  readonly isPanicking: boolean
 }
 
 export function createUpstreamBalancer(options: UpstreamBalancerOptions): UpstreamBalancer {
   return new TargetBalancer(options)
 }
 
-class TargetBalancer implements UpstreamBalancer {
+class TargetBalancer implements UpstreamBalancer, TargetHost {
   readonly #options: UpstreamBalancerOptions
   readonly #health: HealthTable
   readonly #names: TargetNames
   /** By the entity's `target`. */
-  #targets: ReadonlyMap<string, ResolvedTarget> = new Map()
+  readonly #targets = new Map<string, ResolvedTarget>()
   #upstream: Upstream
   #rules: HealthRules
   #hashInput: HashInput | null = null
   #algorithm: Algorithm
   #isClosed = false
-  /** Addresses that get requests, and what `#names` and `#health` were when they were last looked at. */
-  #active: readonly Address[] = []
-  #seenNames = -1
-  #seenHealth = -1
+  /** Of the addresses with a weight: how many, and their weights; and the same of those that are well. */
+  #count = 0
+  #total = 0
+  #wellCount = 0
+  #well = 0
+  /** Whether enough of the weight is well, by the threshold. */
   #isHealthy = false
-  #refusal: Pick = { ok: false, code: 'no_targets', message: 'the upstream has no targets' }
+  /** Too few are, and the upstream wants its requests to go to all then. */
+  #isPanicking = false
 
   constructor(options: UpstreamBalancerOptions) {
     const { upstream, health } = options
@@ -94,9 +108,9 @@ class TargetBalancer implements UpstreamBalancer {
   }
 
   pick(hashInput: string | null, tried: readonly PickedTarget[]): Pick | Promise<Pick> {
-    this.#look()
-    if (this.#isHealthy) return this.#algorithm.pick(hashInput, tried)?.pick ?? this.#refusal
-    return this.#names.isPending ? this.#pickLater(hashInput, tried) : this.#refusal
+    this.#names.refresh()
+    if (this.#isHealthy || this.#isPanicking) return this.#algorithm.pick(hashInput, tried)?.pick ?? this.#explain()
+    return this.#names.isPending ? this.#pickLater(hashInput, tried) : this.#explain()
   }
 
   started(target: PickedTarget): void {
@@ -107,11 +121,15 @@ class TargetBalancer implements UpstreamBalancer {
     const address = asAddress(target)
     address.active--
     this.#algorithm.ended?.(address, outcome, latencyMs)
-    this.#count(address, this.#rules.passive, outcome, 'request')
+    this.#countOutcome(address, this.#rules.passive, outcome, 'request')
   }
 
   probed(target: PickedTarget, outcome: Outcome): void {
-    this.#count(asAddress(target), this.#rules.active, outcome, 'probe')
+    this.#countOutcome(asAddress(target), this.#rules.active, outcome, 'probe')
+  }
+
+  get isPanicking(): boolean {
+    return this.#isPanicking
   }
 
   get needsHash(): boolean {
@@ -124,21 +142,37 @@ class TargetBalancer implements UpstreamBalancer {
 
   update(upstream: Upstream, targets: readonly Target[]): void {
     const before = this.#upstream
-    if (upstream.algorithm !== before.algorithm || upstream.slots !== before.slots) {
-      this.#algorithm = this.#createAlgorithm(upstream)
-    }
     this.#upstream = upstream
     this.#rules = compileHealthRules(upstream.healthchecks)
+    if (upstream.algorithm !== before.algorithm || upstream.slots !== before.slots) {
+      this.#algorithm = this.#createAlgorithm(upstream)
+      for (const address of this.#addresses()) if (address.weight > 0) this.#algorithm.add(address)
+    }
     this.#hashInput = nameOf(upstream) === 'consistent-hashing' ? compileHashInput(upstream, this.#options.uuid) : null
-    const old = this.#targets
-    this.#targets = new Map(targets.map((target) => [target.target, this.#target(target, old.get(target.target))]))
-    for (const [name, target] of old) if (!this.#targets.has(name)) target.clear()
-    this.#names.set([...this.#targets.values()])
-    this.#look()
+    const names = new Set(targets.map(({ target }) => target))
+    this.changeTargets(
+      targets,
+      [...this.#targets.keys()].filter((name) => !names.has(name)),
+    )
+    // The rules may be others, and with them whether health counts at all.
+    for (const address of this.#addresses()) this.healthChanged(address)
+    this.#weigh()
+  }
+
+  changeTargets(put: readonly Target[], removed: readonly string[]): void {
+    for (const name of removed) {
+      const target = this.#targets.get(name)
+      if (target === undefined) continue
+      this.#targets.delete(name)
+      this.#names.remove(target)
+      target.clear()
+    }
+    for (const entity of put) this.#put(entity)
+    this.#algorithm.countTargets?.(this.#targets.size)
   }
 
   refresh(): void {
-    this.#look()
+    this.#names.refresh()
   }
 
   addresses(): readonly PickedTarget[] {
@@ -146,20 +180,18 @@ class TargetBalancer implements UpstreamBalancer {
   }
 
   setHealth(target: string, address: string | null, isHealthy: boolean): string | null {
-    this.#look()
     if (!this.#rules.isOn) return `no healthchecker found for ${this.#upstream.name}`
     const found = this.#targets.get(target)
     if (found === undefined) return `upstream ${this.#upstream.name} has no target ${target}`
     const chosen = found.addresses.filter((one) => address === null || isNamed(one, address))
     if (address !== null && chosen.length === 0) return `target ${target} has no address ${address}`
     for (const one of chosen) if (this.#health.set(one.health, isHealthy)) this.#tell(one, isHealthy, 'operator')
-    this.#look()
     return null
   }
 
   report(): UpstreamHealthReport {
-    this.#look()
-    return reportHealth(this.#targets, this.#rules.isOn, this.#isHealthy)
+    this.#names.refresh()
+    return reportHealth(this.#targets, this.#rules.isOn, this.#isHealthy, this.#isPanicking)
   }
 
   /** Exchanges under way may go on picking among the addresses that are known. */
@@ -167,7 +199,91 @@ class TargetBalancer implements UpstreamBalancer {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#names.close()
-    for (const address of this.#addresses()) this.#health.release(this.#keyOf(address))
+    for (const address of this.#addresses()) {
+      this.#letGo(address)
+      this.#options.watch?.removed(address)
+    }
+  }
+
+  // ---- what becomes of addresses
+
+  openHealth(address: { readonly ip: string; readonly port: number; readonly name: string }): HealthState {
+    return this.#health.open(this.#keyOf({ ...address, targetName: address.name }))
+  }
+
+  added(address: Address): void {
+    address.health.watchers.add(address)
+    address.isWell = this.#isWell(address)
+    address.isUsable = address.isWell || this.#isPanicking
+    if (address.weight > 0) this.#enter(address)
+    this.#options.watch?.added(address)
+  }
+
+  removed(address: Address): void {
+    this.#letGo(address)
+    if (address.weight > 0) this.#leave(address, address.weight)
+    this.#options.watch?.removed(address)
+  }
+
+  reweighed(address: Address, before: number): void {
+    if (before === 0) return this.#enter(address)
+    if (address.weight === 0) return this.#leave(address, before)
+    this.#algorithm.reweighed(address, before)
+    this.#add(address, -before, 0)
+    this.#add(address, address.weight, 0)
+  }
+
+  healthChanged(address: Address): void {
+    const isWell = this.#isWell(address)
+    if (isWell === address.isWell) return
+    address.isWell = isWell
+    address.isUsable = isWell || this.#isPanicking
+    if (address.weight > 0) {
+      this.#addWell(isWell ? address.weight : -address.weight, isWell ? 1 : -1)
+      this.#weigh()
+    }
+    this.#options.watch?.healthChanged(address)
+  }
+
+  #enter(address: Address): void {
+    this.#algorithm.add(address)
+    this.#add(address, address.weight, 1)
+  }
+
+  #leave(address: Address, weight: number): void {
+    this.#algorithm.remove(address)
+    this.#add(address, -weight, -1)
+  }
+
+  /** Keeps the sums; where nothing is left they are exactly 0, whatever fractions were added up. */
+  #add(address: Address, weight: number, count: -1 | 0 | 1): void {
+    this.#count += count
+    this.#total = this.#count === 0 ? 0 : this.#total + weight
+    if (address.isWell) this.#addWell(weight, count)
+    this.#weigh()
+  }
+
+  #addWell(weight: number, count: -1 | 0 | 1): void {
+    this.#wellCount += count
+    this.#well = this.#wellCount === 0 ? 0 : this.#well + weight
+  }
+
+  #weigh(): void {
+    this.#isHealthy = this.#wellCount > 0 && (this.#well / this.#total) * 100 > this.#rules.thresholdPercent
+    const isPanicking = !this.#isHealthy && this.#total > 0 && this.#upstream.resilience?.panic === true
+    if (isPanicking === this.#isPanicking) return
+    this.#isPanicking = isPanicking
+    for (const address of this.#addresses()) address.isUsable = address.isWell || isPanicking
+    this.#options.onPanicChange?.(this.#upstream, isPanicking)
+  }
+
+  #isWell(address: Address): boolean {
+    return !this.#rules.isOn || address.isHealthy
+  }
+
+  #letGo(address: Address): void {
+    address.health.watchers.delete(address)
+    this.#health.release(this.#keyOf(address))
   }
 
   async #pickLater(hashInput: string | null, tried: readonly PickedTarget[]): Promise<Pick> {
@@ -175,51 +291,31 @@ class TargetBalancer implements UpstreamBalancer {
     return await this.pick(hashInput, tried)
   }
 
-  /** Brings the choice up to date; two comparisons while nothing happened. */
-  #look(): void {
-    this.#names.refresh()
-    const { version } = this.#names
-    if (version === this.#seenNames && this.#health.version === this.#seenHealth) return
-    const hasNewAddresses = version !== this.#seenNames
-    this.#seenNames = version
-    this.#seenHealth = this.#health.version
-    const all = this.#addresses()
-    for (const address of all) address.isUsable = !this.#rules.isOn || isUsable(address.health)
-    if (hasNewAddresses) {
-      this.#active = all.filter((address) => address.weight > 0)
-      this.#algorithm.update(this.#active, this.#targets.size)
-    }
-    const { total, available } = weigh(this.#active)
-    this.#isHealthy = total > 0 && (available / total) * 100 > this.#rules.thresholdPercent
-    this.#refusal = this.#explain(total)
-  }
-
   #addresses(): Address[] {
     return [...this.#targets.values()].flatMap((target) => target.addresses)
   }
 
-  #explain(totalWeight: number): Pick {
-    if (totalWeight > 0) {
+  #explain(): Pick {
+    if (this.#total > 0) {
       return { ok: false, code: 'all_unhealthy', message: `too few addresses of ${this.#upstream.name} are healthy` }
     }
+    if (this.#targets.size === 0) return { ok: false, code: 'no_targets', message: 'the upstream has no targets' }
     const failed = this.#targets.values().find(({ resolution, spec }) => spec.weight > 0 && resolution?.ok === false)
     const reason =
       failed?.resolution?.ok === false ? `${failed.spec.name}: ${failed.resolution.message}` : 'none with a weight'
     return { ok: false, code: 'no_targets', message: `upstream ${this.#upstream.name} has no addresses: ${reason}` }
   }
 
-  #target(entity: Target, known: ResolvedTarget | undefined): ResolvedTarget {
+  #put(entity: Target): void {
     const usesSrvName = this.#upstream.use_srv_name ?? false
     const spec: TargetSpec = { ...parseTarget(entity.target), weight: entity.weight ?? DEFAULT_WEIGHT, usesSrvName }
-    if (known === undefined) return new ResolvedTarget(spec, this.#addressHealth)
-    if (known.resolution === null) known.spec = spec
+    const known = this.#targets.get(entity.target)
+    if (known === undefined) {
+      const target = new ResolvedTarget(spec, this)
+      this.#targets.set(entity.target, target)
+      this.#names.add(target)
+    } else if (known.resolution === null) known.spec = spec
     else known.apply(known.resolution, spec)
-    return known
-  }
-
-  readonly #addressHealth: AddressHealth = {
-    open: (address) => this.#health.open(this.#keyOf({ ...address, targetName: address.name })),
-    close: (address) => this.#health.release(this.#keyOf(address)),
   }
 
   /** Kong's scope: address, port and name within an upstream. */
@@ -235,9 +331,11 @@ class TargetBalancer implements UpstreamBalancer {
     return `${this.#upstream.id} ${bracketed(ip)}:${port} ${targetName}`
   }
 
-  #count(address: Address, rules: CheckRules, outcome: Outcome, cause: HealthChange['cause']): void {
+  #countOutcome(address: Address, rules: CheckRules, outcome: Outcome, cause: HealthChange['cause']): void {
     if (!this.#rules.isOn) return
-    if (this.#health.count(address.health, rules, outcome)) this.#tell(address, isUsable(address.health), cause)
+    if (this.#health.count(address.health, rules, outcome)) this.#tell(address, address.isHealthy, cause)
+    // Another thread may have been faster, and its word is still under way.
+    else if (address.isWell !== address.isHealthy) this.healthChanged(address)
   }
 
   #tell({ ip, port, targetName, targetPort }: Address, isHealthy: boolean, cause: HealthChange['cause']): void {

@@ -23,6 +23,8 @@ export interface Template {
   readonly names: ReadonlySet<string>
   /** The text, or null with `scope.failure` set. */
   render(scope: TemplateScope): string | null
+  /** As `render`, but a text that is nothing but one expression keeps the value's type: a number, a table, nil as undefined. */
+  evaluate(scope: TemplateScope): unknown
 }
 
 export type CompiledTemplate =
@@ -55,9 +57,21 @@ export function compileTemplate(text: string): CompiledTemplate {
     pieces.push(parsed.expression)
     at = end + 1
   }
-  if (pieces.length === 0) return { ok: true, template: { constant: literal, names, render: () => literal } }
+  if (pieces.length === 0) {
+    const constant = (): string => literal
+    return { ok: true, template: { constant: literal, names, render: constant, evaluate: constant } }
+  }
   if (literal !== '') pieces.push(literal)
-  return { ok: true, template: { constant: null, names, render: (scope) => render(pieces, scope) } }
+  const [only] = pieces
+  const rendered = (scope: TemplateScope): string | null => render(pieces, scope)
+  const evaluate =
+    pieces.length > 1 || typeof only === 'string' || only === undefined
+      ? rendered
+      : (scope: TemplateScope): unknown => {
+          const value = only(scope)
+          return scope.failure === null ? value : null
+        }
+  return { ok: true, template: { constant: null, names, render: rendered, evaluate } }
 }
 
 /** Index of the parenthesis that closes the one at `open`, or -1. Counts without regard to quotes, as Lua's `%b()` does. */

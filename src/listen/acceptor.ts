@@ -1,27 +1,11 @@
 /** The listening sockets of one worker. All workers bind the same addresses (SO_REUSEPORT); the kernel spreads connections over them. */
-import { constants } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
-import {
-  createServer as createTlsServer,
-  type SecureContext,
-  type TLSSocket,
-  type Server as TlsServer,
-  type TlsOptions,
-} from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer, type TlsOptions } from 'node:tls'
 import type { Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '#http/outbox.ts'
 import { ServerConnection, type ServerHandler, type ServerLimits } from '#http/server-connection.ts'
-import type { TlsParameters } from '#model/settings/tls-parameters.ts'
 import type { Listener } from '#model/settings/listener.ts'
-
-export interface AcceptorTls {
-  readonly parameters: TlsParameters
-  readonly handshakeTimeoutMs: number
-  /** The certificates for a client that sends no server name, or none that is known. */
-  readonly fallback: { readonly cert: readonly string[]; readonly key: readonly string[] }
-  /** The certificate for a server name; undefined means the fallback. Called at each handshake, so that changes hold at once. */
-  readonly contextFor: (servername: string) => SecureContext | undefined
-}
+import { secureOptions, tlsServerOptions, type AcceptorTls } from './tls-server-options.ts'
 
 export interface AcceptorOptions {
   readonly listeners: readonly Listener[]
@@ -102,22 +86,7 @@ export class Acceptor {
 
   #createTls(listener: Listener): TlsServer {
     const { tls, ticketKeys } = this.#options
-    const options: TlsOptions = {
-      ...secureOptions(tls),
-      ALPNProtocols: ['http/1.1'],
-      SNICallback: (servername, done) => {
-        try {
-          done(null, tls.contextFor(servername.toLowerCase().replace(/\.$/, '')))
-        } catch (error) {
-          done(error instanceof Error ? error : new Error(String(error)))
-        }
-      },
-      handshakeTimeout: tls.handshakeTimeoutMs,
-      sessionTimeout: tls.parameters.sessionTimeoutSeconds,
-      ticketKeys,
-      allowHalfOpen: true,
-      noDelay: true,
-    }
+    const options: TlsOptions = { ...tlsServerOptions(tls, ticketKeys), ALPNProtocols: ['http/1.1'] }
     const server = createTlsServer(options, (socket) => this.#accept(socket, listener, socket))
     server.on('tlsClientError', () => {
       // A client that speaks no TLS, or none that we speak, is no event worth a log line each; it is counted.
@@ -184,19 +153,5 @@ export class Acceptor {
   /** Cuts what is left. */
   destroy(): void {
     for (const connection of this.connections) connection.socket.destroy()
-  }
-}
-
-function secureOptions({ fallback, parameters }: AcceptorTls): TlsOptions {
-  const { minVersion, maxVersion, ciphers, honorCipherOrder, hasTickets } = parameters
-  return {
-    cert: [...fallback.cert],
-    key: [...fallback.key],
-    minVersion,
-    maxVersion,
-    ciphers,
-    honorCipherOrder,
-    // Tickets are the only form of resumption that several workers share.
-    ...(hasTickets ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
   }
 }

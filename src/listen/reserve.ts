@@ -1,4 +1,5 @@
 /** Whether the addresses can be bound, before any worker tries; and which port the system gives where none was named. */
+import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { rmSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -16,7 +17,7 @@ export async function reserveListeners(listeners: readonly Listener[]): Promise<
       reserved.push(listener)
       continue
     }
-    reserved.push({ ...listener, port: await bindOnce(listener) })
+    reserved.push({ ...listener, port: await (listener.udp ? bindUdpOnce(listener) : bindOnce(listener)) })
   }
   return reserved
 }
@@ -28,6 +29,17 @@ function bindOnce(listener: Listener): Promise<number> {
     server.listen({ host: listener.host, port: listener.port, ipv6Only: listener.ipv6Only, exclusive: true }, () => {
       const { port } = server.address() as { port: number }
       server.close(() => resolve(port))
+    })
+  })
+}
+
+function bindUdpOnce({ host, port, ipv6Only }: Listener): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(host.includes(':') ? { type: 'udp6', ipv6Only } : { type: 'udp4' })
+    socket.once('error', reject)
+    socket.bind({ address: host, port, exclusive: true }, () => {
+      const { port: bound } = socket.address()
+      socket.close(() => resolve(bound))
     })
   })
 }

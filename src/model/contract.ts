@@ -1,6 +1,6 @@
 /** What the rest of the gateway asks of the model: definitions, and documents that keep them. */
 import type { Document } from './document.ts'
-import type { Fields } from './field.ts'
+import type { Field, Fields } from './field.ts'
 import type { EntityDefinition, PluginSchema } from './schema.ts'
 
 /** Kong's `fields` object: a message, a list by index or nested fields; `@entity` lists the failed checks of the whole. */
@@ -29,6 +29,8 @@ export interface Model {
   readonly entities: ReadonlyMap<string, EntityDefinition>
   /** Every plugin whose configs validate. */
   readonly plugins: ReadonlyMap<string, PluginSchema>
+  /** The `config` of each kind of vault. */
+  readonly vaults: ReadonlyMap<string, Field>
   /** Names of the plugins that this gateway can run; configs of others are refused by name. */
   readonly built: ReadonlySet<string>
   /** What POST /schemas/<kind>/validate and declarative files say of a new entity; like `insert` but for the order of errors. */

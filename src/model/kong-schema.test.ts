@@ -57,7 +57,10 @@ test('old names say what replaced them, as a path', () => {
 })
 
 test('the schema of a vault is its configuration', () => {
-  const { fields } = kongVaultSchema({ prefix: { type: 'string', match: '^[a-z]+$' } })
+  const { fields } = kongVaultSchema({
+    type: 'record',
+    fields: { prefix: { type: 'string', match: '^[a-z]+$' } },
+  })
   assert.deepEqual(field(fields, 'config').fields, [{ prefix: { type: 'string', match: '^[a-z]+$' } }])
 })
 

@@ -28,8 +28,8 @@ export function kongPluginSchema(definition: EntityDefinition, schema: PluginSch
   return recordSchema(Object.fromEntries([...changed, ['config', configField(schema)]]), schema.checks)
 }
 
-export function kongVaultSchema(config: Fields): KongSchema {
-  return recordSchema({ config: { type: 'record', required: true, fields: config } })
+export function kongVaultSchema(config: Field): KongSchema {
+  return recordSchema({ config })
 }
 
 function recordSchema(fields: Fields, checks: readonly Check[] = [], shorthands?: Fields): KongSchema {

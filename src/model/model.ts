@@ -21,7 +21,7 @@ export interface ModelParts {
   /** Names of the plugins that this gateway can run. */
   readonly built: Iterable<string>
   /** Configuration of each kind of vault. */
-  readonly vaults: ReadonlyMap<string, Fields>
+  readonly vaults: ReadonlyMap<string, Field>
   /** What a plugin's schema allows and this version can't do; without it, nothing. */
   readonly refuse?: Refusal | undefined
 }
@@ -49,6 +49,7 @@ export function createModel(parts: ModelParts): Model {
   return {
     entities,
     plugins,
+    vaults: parts.vaults,
     built,
     check: (kind, input, context) => check(kindOf(kind), input, context),
     insert: (kind, input, context) => insert(kindOf(kind), input, context),
@@ -70,7 +71,7 @@ function rulesFor(
   definition: EntityDefinition,
   plugins: ReadonlyMap<string, PluginSchema>,
   built: ReadonlySet<string>,
-  vaults: ReadonlyMap<string, Fields>,
+  vaults: ReadonlyMap<string, Field>,
 ): RulesFor {
   if (definition.subschemas_by_protocol !== undefined) return rulesByProtocol(definition)
   if (definition.subschemas === 'plugins') {
@@ -198,15 +199,26 @@ function present({ definition, find }: Kind, document: Document, nowMs: number):
   const found = find(document, 'traditional_compatible')
   // A plugin that this version can't run any more is shown as it is stored.
   const values = 'rules' in found ? echoDeprecated(found.rules, document) : { ...document }
-  for (const name in definition.fields) {
-    if (definition.fields[name]!['hidden_unless_set'] === true && (values[name] === null || values[name] === undefined))
-      delete values[name]
+  hideUnset(definition.fields, values)
+  const config = 'rules' in found ? found.rules.fields['config']?.fields : undefined
+  if (config !== undefined && Object.values(config).some(({ hidden_unless_set: isHidden }) => isHidden === true)) {
+    const shown = { ...(values['config'] as Values) }
+    hideUnset(config, shown)
+    values['config'] = shown
   }
   if (definition.ttl === true) {
     delete values[EXPIRES_AT]
     values['ttl'] = ttlLeft(document, nowMs)
   }
   return values
+}
+
+/** Takes out what is ours and has no value, so that no client of Kong meets it. */
+function hideUnset(fields: Fields, values: Values): void {
+  for (const name in fields) {
+    if (fields[name]!.hidden_unless_set === true && (values[name] === null || values[name] === undefined))
+      delete values[name]
+  }
 }
 
 function checkField(definition: EntityDefinition, name: string, value: unknown): string | null {

@@ -4,7 +4,8 @@
  */
 import { cassandraSettings } from './settings/cassandra.ts'
 import { adminSettings, storeSettings } from './settings/configuration.ts'
-import { listenerSettings, logSettings, tlsSettings } from './settings/listening.ts'
+import { listenerSettings, tlsSettings } from './settings/listening.ts'
+import { logSettings } from './settings/logs.ts'
 import { nodeSettings } from './settings/node.ts'
 import type { Setting, SettingTable, ValuesOf } from './settings/setting.ts'
 import { dnsSettings, forwardingSettings, limitSettings, upstreamSettings } from './settings/traffic.ts'

@@ -1,6 +1,6 @@
 /** Kinds whose fields depend on a value: routes on their protocols, plugins and vaults on their name. */
 import type { CheckContext } from './contract.ts'
-import type { Field, Fields } from './field.ts'
+import type { Field } from './field.ts'
 import { MESSAGES, shown } from './messages.ts'
 import { own, type Errors, type RecordRules, type Values } from './record.ts'
 import type { EntityDefinition, PluginSchema } from './schema.ts'
@@ -101,9 +101,6 @@ export function configField(schema: PluginSchema): Field {
 }
 
 /** The vault entity as one kind of vault has it. */
-export function vaultRules(definition: EntityDefinition, config: Fields): RecordRules {
-  return {
-    fields: { ...definition.fields, config: { type: 'record', required: true, fields: config } },
-    checks: definition.checks,
-  }
+export function vaultRules(definition: EntityDefinition, config: Field): RecordRules {
+  return { fields: { ...definition.fields, config }, checks: definition.checks }
 }

@@ -1,6 +1,7 @@
 /** A model with everything built, and a context that repeats: for tests of the model and of what builds on it. */
 import type { CheckContext, Model } from './contract.ts'
-import { coreEntities, vaultConfigs } from './entities/index.ts'
+import { coreEntities } from './entities/index.ts'
+import { vaultConfigs } from './entities/vault-configs.ts'
 import { createModel } from './model.ts'
 import type { EntityDefinition, PluginSchema } from './schema.ts'
 

@@ -1,7 +1,7 @@
 /** Protocols that entities may have and that this version does not serve: they are stored, and whoever writes them is told. */
 import type { Document } from './document.ts'
 
-const UNSERVED: ReadonlySet<unknown> = new Set(['tcp', 'tls', 'tls_passthrough', 'udp', 'grpc', 'grpcs'])
+const UNSERVED: ReadonlySet<unknown> = new Set(['grpc', 'grpcs'])
 
 /** The field that says by which protocols traffic comes to, or leaves for, an entity. A plugin's say only where it may run. */
 const PROTOCOL_FIELDS: Readonly<Record<string, string>> = { routes: 'protocols', services: 'protocol' }

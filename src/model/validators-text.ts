@@ -75,9 +75,27 @@ export const textValidators: Readonly<Record<string, Validator>> = {
     const compiled = compileTemplate(content!)
     return compiled.ok ? null : `value '${content}' is not in supported format, error:${compiled.reason}`
   },
-  lua_expression: () => LUA,
+  log_field_value(value: string) {
+    const compiled = compileTemplate(value)
+    if (!compiled.ok) return compiled.reason
+    const unknown = [...compiled.template.names].find((name) => !LOG_FIELD_NAMES.has(name))
+    return unknown === undefined
+      ? null
+      : `expected names of the log record (${[...LOG_FIELD_NAMES].join(', ')}), got '${unknown}'`
+  },
+  lua_expression: () => LUA_EXPRESSION,
   lua_function: () => LUA,
 }
+
+/** What `custom_fields` of log plugins may look into: the log record, and what requests carry besides. */
+const LOG_FIELD_NAMES: ReadonlySet<string> = new Set(
+  'request response latencies tries route service consumer authenticated_entity client_ip started_at source upstream_uri upstream_status workspace workspace_name correlation_id headers query_params uri_captures shared'.split(
+    ' ',
+  ),
+)
+
+const LUA_EXPRESSION =
+  'Lua code cannot run in this gateway; use custom_fields, whose values are templates such as $(request.headers.x_tenant), and remove this field'
 
 const LUA =
   'Lua code cannot run in this gateway; write the same as an operator plugin in TypeScript (loaded by path, see the plugin kit) and remove this field'

@@ -12,8 +12,8 @@ test('a reference names vault, resource, member, options and version', () => {
   })
   assert.deepEqual(parseVaultReference('{vault://own/a%2Fb/c%20d/e?prefix=X_&y=#2}'), {
     vault: 'own',
-    resource: 'a/b',
-    key: 'c d/e',
+    resource: 'a/b/c d',
+    key: 'e',
     config: new Map([
       ['prefix', 'X_'],
       ['y', ''],

@@ -18,7 +18,8 @@ export function isVaultReference(value: unknown): value is string {
 
 /** Null for a text that has the braces but names no vault or no resource. */
 export function parseVaultReference(text: string): VaultReference | null {
-  const parts = /^\{vault:\/\/([^/?#]+)\/([^/?#]+)(?:\/([^?#]+))?(?:\?([^#]*))?(?:#(\d{1,9}))?\}$/.exec(text)
+  // Of several parts the last is the key, as in Kong: the resource of an HTTP vault may have slashes.
+  const parts = /^\{vault:\/\/([^/?#]+)\/([^?#]*?[^/?#])(?:\/([^/?#]+))?(?:\?([^#]*))?(?:#(\d{1,9}))?\}$/.exec(text)
   if (parts === null) return null
   const [, vault = '', resource = '', key, query = '', version] = parts
   return {
@@ -48,10 +49,12 @@ export function readVariable(
   if (name === withheld) return { reason: `the environment variable ${name} holds the keyring` }
   const value = environment[name]
   if (value === undefined) return { reason: `the environment variable ${name} is not set` }
-  return key === null ? { value } : memberOf(value, key)
+  return takeMember(value, key)
 }
 
-function memberOf(text: string, key: string): Followed {
+/** What a reference with this key takes of a resource's text: all of it, or a member of the JSON object. */
+export function takeMember(text: string, key: string | null): Followed {
+  if (key === null) return { value: text }
   let parsed: unknown
   try {
     parsed = JSON.parse(text)

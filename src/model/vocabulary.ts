@@ -91,6 +91,11 @@ const luaCode = named(
   p.map(p.string({ len_min: 1 }), p.string({ len_min: 1, validator: 'lua_expression' })),
   'lua_code',
 )
+/** Our own in place of `luaCode`: names of fields in the log record, and templates of their values. */
+const logFields = named(
+  p.map(p.string({ len_min: 1 }), p.string({ len_min: 0, validator: 'log_field_value' }), { hidden_unless_set: true }),
+  'log_fields',
+)
 const methods = named(p.set(httpMethod()), 'methods')
 const name = named(p.string({ unique: true, validator: 'name_ascii' }), 'name')
 const noConsumer = named(p.foreign('consumers', { eq: null }), 'no_consumer')
@@ -262,6 +267,7 @@ export const vocabulary = {
   ipOrCidr,
   jwk,
   key,
+  logFields,
   luaCode,
   methods,
   name,

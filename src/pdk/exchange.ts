@@ -17,6 +17,8 @@ export interface Exit {
   readonly headers: readonly (readonly [string, string])[]
   /** The message of an error, whose body is made by the `Accept` header; null when `body` is the answer. */
   readonly message: string | null
+  /** The fields of an answer that an upstream gave earlier; null otherwise. The exchange takes them over, plugins change them. */
+  readonly stored: HeaderList | null
 }
 
 export interface ExitOptions {
@@ -173,6 +175,12 @@ export class Exchange {
     return (this.#shared ??= new Map<string, unknown>())
   }
   #shared: Map<string, unknown> | null = null
+  /** Of a session of TCP, TLS or UDP what it is; null for HTTP. */
+  sessionProtocol: 'tcp' | 'tls' | 'tls_passthrough' | 'udp' | null = null
+  /** What `shared` has under a name; does not make the map. */
+  recall(name: string): unknown {
+    return this.#shared === null ? undefined : this.#shared.get(name)
+  }
   /** Status that the upstream answered; 0 before or without. */
   upstreamStatus = 0
   tries: Try[] = []
@@ -181,6 +189,8 @@ export class Exchange {
   upstreamLatencyMs = -1
   totalLatencyMs = -1
   error: Error | null = null
+  /** Fields that plugins add to the log record, by name; null while there are none. */
+  logFields: Record<string, unknown> | null = null
 
   constructor(id: string, startedAtMs: number, request: ClientRequest, response: ClientResponse) {
     this.id = id
@@ -205,6 +215,7 @@ export class Exchange {
       contentType: options?.contentType ?? (isJson ? 'application/json; charset=utf-8' : null),
       headers: options?.headers ? Object.entries(options.headers) : [],
       message: null,
+      stored: null,
     }
   }
 
@@ -217,7 +228,13 @@ export class Exchange {
       contentType: null,
       headers: options?.headers ? Object.entries(options.headers) : [],
       message,
+      stored: null,
     }
+  }
+
+  /** Answers with a response that an upstream gave earlier: `Via` goes along, and its own `Date`. */
+  replay(status: number, body: Buffer | null, stored: HeaderList): Exit {
+    return { kind: 'exit', status, body, contentType: null, headers: NO_FIELDS, message: null, stored }
   }
 
   /** Says who the client is; later plugins then run with this consumer's configuration. */
@@ -226,3 +243,5 @@ export class Exchange {
     this.credential = credential
   }
 }
+
+const NO_FIELDS: Exit['headers'] = []

@@ -1,7 +1,10 @@
 /** What a plugin sees. Operators' plugins import this file as `meridian/pdk`. */
 import type { ConfigOf, EntityDefinition, PluginSchema } from '#model/schema.ts'
+import type { LookupFunction } from 'node:net'
 import type { Document } from '#model/document.ts'
+import type { PluginDelivery } from '#telemetry/log-delivery.ts'
 import type { Exchange, Exit } from './exchange.ts'
+import type { StoredResponse } from './stored-response.ts'
 
 export {
   definePluginSchema,
@@ -13,11 +16,15 @@ export {
   type EntityDefinition,
 } from '#model/schema.ts'
 export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
+export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
 export type { HeaderList } from '#http/header-list.ts'
 export type { Consumer } from '#model/entities/consumer.ts'
+export type { DeliveryQueue, LineFile, PluginDelivery, QueueOptions } from '#telemetry/log-delivery.ts'
+export type { QueueParameters } from '#telemetry/batch-queue.ts'
+export { latenciesOf, type LogRecord } from '#telemetry/serializer.ts'
 export { EXPIRES_AT, type Document } from '#model/document.ts'
 
 /** Counters shared by all workers of this node, bounded in number; an evicted counter starts again at 0. */
@@ -42,6 +49,33 @@ export interface ClusterCounters {
   read(key: string): number
 }
 
+/**
+ * Responses that all workers of this node share, bounded in bytes: what comes in drops what was not asked for longest. A response is
+ * found by a text that says what it answers.
+ */
+export interface ResponseCache {
+  /** Values over this size are not kept. */
+  readonly largestBytes: number
+  /** The number of this moment: to be remembered when a response is asked for, and given to `store`. */
+  readonly generation: number
+  find(text: string): StoredResponse | null
+  /** The name of a text outside, 64 hex characters. */
+  keyOf(text: string): string
+  /**
+   * Keeps what `encodeStored` made until `expiresAtMs` (Unix ms). It is dropped with any of `names`, also when that was purged between
+   * `generation` and now. False when it can't be kept; that is no error.
+   */
+  store(text: string, value: Buffer, names: readonly string[], generation: number, expiresAtMs: number): boolean
+  drop(text: string): void
+  /** Drops everything that was stored with this name. */
+  purge(name: string): void
+  /** Says who fetches what is missing: a token for `endFill`, or 0 when somebody else does. After `forMs` nobody does any more. */
+  startFill(text: string, forMs: number): number
+  endFill(text: string, token: number): void
+  /** Resolves when who fetches is done, or after the time. */
+  awaitFill(text: string, atMostMs: number): Promise<void>
+}
+
 /** What a node has for plugins, or has not, by its settings. */
 export interface NodeAbilities {
   readonly hasClusterCounters: boolean
@@ -56,6 +90,31 @@ export interface EntityReader {
   lookup(kind: string, field: string, value: string): Document | null | Promise<Document | null>
   /** All rows of `kind` whose foreign `field` is `id`. */
   listBy(kind: string, field: string, id: string): readonly Document[] | Promise<readonly Document[]>
+}
+
+/** What JSON can say, but null. */
+export type RuntimeValue = object | string | number | boolean
+
+/**
+ * Short-lived values of this plugin, whoever of its configurations asks: tokens, sessions. All workers see them, and all nodes that
+ * share a store. Keys are kept hashed and values sealed; each has a time to live. Every promise settles within seconds, and rejects
+ * with code STORE_UNAVAILABLE when the store can't be asked (answer 503, never 'unknown'); what was being written then may be there
+ * or not.
+ */
+export interface RuntimeValues {
+  /** Undefined: nothing is there, or its time is over. */
+  get(space: string, key: string): Promise<RuntimeValue | undefined>
+  /**
+   * Like `get` and cheaper for what is asked for again and again: the value may be one second old, and is then answered at once.
+   * What this worker changes, it sees at once.
+   */
+  recall(space: string, key: string): RuntimeValue | undefined | Promise<RuntimeValue | undefined>
+  put(space: string, key: string, value: RuntimeValue, ttlMs: number): Promise<void>
+  /** Like `put`, but false when a value is there. */
+  putIfAbsent(space: string, key: string, value: RuntimeValue, ttlMs: number): Promise<boolean>
+  /** Removes what is there and answers it; of two that take at once only one gets it. */
+  take(space: string, key: string): Promise<RuntimeValue | undefined>
+  delete(space: string, key: string): Promise<void>
 }
 
 export interface PluginLog {
@@ -90,10 +149,22 @@ export interface PluginTools {
   readonly counters: LocalCounters
   /** Null where nodes share no store. */
   readonly clusterCounters: ClusterCounters | null
+  readonly responses: ResponseCache
   readonly entities: EntityReader
+  readonly runtime: RuntimeValues
   readonly log: PluginLog
   readonly metrics: MetricsSink
+  /** Log records, and queues and files by which they leave; all of it is flushed when the worker ends. */
+  readonly delivery: PluginDelivery
+  /** Finds names by the gateway's own resolver; for sockets that a plugin opens. */
+  readonly lookup: LookupFunction
+  /** PEM of the authorities that TLS servers are verified against; null for Node's own list. */
+  readonly trusted: string | null
   readonly nodeId: string
+  /** Of this thread, from 0. */
+  readonly workerIndex: number
+  /** Memory that all workers share; each piece is taken whole at the start. */
+  readonly sharedMemory: readonly { readonly name: string; readonly capacityBytes: number }[]
 }
 
 /**
@@ -103,6 +174,8 @@ export interface PluginTools {
 export interface BodyTransform {
   chunk(bytes: Buffer): Buffer | null
   end(): Buffer | null
+  /** Set by one that only looks: what goes on is as long as what came, so that the response keeps its Content-Length. */
+  readonly keepsLength?: true
 }
 
 type Phase<S, R = void> = (exchange: Exchange, state: S) => R
@@ -122,10 +195,14 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly access?: Phase<S, void | Exit | Promise<void | Exit>>
   /** When the response's head is there; may change status and headers. */
   readonly responseHeaders?: Phase<S>
-  /** A transform for this exchange's response body, or null to leave it. Its presence removes Content-Length. */
+  /** A transform for this exchange's response body, or null to leave it. Unless it `keepsLength` it removes Content-Length. */
   readonly responseBody?: Phase<S, BodyTransform | null>
   /** After the last byte. */
   readonly log?: Phase<S>
+  /** When a TCP, TLS or UDP session begins, before a target is chosen; an exit's status ends it. Not for HTTP. */
+  readonly preread?: Phase<S, void | Exit | Promise<void | Exit>>
+  /** Whether `log` runs when such a session has ended, too. */
+  readonly logsSessions?: boolean
   /** Ends timers and connections that `prepare` opened, when this configuration is gone. */
   close?(state: S): void
 }

@@ -1,4 +1,7 @@
 /** What tests of plugins need: an exchange, entities, counters and a clock that are made by hand. Operators import it as `meridian/pdk/testing`. */
+import { lookup } from 'node:dns'
+import { Masking, type MaskingSettings } from '#telemetry/masking.ts'
+import { serializeExchange, type LogRecord } from '#telemetry/serializer.ts'
 import { HeaderList } from '#http/header-list.ts'
 import { plugins as pluginEntity } from '#model/entities/plugin.ts'
 import { createModel } from '#model/model.ts'
@@ -11,15 +14,22 @@ import {
   refusalsOf,
   type ClusterCounters,
   type ConfigOf,
+  type DeliveryQueue,
   type Document,
   type EntityReader,
+  type LineFile,
   type LocalCounters,
   type MetricsSelection,
   type NodeAbilities,
   type Plugin,
+  type PluginDelivery,
   type PluginSchema,
   type PluginTools,
+  type RuntimeValue,
+  type RuntimeValues,
+  type QueueOptions,
 } from './pdk.ts'
+import { FakeResponses } from './fake-responses.ts'
 import { fromWire, toWire } from './wire-text.ts'
 
 export type HeaderInput = Readonly<Record<string, string | readonly string[]>> | readonly (readonly [string, string])[]
@@ -196,15 +206,70 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     scope: { route: null, service: null, consumer: null, consumerGroup: null },
     counters: new FakeCounters(),
     clusterCounters: null,
+    responses: new FakeResponses(),
     entities: new FakeEntities(),
+    runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
     metrics: { requestFinished: ignore },
+    delivery: new FakeDelivery(),
+    lookup,
+    trusted: null,
+    workerIndex: 0,
+    sharedMemory: [{ name: 'counters', capacityBytes: 1024 }],
     nodeId: '00000000-0000-4000-8000-000000000001',
     ...tools,
   }
 }
 
 const ignore = () => undefined
+
+/** Keeps what plugins deliver: entries of queues and lines of files. */
+export class FakeDelivery implements PluginDelivery {
+  readonly masking: Masking
+  readonly queues: { readonly entries: unknown[]; readonly options: QueueOptions<never>; isClosed: boolean }[] = []
+  readonly files: { readonly path: string; readonly lines: string[]; isClosed: boolean }[] = []
+
+  constructor(masking: Partial<MaskingSettings> = {}) {
+    this.masking = new Masking({ ...NOTHING_MASKED, ...masking })
+  }
+
+  record(exchange: Exchange): LogRecord {
+    return serializeExchange(exchange, this.masking)
+  }
+
+  openQueue<T>(options: QueueOptions<T>): DeliveryQueue<T> {
+    const queue = { entries: [] as unknown[], options: options as unknown as QueueOptions<never>, isClosed: false }
+    this.queues.push(queue)
+    return {
+      push: (value) => void queue.entries.push(value),
+      close: () => {
+        queue.isClosed = true
+        options.onClosed?.()
+      },
+    }
+  }
+
+  openFile(path: string): LineFile {
+    const file = { path, lines: [] as string[], isClosed: false }
+    this.files.push(file)
+    return {
+      write: (line) => void file.lines.push(line),
+      close: () => {
+        file.isClosed = true
+      },
+    }
+  }
+}
+
+/** Settings that hide nothing but what always is. */
+export const NOTHING_MASKED: MaskingSettings = {
+  log_mask_headers: [],
+  log_mask_arguments: [],
+  log_mask_fields: [],
+  log_mask_patterns: [],
+  log_mask_regex: null,
+}
+export { FakeResponses }
 
 /** Keeps what a plugin reported. */
 export class FakeMetrics {
@@ -290,6 +355,67 @@ export class FakeEntities implements EntityReader {
     if (this.mode === 'sync') return value
     if (this.mode === 'async') return Promise.resolve(value)
     return Promise.reject(Object.assign(new Error('the store is unreachable'), { code: 'STORE_UNAVAILABLE' }))
+  }
+}
+
+/** Short-lived values in a map; `isUnavailable` makes every call fail, as when the store can't be asked. */
+export class FakeRuntime implements RuntimeValues {
+  isUnavailable = false
+  readonly #clock: FakeClock
+  /** JSON, as the real stores keep values. */
+  readonly #kept = new Map<string, { readonly text: string; readonly expiresAtMs: number }>()
+
+  constructor(clock: FakeClock = new FakeClock()) {
+    this.#clock = clock
+  }
+
+  /** Live values by `space/key`. */
+  get live(): Record<string, RuntimeValue> {
+    const places = [...this.#kept.keys()].filter((at) => this.#live(at) !== undefined)
+    return Object.fromEntries(places.map((at) => [at, this.#live(at)!]))
+  }
+
+  async get(space: string, key: string): Promise<RuntimeValue | undefined> {
+    this.#fail()
+    return this.#live(`${space}/${key}`)
+  }
+
+  recall(space: string, key: string): Promise<RuntimeValue | undefined> {
+    return this.get(space, key)
+  }
+
+  async put(space: string, key: string, value: RuntimeValue, ttlMs: number): Promise<void> {
+    this.#fail()
+    this.#kept.set(`${space}/${key}`, { text: JSON.stringify(value), expiresAtMs: this.#clock.nowMs + ttlMs })
+  }
+
+  async putIfAbsent(space: string, key: string, value: RuntimeValue, ttlMs: number): Promise<boolean> {
+    this.#fail()
+    if (this.#live(`${space}/${key}`) !== undefined) return false
+    await this.put(space, key, value, ttlMs)
+    return true
+  }
+
+  async take(space: string, key: string): Promise<RuntimeValue | undefined> {
+    this.#fail()
+    const value = this.#live(`${space}/${key}`)
+    this.#kept.delete(`${space}/${key}`)
+    return value
+  }
+
+  async delete(space: string, key: string): Promise<void> {
+    await this.take(space, key)
+  }
+
+  #live(at: string): RuntimeValue | undefined {
+    const kept = this.#kept.get(at)
+    return kept !== undefined && kept.expiresAtMs > this.#clock.nowMs
+      ? (JSON.parse(kept.text) as RuntimeValue)
+      : undefined
+  }
+
+  #fail(): void {
+    if (this.isUnavailable) throw Object.assign(new Error('the store is unreachable'), { code: 'STORE_UNAVAILABLE' })
   }
 }
 

@@ -5,16 +5,29 @@ import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
+import { datadog } from './datadog/plugin.ts'
+import { fileLog } from './file-log/plugin.ts'
 import { hmacAuth } from './hmac-auth/plugin.ts'
+import { httpLog } from './http-log/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
+import { ldapAuth } from './ldap-auth/plugin.ts'
+import { loggly } from './loggly/plugin.ts'
+import { oauth2 } from './oauth2/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
+import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
+import { redirect } from './redirect/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
+import { session } from './session/plugin.ts'
+import { statsd } from './statsd/plugin.ts'
+import { syslog } from './syslog/plugin.ts'
+import { tcpLog } from './tcp-log/plugin.ts'
+import { udpLog } from './udp-log/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
@@ -22,14 +35,27 @@ export const builtPlugins: readonly AnyPlugin[] = [
   botDetection,
   correlationId,
   cors,
+  datadog,
+  fileLog,
   hmacAuth,
+  httpLog,
   ipRestriction,
   jwt,
   keyAuth,
+  ldapAuth,
+  loggly,
+  oauth2,
   prometheus,
+  proxyCache,
   rateLimiting,
+  redirect,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
   responseTransformer,
+  session,
+  statsd,
+  syslog,
+  tcpLog,
+  udpLog,
 ]

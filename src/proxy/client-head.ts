@@ -129,15 +129,22 @@ export function ownHead(
   latencyMs: number,
   settings: ProxySettings,
   clock: Clock,
+  /** Whether an upstream made it, earlier. */
+  isStored = false,
 ): string {
   const { headers, status } = exchange.response
   const tokens = settings.headers
-  let text =
-    statusLine(status, null) + 'Date: ' + clock.date + '\r\n' + headers.serialise(SKIPPED) + framingText(framing)
+  let text = statusLine(status, null)
+  // A stored response keeps the date at which it was made (RFC 9111 4).
+  if (!isStored || !headers.hasKnown(DATE)) text += 'Date: ' + clock.date + '\r\n'
+  text += headers.serialise(SKIPPED) + framingText(framing)
   text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
   const upgrade = headers.getKnown(UPGRADE)
   if (upgrade !== null) text += 'Connection: Upgrade\r\nUpgrade: ' + upgrade + '\r\n'
-  if (tokens.responseLatency) text += 'X-Kong-Response-Latency: ' + Math.round(latencyMs) + '\r\n'
+  if (isStored) {
+    if (tokens.proxyLatency) text += PROXY_LATENCY.line(latencyMs)
+    if (tokens.via) text += headers.hasKnown(VIA) ? viaText(headers, 1, settings.product) : settings.viaLines[1]!
+  } else if (tokens.responseLatency) text += 'X-Kong-Response-Latency: ' + Math.round(latencyMs) + '\r\n'
   if (tokens.server && !headers.hasKnown(SERVER)) text += 'Server: ' + settings.product + '\r\n'
   if (settings.allowDebugHeader) text += debugFields(exchange)
   if (tokens.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'

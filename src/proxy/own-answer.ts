@@ -13,9 +13,20 @@ export interface OwnAnswer {
   readonly body: Buffer | null
   /** Whether the connection ends with it. */
   readonly closes: boolean
+  /** Whether an upstream made it, earlier. */
+  readonly isStored: boolean
 }
 
 export function answerOfExit(exchange: Exchange, exit: Exit, settings: ProxySettings): OwnAnswer {
+  const { stored } = exit
+  if (stored !== null)
+    return {
+      status: exit.status,
+      headers: stored,
+      body: exit.body as Buffer | null,
+      closes: false,
+      isStored: true,
+    }
   const headers = HeaderList.from(exit.headers)
   let { body, contentType } = exit
   if (exit.message !== null) {
@@ -24,7 +35,8 @@ export function answerOfExit(exchange: Exchange, exit: Exit, settings: ProxySett
   }
   if (contentType !== null && !headers.hasKnown(CONTENT_TYPE))
     headers.appendKnown(CONTENT_TYPE, 'Content-Type', contentType)
-  return { status: exit.status, headers, body: typeof body === 'string' ? Buffer.from(body) : body, closes: false }
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  return { status: exit.status, headers, body: bytes, closes: false, isStored: false }
 }
 
 /** The form follows Accept, else the request's own Content-Type, else `error_default_type` (Kong's error handler). */
@@ -37,7 +49,7 @@ export function answerOfFailure(exchange: Exchange, failure: WireFailure, settin
   const headers = new HeaderList()
   headers.appendKnown(CONTENT_TYPE, 'Content-Type', made.contentType)
   if (retryAfter !== null) headers.append('Retry-After', retryAfter)
-  return { status, headers, body: Buffer.from(made.body), closes }
+  return { status, headers, body: Buffer.from(made.body), closes, isStored: false }
 }
 
 const PROBLEM = 'application/problem+json'

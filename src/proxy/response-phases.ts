@@ -46,19 +46,23 @@ function guarded(transform: BodyTransform, failed: (error: unknown) => void): Bo
       throw error
     }
   }
-  return { chunk: (bytes) => tell(() => transform.chunk(bytes)), end: () => tell(() => transform.end()) }
+  return {
+    chunk: (bytes) => tell(() => transform.chunk(bytes)),
+    end: () => tell(() => transform.end()),
+    ...(transform.keepsLength && { keepsLength: true }),
+  }
 }
 
 /** Changes the body of an answer of the gateway's own. When a plugin throws, what it was to change must not be seen unchanged. */
-export function transformOwn(plan: Plan, exchange: Exchange, body: Buffer, events: ProxyEvents): Buffer {
+export function transformOwn(plan: Plan, exchange: Exchange, body: Buffer | null, events: ProxyEvents): Buffer | null {
   const transforms = startTransforms(plan, exchange, events)
   if (transforms === null) return body
   try {
-    return transformWhole(transforms, body)
+    return transformWhole(transforms, body ?? NO_BYTES)
   } catch {
     // Told by the transform's guard.
     exchange.response.status = 500
-    return Buffer.alloc(0)
+    return NO_BYTES
   }
 }
 
@@ -73,3 +77,5 @@ export function runLog(plan: Plan, exchange: Exchange, events: ProxyEvents): voi
     }
   }
 }
+
+const NO_BYTES = Buffer.alloc(0)

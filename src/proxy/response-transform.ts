@@ -1,5 +1,9 @@
 import type { BodyTransform } from '#pdk/pdk.ts'
 
+export function keepsLength(transform: BodyTransform): boolean {
+  return transform.keepsLength === true
+}
+
 /** Passes bytes through every transform in order; null when nothing is to be sent now. */
 export function transformAll(transforms: readonly BodyTransform[], bytes: Buffer, from = 0): Buffer | null {
   let out: Buffer | null = bytes

@@ -34,7 +34,7 @@ import { OutgoingBody } from './outgoing-body.ts'
 import { newExchange } from './read-request.ts'
 import { runLog, runResponseHeaders, startTransforms, transformOwn } from './response-phases.ts'
 import { mayRetry } from './retry.ts'
-import { transformAll, transformEnd } from './response-transform.ts'
+import { keepsLength, transformAll, transformEnd } from './response-transform.ts'
 import { statusLine } from './reasons.ts'
 import { failTry, startTry } from './tries.ts'
 import { joinSockets } from './tunnel.ts'
@@ -264,7 +264,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     let length = head.framing === 'length' || !hasBody ? head.contentLength : -1
     if (this.#plan.responseBody.length > 0) {
       const transforms = startTransforms(this.#plan, exchange, this.#worker.events)
-      if (transforms !== null) length = -1
+      if (transforms !== null && !transforms.every(keepsLength)) length = -1
       if (hasBody) this.#transforms = transforms
     }
     this.#responseFraming = clientFraming(hasBody, length, response.status, this.#head.minor)
@@ -388,7 +388,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#answer(answerOfFailure(this.exchange, failure, this.#worker.settings))
   }
 
-  #answer({ status, headers, body: own, closes }: OwnAnswer): void {
+  #answer({ status, headers, body: own, closes, isStored }: OwnAnswer): void {
     const { exchange } = this
     const connection = this.#connection
     const { response } = exchange
@@ -396,9 +396,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     response.headers = headers
     if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
     const body =
-      this.#plan.responseBody.length === 0
-        ? own
-        : transformOwn(this.#plan, exchange, own ?? NO_BYTES, this.#worker.events)
+      this.#plan.responseBody.length === 0 ? own : transformOwn(this.#plan, exchange, own, this.#worker.events)
     if (closes || this.#worker.isDraining) connection.isLast = true
     const isBodyless = response.status === 204 || response.status === 304 || response.status < 200
     const framing = isBodyless ? 'none' : (body?.length ?? 0)
@@ -409,6 +407,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       performance.now() - this.#beganMs,
       this.#worker.settings,
       this.#worker.clock,
+      isStored,
     )
     const sent = isBodyless || this.#head.method === 'HEAD' ? null : body
     this.#hasResponded = true
@@ -497,4 +496,3 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
 }
 
 const NOTHING_SKIPPED = new Uint8Array(256)
-const NO_BYTES = Buffer.alloc(0)

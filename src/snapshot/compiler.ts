@@ -19,12 +19,15 @@ import { createPlan, type Plan, type PluginInstance } from './plan.ts'
 import { RetiredPlugins } from './retired-plugins.ts'
 import { ScopeIndex, type PlanScope } from './scopes.ts'
 import type { CompiledRoute, CompiledService, Snapshot } from './snapshot.ts'
+import { TargetIndex } from './target-index.ts'
 import type { SnapshotUpdate } from './update.ts'
 import { rememberWorkspace, workspaceOf } from './workspace-of.ts'
 
 /** A balancer that lives while its upstream does. */
 export interface LivingBalancer extends Balancer {
   update(upstream: Upstream, targets: readonly Target[]): void
+  /** Takes targets that are new or changed, after those (`host:port`) that are gone. */
+  changeTargets(put: readonly Target[], removed: readonly string[]): void
   /** Computes what is hashed, for algorithms that hash. */
   hashInput(exchange: Exchange): string | null
   readonly needsHash: boolean
@@ -79,6 +82,7 @@ export class SnapshotCompiler {
   #current: CompiledSnapshot
   /** By workspace and name, which is what a service's host is compared with. */
   #upstreams = new Map<string, UpstreamEntry>()
+  readonly #targets = new TargetIndex()
   #directs = new Map<string, Balancer>()
   #instances = new Map<string, PluginInstance>()
   readonly #retired: RetiredPlugins
@@ -166,7 +170,7 @@ export class SnapshotCompiler {
   }
 
   #prepare(document: PluginDocument): PluginInstance | null {
-    if (!document.enabled || !document.protocols.some((protocol) => HTTP.has(protocol))) return null
+    if (!document.enabled) return null
     const plugin = this.#parts.plugins.get(document.name)
     if (plugin === undefined) return null
     const workspace = workspaceOf(document)
@@ -199,34 +203,31 @@ export class SnapshotCompiler {
   }
 
   #applyUpstreams(before: Tables, after: Tables, byKind: ReadonlyMap<string, readonly Change[]>): void {
-    const touched = new Set<string>()
-    for (const { id } of byKind.get('upstreams') ?? []) touched.add(id)
-    for (const { id, document } of byKind.get('targets') ?? []) {
-      for (const target of [before.get('targets')?.get(id), document])
-        if (target) touched.add((target as unknown as Target).upstream.id)
+    const changedTargets = this.#targets.apply(byKind.get('targets') ?? [])
+    const changed = new Set((byKind.get('upstreams') ?? []).map(({ id }) => id))
+    for (const [id, { put, removed }] of changedTargets) {
+      if (changed.has(id)) continue
+      const upstream = after.get('upstreams')?.get(id) as unknown as Upstream | undefined
+      const entry = upstream && this.#upstreams.get(upstreamKey(workspaceOf(upstream), upstream.name))
+      entry?.balancer.changeTargets([...put.values()], [...removed])
     }
-    if (touched.size === 0) return
-    const targets = Map.groupBy(
-      [...(after.get('targets')?.values() ?? [])] as unknown as Target[],
-      (target) => target.upstream.id,
-    )
     // By id first: within one change names can be swapped, or pass to another upstream.
     const entries = new Map<string, UpstreamEntry>()
-    for (const id of touched) {
+    for (const id of changed) {
       const old = before.get('upstreams')?.get(id) as unknown as Upstream | undefined
       const entry = old && this.#upstreams.get(upstreamKey(workspaceOf(old), old.name))
       if (entry === undefined || entry.upstream.id !== id) continue
       entries.set(id, entry)
       this.#upstreams.delete(upstreamKey(workspaceOf(entry.upstream), entry.upstream.name))
     }
-    for (const id of touched) {
+    for (const id of changed) {
       const upstream = after.get('upstreams')?.get(id) as unknown as Upstream | undefined
       const entry = entries.get(id)
       if (upstream === undefined) {
         entry?.balancer.close()
         continue
       }
-      const list = targets.get(id) ?? []
+      const list = this.#targets.of(id)
       entry?.balancer.update(upstream, list)
       const balancer = entry?.balancer ?? this.#parts.createUpstreamBalancer(upstream, list)
       this.#upstreams.set(upstreamKey(workspaceOf(upstream), upstream.name), { upstream, balancer })
@@ -296,6 +297,10 @@ export class SnapshotCompiler {
   /** To be called now and then, so that upstreams without traffic stay up to date. */
   refreshBalancers(): void {
     for (const { balancer } of this.#upstreams.values()) balancer.refresh()
+  }
+
+  *upstreamBalancers(): Generator<LivingBalancer> {
+    for (const { balancer } of this.#upstreams.values()) yield balancer
   }
 
   /** Live balancers by the upstream's name, for the health end-points. */
@@ -402,7 +407,7 @@ class CompiledSnapshot implements Snapshot {
 
   #compileService(service: Service): CompiledService {
     const { balancer, upstream, living } = this.#balancerOf(service)
-    const isTls = service.protocol === 'https'
+    const isTls = service.protocol === 'https' || service.protocol === 'tls'
     return {
       service,
       balancer,
@@ -434,8 +439,6 @@ const NO_ROUTE: PlanScope = {
 }
 
 /** Protocols of HTTP; as in Kong, a plugin that lists one of them runs for all of them. */
-const HTTP = new Set<string>(['http', 'https', 'grpc', 'grpcs'])
-
 const upstreamKey = (workspace: string, name: string) => `${workspace} ${name}`
 
 /** What a route was last compiled to. By the route's document, which is another object after each change of it. */

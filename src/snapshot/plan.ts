@@ -30,15 +30,32 @@ export interface Plan {
   readonly responseHeaders: readonly Step<void>[]
   readonly responseBody: readonly Step<BodyTransform | null>[]
   readonly log: readonly Step<void>[]
+  /** Of sessions below HTTP. */
+  readonly preread: readonly Step<void | Exit | Promise<void | Exit>>[]
+  readonly sessionLog: readonly Step<void>[]
 }
+
+/** As in Kong, a plugin runs in a subsystem when one of its protocols is of it. */
+const HTTP: ReadonlySet<string> = new Set(['http', 'https', 'grpc', 'grpcs', 'ws', 'wss'])
+const STREAM: ReadonlySet<string> = new Set(['tcp', 'tls', 'tls_passthrough', 'udp'])
 
 export function createPlan(instances: readonly PluginInstance[]): Plan {
   const access: Plan['access'][number][] = []
   const responseHeaders: Plan['responseHeaders'][number][] = []
   const responseBody: Plan['responseBody'][number][] = []
   const log: Plan['log'][number][] = []
+  const preread: Plan['preread'][number][] = []
+  const sessionLog: Plan['sessionLog'][number][] = []
   for (const instance of instances) {
-    const { plugin } = instance
+    const { plugin, document } = instance
+    if (document.protocols.some((protocol) => STREAM.has(protocol))) {
+      if (instance.broken !== null) preread.push({ instance, run: failClosed })
+      else {
+        if (plugin.preread) preread.push({ instance, run: plugin.preread })
+        if (plugin.log && plugin.logsSessions === true) sessionLog.push({ instance, run: plugin.log })
+      }
+    }
+    if (!document.protocols.some((protocol) => HTTP.has(protocol))) continue
     if (instance.broken !== null) {
       access.push({ instance, run: failClosed })
       continue
@@ -48,7 +65,7 @@ export function createPlan(instances: readonly PluginInstance[]): Plan {
     if (plugin.responseBody) responseBody.push({ instance, run: plugin.responseBody })
     if (plugin.log) log.push({ instance, run: plugin.log })
   }
-  return { instances, access, responseHeaders, responseBody, log }
+  return { instances, access, responseHeaders, responseBody, log, preread, sessionLog }
 }
 
 export const EMPTY_PLAN: Plan = createPlan([])

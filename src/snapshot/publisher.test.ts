@@ -54,7 +54,7 @@ test('a worker that begins gets the whole state, and after it each revision once
   publisher.begin(0)
   assert.partialDeepStrictEqual(told[0]![0], { revision: 5, hash: 'h5', isWhole: true })
   assert.deepEqual(ids(told[0]![0]), ['r1', 's1'])
-  publisher.publish([entry(6, [put('routes', 'r2')]), entry(7, [gone('routes', 'r1')])])
+  await publisher.publish([entry(6, [put('routes', 'r2')]), entry(7, [gone('routes', 'r1')])])
   assert.deepEqual(
     told[0]!.slice(1).map((update) => [update.revision, update.isWhole, ids(update)]),
     [
@@ -68,7 +68,7 @@ test('a worker that begins gets the whole state, and after it each revision once
 test('a worker that begins later gets the state of now', async () => {
   const { publisher, told, entry } = bed([put('routes', 'r1'), put('routes', 'r2', { name: 'old' })])
   await publisher.load()
-  publisher.publish([entry(6, [gone('routes', 'r1'), put('routes', 'r2', { name: 'new' }), put('routes', 'r3')])])
+  await publisher.publish([entry(6, [gone('routes', 'r1'), put('routes', 'r2', { name: 'new' }), put('routes', 'r3')])])
   publisher.begin(1)
   assert.partialDeepStrictEqual(told[1]![0], { revision: 6, hash: 'h6', isWhole: true })
   assert.deepEqual(ids(told[1]![0])?.toSorted(), ['r2', 'r3'])
@@ -81,7 +81,7 @@ test('kinds that are looked up are neither loaded nor held, but told so that cac
   assert.ok(!loaded[0]!.includes('consumers'))
   assert.ok(loaded[0]!.includes('routes'))
   publisher.begin(0)
-  publisher.publish([entry(6, [put('consumers', 'c1'), put('routes', 'r1')])])
+  await publisher.publish([entry(6, [put('consumers', 'c1'), put('routes', 'r1')])])
   const update = told[0]![1]!
   assert.deepEqual(ids(update), ['r1'])
   assert.deepEqual(

@@ -2,7 +2,7 @@
  * The main thread's side of snapshots: turns the state and the entries of the log into updates for workers, and knows which revision
  * each worker serves. A worker that starts late gets the whole state as of now, then every change in order.
  */
-import type { Change, Row } from '#model/document.ts'
+import type { Change, Document, Row } from '#model/document.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import type { ConfigStore, LogEntry } from '#store/contract.ts'
 import type { Position } from '#store/follower.ts'
@@ -16,8 +16,8 @@ export interface PublisherOptions {
   readonly tell: (worker: number, update: SnapshotUpdate) => void
   /** Puts secrets in place of references, for workers only. */
   readonly references?: References
-  /** Told after each published revision. */
-  readonly onPublished?: (position: Position, changes: readonly Change[]) => void
+  /** Told after each published revision; `isWhole` when the changes are all that there is. */
+  readonly onPublished?: (position: Position, changes: readonly Change[], isWhole: boolean) => void
   /** Told when the lowest revision over the workers has changed by what one of them serves. */
   readonly onServed?: (revision: number) => void
 }
@@ -54,16 +54,25 @@ export class Publisher {
     return [...this.#held.values()].filter((change) => change.kind === kind)
   }
 
+  /** An entity that every worker holds, as they get it: with secrets in place of references. */
+  resolved(kind: string, id: string): Document | undefined {
+    const change = this.#held.get(`${kind} ${id}`)
+    if (change === undefined) return undefined
+    return (this.#options.references?.resolve(change) ?? change).document ?? undefined
+  }
+
   /** Loads the whole state from the store and gives it to every worker that runs. */
   async load(): Promise<Position> {
     const { head, rows } = await this.#options.store.load(this.heldKinds)
     const held = new Map<string, Change>()
     for await (const row of rows) held.set(`${row.kind} ${row.document.id}`, changeOf(row))
+    await this.#read([...held.values()])
     this.#held = held
     this.#takeVaults()
+    this.#options.references?.keepOnly([...held.values()])
     this.#position = { revision: head.revision, hash: head.hash }
     for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#tellWhole(index)
-    this.#options.onPublished?.(this.#position, [...held.values()])
+    this.#options.onPublished?.(this.#position, [...held.values()], true)
     return this.#position
   }
 
@@ -79,8 +88,11 @@ export class Publisher {
     this.#wake()
   }
 
-  /** Publishes entries of the log, each as one revision that is served whole or not at all. */
-  publish(entries: readonly LogEntry[]): void {
+  /**
+   * Publishes entries of the log, each as one revision that is served whole or not at all. Waits only for secrets that are kept
+   * elsewhere and were not read yet.
+   */
+  async publish(entries: readonly LogEntry[]): Promise<void> {
     for (const entry of entries) {
       // By id: of an entity that moved to another workspace, workers need to know only where it is now.
       const last = new Map<string, Change>()
@@ -91,10 +103,9 @@ export class Publisher {
         else last.set(keyOf(change), change)
       }
       const changes = [...last.values()]
-      for (const change of changes) {
-        if (change.document === null) this.#held.delete(keyOf(change))
-        else this.#held.set(keyOf(change), change)
-      }
+      const reading = this.#read(changes)
+      if (reading !== null) await reading
+      for (const change of changes) this.#hold(this.#held, change)
       this.#position = { revision: entry.revision, hash: entry.hash }
       const told = this.#resolved(changes)
       const update: SnapshotUpdate = {
@@ -105,8 +116,21 @@ export class Publisher {
         lookedUp,
       }
       for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#options.tell(index, update)
-      this.#options.onPublished?.(this.#position, changes)
+      this.#options.onPublished?.(this.#position, changes, false)
     }
+  }
+
+  /** Secrets that are kept elsewhere have changed: what refers to them is given to the workers again, as the same revision. */
+  renewSecrets(keys: ReadonlySet<string>): void {
+    const { references } = this.#options
+    if (references === undefined) return
+    const concerned = [...this.#held.values()].filter((change) =>
+      [...references.addressesIn([change]).keys()].some((key) => keys.has(key)),
+    )
+    const { revision, hash } = this.#position
+    const changes = concerned.map((change) => references.resolve(change))
+    for (const [index, worker] of this.#workers.entries())
+      if (worker.isFollowing) this.#options.tell(index, { revision, hash, isWhole: false, changes, lookedUp: [] })
   }
 
   /** A worker says what it serves. */
@@ -169,8 +193,26 @@ export class Publisher {
     return [...told, ...concerned]
   }
 
-  #takeVaults(): void {
-    this.#options.references?.setVaults(this.held(VAULTS).map(({ document }) => document!))
+  /** Reads the secrets that will be needed with these changes; null when all are known. */
+  #read(changes: readonly Change[]): Promise<void> | null {
+    const { references } = this.#options
+    if (references === undefined) return null
+    if (!changes.some(({ kind }) => kind === VAULTS)) return references.read(changes)
+    // Another vault may lead any reference elsewhere.
+    const next = new Map(this.#held)
+    for (const change of changes) this.#hold(next, change)
+    this.#takeVaults(next)
+    return references.read([...next.values()])
+  }
+
+  #hold(held: Map<string, Change>, change: Change): void {
+    if (change.document === null) held.delete(keyOf(change))
+    else held.set(keyOf(change), change)
+  }
+
+  #takeVaults(held = this.#held): void {
+    const vaults = [...held.values()].filter(({ kind }) => kind === VAULTS)
+    this.#options.references?.setVaults(vaults.map(({ document }) => document!))
   }
 }
 

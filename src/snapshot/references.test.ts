@@ -5,9 +5,16 @@ import { t } from '#model/schema.ts'
 import { testModel } from '#model/testing.ts'
 import { pluginSchemas } from '#plugins/schemas.ts'
 import type { ConfigStore, LogEntry } from '#store/contract.ts'
+import { SecretCache } from '#vaults/secret-cache.ts'
 import { Publisher } from './publisher.ts'
 import { References } from './references.ts'
 import type { SnapshotUpdate } from './update.ts'
+
+/** Nothing can be read but the environment. */
+function noSecrets(): SecretCache {
+  const log = { warn() {}, info() {} }
+  return new SecretCache({ vaults: new Map(), nowMs: () => 0, log, onChanged() {} })
+}
 
 const fields = {
   config: t.record({
@@ -25,6 +32,7 @@ function bed(environment: Record<string, string>) {
     fieldsOf: () => fields,
     environment,
     withheld: 'KEYRING',
+    secrets: noSecrets(),
     log: { warn: (logged, message) => warnings.push(`${message}: ${(logged as { reason: string }).reason}`) },
   })
   const resolve = (config: object) =>
@@ -112,7 +120,7 @@ test('a reference that leads nowhere is empty, and told once until it has led so
 test('the configuration of a plugin and a certificate have references where their definitions say so', () => {
   const model = testModel(pluginSchemas)
   const log = { warn: () => assert.fail('every reference leads somewhere') }
-  const references = new References({ fieldsOf: model.fieldsOf, environment: { A: 'hush' }, log })
+  const references = new References({ fieldsOf: model.fieldsOf, environment: { A: 'hush' }, log, secrets: noSecrets() })
   const secret = '{vault://env/a}'
   const config = { http_endpoint: secret, method: 'POST', headers: { authorization: secret } }
   const plugin = references.resolve(change('plugins', 'p', { name: 'http-log', config })).document!
@@ -167,10 +175,65 @@ test('workers get the secret, what the node holds keeps the reference, and a vau
   assert.deepEqual(secrets(told[0]!), [['p', 'one']])
   const vaultChanges = (revision: number, effects: Change[]) =>
     publisher.publish([{ revision, hash: `h${revision}`, effects } as unknown as LogEntry])
-  vaultChanges(2, [change('vaults', 'v', ownVault('b_'))])
+  await vaultChanges(2, [change('vaults', 'v', ownVault('b_'))])
   assert.deepEqual([told[1]!.changes.map(({ id }) => id), secrets(told[1]!)], [['v', 'p'], [['p', 'two']]])
-  vaultChanges(3, [change('vaults', 'v', null), plugin])
+  await vaultChanges(3, [change('vaults', 'v', null), plugin])
   assert.deepEqual([told[2]!.changes.map(({ id }) => id), secrets(told[2]!)], [['v', 'p'], [['p', '']]])
   assert.deepEqual(publisher.held('plugins'), [plugin])
   assert.ok(!JSON.stringify(published).includes('"one"') && !JSON.stringify(published).includes('"two"'))
+})
+
+test('a secret that is kept elsewhere is read before its revision is told, and told again when it is another one', async () => {
+  let text = JSON.stringify({ key: 'one' })
+  const asked: string[] = []
+  const vault = {
+    fetch: async (config: object, resource: string) => {
+      asked.push(`${resource} ${JSON.stringify(config)}`)
+      return { value: text }
+    },
+  }
+  const changed: ReadonlySet<string>[] = []
+  const cache = new SecretCache({
+    vaults: new Map([['file', vault]]),
+    nowMs: () => performance.now(),
+    log: { warn() {}, info() {} },
+    onChanged: (keys) => {
+      changed.push(keys)
+      publisher.renewSecrets(keys)
+    },
+  })
+  const references = new References({
+    fieldsOf: () => fields,
+    environment: {},
+    log: { warn: () => assert.fail('every reference leads somewhere') },
+    secrets: cache,
+  })
+  const told: SnapshotUpdate[] = []
+  const publisher = new Publisher({
+    store: {
+      load: async () => ({ head: { revision: 1, hash: 'h' }, rows: (async function* () {})() }),
+      open: (sealed: Change) => sealed,
+    } as unknown as ConfigStore,
+    definitions: testModel([]).entities,
+    workers: 1,
+    references,
+    tell: (_worker, update) => told.push(update),
+  })
+  await publisher.load()
+  publisher.begin(0)
+  const effects = [
+    change('plugins', 'p', { config: { secret: '{vault://file/db/key}' } }),
+    change('plugins', 'q', { config: { secret: 'plain' } }),
+  ]
+  await publisher.publish([{ revision: 2, hash: 'h2', effects } as unknown as LogEntry])
+  const secretOf = (update: SnapshotUpdate) => update.changes.map(({ id, document }) => [id, document!['config']])
+  assert.deepEqual(secretOf(told[1]!), [
+    ['p', { secret: 'one' }],
+    ['q', { secret: 'plain' }],
+  ])
+  assert.deepEqual(asked, ['db {}'])
+  text = JSON.stringify({ key: 'two' })
+  while (changed.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+  cache.close()
+  assert.deepEqual([told[2]!.revision, told[2]!.isWhole, secretOf(told[2]!)], [2, false, [['p', { secret: 'two' }]]])
 })

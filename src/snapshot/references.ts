@@ -1,10 +1,19 @@
 /**
  * Follows `{vault://...}` references on the way to workers: only there the secret stands in place of the reference. Store, Admin
- * API and dumps keep the reference. There is the vault `env`, and vault entities over it with a prefix of their own.
+ * API and dumps keep the reference. There are the vaults `env` and `file`, and vault entities with a configuration of their own.
+ * The environment is read when it is asked for; what stands elsewhere has to be read before (`read`), and may change at any time.
  */
 import type { Change, Document } from '#model/document.ts'
 import type { Field, Fields } from '#model/field.ts'
-import { isVaultReference, parseVaultReference, readVariable, type Followed } from '#model/vault-reference.ts'
+import {
+  isVaultReference,
+  parseVaultReference,
+  readVariable,
+  takeMember,
+  type Followed,
+  type VaultReference,
+} from '#model/vault-reference.ts'
+import type { SecretAddress, SecretCache } from '#vaults/secret-cache.ts'
 
 export interface ReferenceOptions {
   /** The fields of a document, with those of its plugin's configuration. */
@@ -13,6 +22,8 @@ export interface ReferenceOptions {
   /** The variable with the keyring, if there is one: who may write a configuration must not read by it what seals the store. */
   readonly withheld?: string | null
   readonly log: { warn(fields: object, message: string): void }
+  /** What stands elsewhere than in the environment. */
+  readonly secrets: SecretCache
 }
 
 /** Failures that are remembered, so that each is logged once; more than these are logged again. */
@@ -55,21 +66,79 @@ export class References {
     return { ...change, document: resolved }
   }
 
+  /** Which resources of vaults other than the environment these documents refer to, by their keys in the cache. */
+  addressesIn(changes: readonly Change[]): Map<string, SecretAddress> {
+    const addresses = new Map<string, SecretAddress>()
+    for (const text of textsIn(changes)) {
+      const found = this.#find(text)
+      if (found !== null && 'address' in found) addresses.set(keyOf(found.address), found.address)
+    }
+    return addresses
+  }
+
+  /** Reads what `changes` refer to and nobody has read yet; null when there is nothing to wait for. */
+  read(changes: readonly Change[]): Promise<void> | null {
+    const addresses = this.addressesIn(changes)
+    for (const key of addresses.keys())
+      if (!this.#options.secrets.has(key)) return this.#options.secrets.read(addresses)
+    return null
+  }
+
+  /** Forgets what none of these documents refers to. */
+  keepOnly(changes: readonly Change[]): void {
+    this.#options.secrets.keepOnly(new Set(this.addressesIn(changes).keys()))
+  }
+
   #follow(text: string): Followed {
-    const reference = parseVaultReference(text)
-    if (reference === null) return { reason: 'expected {vault://name/resource}' }
-    const vault = this.#vaults.get(reference.vault)
-    if (vault === undefined && reference.vault !== 'env') return { reason: 'there is no vault of that prefix' }
-    const config = (vault?.['config'] ?? {}) as { readonly prefix?: string | null }
+    const found = this.#find(text)
+    if (found === null) return { reason: 'expected {vault://name/resource}' }
+    if ('reason' in found) return found
+    const { reference, config } = found
+    if ('address' in found) {
+      const fetched = this.#options.secrets.get(keyOf(found.address))
+      if (fetched === null) return { reason: 'it was not read yet' }
+      return 'reason' in fetched ? fetched : takeMember(fetched.value, reference.key)
+    }
     const { environment, withheld } = this.#options
-    return readVariable(reference, config.prefix ?? '', environment, withheld)
+    return readVariable(reference, typeof config['prefix'] === 'string' ? config['prefix'] : '', environment, withheld)
+  }
+
+  /** What a reference means: a variable, or an address elsewhere; null for a text that is no reference. */
+  #find(text: string): Found | null {
+    const reference = parseVaultReference(text)
+    if (reference === null) return null
+    const vault = this.#vaults.get(reference.vault)
+    if (vault === undefined && !BUILT_IN.has(reference.vault)) return { reason: 'there is no vault of that prefix' }
+    const kind = vault === undefined ? reference.vault : (vault['name'] as string)
+    const config = { ...(vault?.['config'] as object | undefined), ...Object.fromEntries(reference.config) }
+    if (kind === ENVIRONMENT) return { reference, config }
+    const { resource, version } = reference
+    return { reference, config, address: { kind, config, resource, version } }
   }
 }
 
+const ENVIRONMENT = 'env'
+/** Vaults that need no entity. */
+const BUILT_IN: ReadonlySet<string> = new Set([ENVIRONMENT, 'file'])
+
+type Found =
+  | { readonly reason: string }
+  | { readonly reference: VaultReference; readonly config: JsonObject; readonly address?: SecretAddress }
+
+function keyOf(address: SecretAddress): string {
+  return JSON.stringify(address)
+}
+
 function holdsReference(value: unknown): boolean {
-  if (typeof value === 'string') return isVaultReference(value)
-  if (Array.isArray(value)) return value.some(holdsReference)
-  return isObject(value) && Object.values(value).some(holdsReference)
+  return !textsIn(value).next().done
+}
+
+/** The references in a value, at any depth, wherever they stand. */
+function* textsIn(value: unknown): Generator<string, void, undefined> {
+  if (typeof value === 'string') {
+    if (isVaultReference(value)) yield value
+  } else if (Array.isArray(value)) for (const element of value) yield* textsIn(element)
+  else if (isObject(value)) for (const member of Object.values(value)) yield* textsIn(member)
 }
 
 /** The record with the references in its `referenceable` fields replaced: elsewhere such a text is nothing but a text. */

@@ -7,6 +7,7 @@ import { documentDigest, entryHash, verifyEntry } from './chain.ts'
 import type { Head, LogEntry, Transaction, Violation } from './contract.ts'
 import { DigestSum, type StoredRow } from './digest.ts'
 import type { Effect } from './effects.ts'
+import { digestsOf } from './filling.ts'
 import type { Secrets } from './secrets.ts'
 
 /** Bytes of sealed documents in one transaction: what every store and every node can still hold and send in one piece. */
@@ -83,6 +84,14 @@ export function headAfter(head: Head, entry: LogEntry): Head {
   return { revision: entry.revision, hash: entry.hash, digests: entry.digests }
 }
 
+/** Kinds of which not all rows are there, and the digests of those that are: brought up to date, and not judged. */
+export interface Unfilled {
+  readonly kinds: ReadonlySet<string>
+  readonly digests: DigestSum
+}
+
+const NOTHING_UNFILLED: Unfilled = { kinds: new Set(), digests: new DigestSum() }
+
 /**
  * The effects of an entry that was decided elsewhere, as rows to write. Throws `COPY_DIVERGED` when the entry does not follow the
  * head, or when on the rows here it does not lead to the digests that it states.
@@ -92,14 +101,17 @@ export function effectsOf(
   entry: LogEntry,
   secrets: Secrets,
   storedRow: (kind: string, id: string) => StoredRow | undefined,
+  unfilled: Unfilled | null = null,
 ): readonly SealedEffect[] {
   const { revision } = headAfter(head, entry)
-  const digests = new DigestSum(head.digests)
+  const { kinds, digests: partial } = unfilled ?? NOTHING_UNFILLED
+  const whole = new DigestSum(digestsOf(head.digests, kinds, false))
   const gone = new Set<string>()
   const effects = entry.effects.map(({ kind, workspace, id, document }, index): SealedEffect => {
     const before = entry.before[index] ?? null
     const place = `${kind}\0${id}`
     // Of an entity that moves to another workspace the row is gone with the first of its two effects.
+    const digests = kinds.has(kind) ? partial : whole
     const stored = gone.has(place) ? undefined : storedRow(kind, id)
     if (stored) digests.remove(stored)
     if (document === null) gone.add(place)
@@ -112,7 +124,7 @@ export function effectsOf(
       stored,
     }
   })
-  if (!digests.equals(entry.digests)) {
+  if (!whole.equals(digestsOf(entry.digests, kinds, false))) {
     throw new GatewayError('COPY_DIVERGED', `revision ${revision}: the rows here are not those that its digests state`)
   }
   return effects

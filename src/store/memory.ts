@@ -19,8 +19,10 @@ import type {
 } from './contract.ts'
 import { DigestSum, type StoredRow } from './digest.ts'
 import { effectsOf, headAfter, type SealedEffect } from './entry.ts'
+import { digestsOf, entriesOf, notWhole, uniqueEntry, type Filling } from './filling.ts'
 import type { Keyring } from './keyring.ts'
 import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
+import { MemoryFilling } from './memory-filling.ts'
 import { MemoryRows } from './memory-rows.ts'
 import { prepareEntry, type PreparingStore } from './prepare-entry.ts'
 import { Projection } from './projection.ts'
@@ -54,6 +56,7 @@ class MemoryStore implements LocalCopy {
   #head: Head = this.#checkpoint
   #appending: Promise<unknown> = Promise.resolve()
   readonly #notes = new Map<string, string>()
+  #filling: MemoryFilling | null = null
   readonly #preparing: PreparingStore
 
   constructor({ definitions, keyring, nowMs }: MemoryStoreOptions) {
@@ -66,7 +69,12 @@ class MemoryStore implements LocalCopy {
       secrets: this.#secrets,
       head: () => this.#head,
       done: (txid) => this.#entry(txid),
-      rows: () => this.#rows,
+      rows: () => ({
+        get: (kind, ...how) => this.#whole(kind).get(kind, ...how),
+        lookup: (kind, ...how) => this.#whole(kind).lookup(kind, ...how),
+        list: (kind, ...how) => this.#whole(kind).list(kind, ...how),
+        stored: (kind, id) => this.#rows.stored(kind, id),
+      }),
     }
   }
 
@@ -75,15 +83,32 @@ class MemoryStore implements LocalCopy {
   }
 
   async get(kind: string, id: string): Promise<Row | undefined> {
-    return this.#rows.get(kind, id, this.#nowMs())
+    return this.#whole(kind).get(kind, id, this.#nowMs())
   }
 
   async lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
-    return this.#rows.lookup(kind, field, value, workspace, this.#nowMs())
+    return this.#whole(kind).lookup(kind, field, value, workspace, this.#nowMs())
   }
 
   async list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
-    return this.#rows.list(kind, filter, page, this.#nowMs())
+    return this.#whole(kind).list(kind, filter, page, this.#nowMs())
+  }
+
+  get filling(): Filling | null {
+    return this.#filling
+  }
+
+  entriesOf(change: Change): readonly string[] {
+    return entriesOf(this.#projection, this.open(change))
+  }
+
+  uniqueEntry(kind: string, field: string, value: unknown, workspace: string): string | undefined {
+    return uniqueEntry(this.#projection, kind, field, value, workspace)
+  }
+
+  #whole(kind: string): MemoryRows {
+    if (this.#filling?.kinds.has(kind)) throw notWhole(kind)
+    return this.#rows
   }
 
   append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
@@ -97,26 +122,30 @@ class MemoryStore implements LocalCopy {
   adopt(entries: readonly LogEntry[]): Promise<void> {
     return this.#exclusively(async () => {
       const before = { head: this.#head, log: this.#log, rows: this.#rows, revisions: new Map(this.#revisions) }
+      const takeBack = this.#filling?.savepoint()
       this.#log = [...this.#log]
       if (entries.length > 1) this.#rows = this.#copyOfRows()
       try {
         for (const entry of entries) {
           const stored = (kind: string, id: string) => this.#rows.stored(kind, id)
-          this.#commit(entry, effectsOf(this.#head, entry, this.#secrets, stored))
+          this.#commit(entry, effectsOf(this.#head, entry, this.#secrets, stored, this.#filling))
+          this.#filling?.noteGone(entry)
         }
       } catch (error) {
         this.#head = before.head
         this.#log = before.log
         this.#rows = before.rows
         this.#revisions = before.revisions
+        takeBack?.()
         throw error
       }
       this.#notify()
     })
   }
 
-  replace({ checkpoint, rows, entries }: CopiedState): Promise<Head> {
+  replace({ checkpoint, rows, entries }: CopiedState, later: readonly string[] = []): Promise<Head> {
     return this.#exclusively(async () => {
+      const filling = later.length > 0 ? this.#newFilling(new Set(later)) : null
       const found = new Map<string, StoredRow>()
       for await (const row of rows) found.set(`${row.kind}\0${row.id}`, row)
       const log: LogEntry[] = []
@@ -125,10 +154,11 @@ class MemoryStore implements LocalCopy {
         head = headAfter(head, entry)
         log.push(frozenCopy(entry))
         replay(found, entry)
+        filling?.noteGone(entry)
       }
       const sum = new DigestSum()
-      for (const row of found.values()) sum.add(row)
-      if (!sum.equals(head.digests))
+      for (const row of found.values()) (filling?.kinds.has(row.kind) ? filling.digests : sum).add(row)
+      if (!sum.equals(digestsOf(head.digests, new Set(later), false)))
         throw new GatewayError(
           'COPY_DIVERGED',
           `revision ${head.revision}: the rows that were read are not those of its digests`,
@@ -136,6 +166,7 @@ class MemoryStore implements LocalCopy {
       const made = new MemoryRows(this.#projection)
       for (const row of found.values()) made.put(...this.#kept(row))
       this.#rows = made
+      this.#filling = filling
       this.#checkpoint = checkpoint
       this.#head = head
       this.#log = []
@@ -147,6 +178,8 @@ class MemoryStore implements LocalCopy {
   }
 
   async stored() {
+    const [unfilled] = this.#filling?.kinds ?? []
+    if (unfilled !== undefined) throw notWhole(unfilled)
     const rows = this.#projection
       .kinds()
       .flatMap((kind) => this.#rows.all(kind, -Infinity).map(({ document }) => this.#rows.stored(kind, document.id)!))
@@ -185,7 +218,7 @@ class MemoryStore implements LocalCopy {
   }
 
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
-    const rows = kinds.flatMap((kind) => this.#rows.all(kind, this.#nowMs()))
+    const rows = kinds.flatMap((kind) => this.#whole(kind).all(kind, this.#nowMs()))
     return { head: this.#head, rows: each(rows) }
   }
 
@@ -194,7 +227,8 @@ class MemoryStore implements LocalCopy {
   }
 
   async expired(atMs: number, limit: number) {
-    return this.#rows.expired(atMs, limit)
+    const rows = this.#rows.expired(atMs, this.#filling ? Infinity : limit)
+    return rows.filter(({ kind }) => !this.#filling?.kinds.has(kind)).slice(0, limit)
   }
 
   async truncate({ revisions, ageMs, nowMs, neededAfter = Infinity }: Retention): Promise<number> {
@@ -252,6 +286,24 @@ class MemoryStore implements LocalCopy {
     // The next one starts after this one in any case; who called this one gets its failure.
     this.#appending = result.catch(() => undefined)
     return result
+  }
+
+  #newFilling(kinds: ReadonlySet<string>): MemoryFilling {
+    return new MemoryFilling(kinds, {
+      partial: {
+        get: async (kind, id) => this.#rows.get(kind, id, this.#nowMs()),
+        lookup: async (kind, field, value, workspace) =>
+          this.#rows.lookup(kind, field, value, workspace, this.#nowMs()),
+        list: async (kind, filter, page) => this.#rows.list(kind, filter, page, this.#nowMs()),
+      },
+      head: () => this.#head,
+      has: (kind, id) => this.#rows.stored(kind, id) !== undefined,
+      put: (row) => this.#rows.put(...this.#kept(row)),
+      end: () => {
+        this.#filling = null
+      },
+      exclusively: (work) => this.#exclusively(work),
+    })
   }
 
   #copyOfRows(): MemoryRows {

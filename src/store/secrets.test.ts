@@ -38,6 +38,7 @@ const secrets = new Secrets(
       ['things', things],
     ]),
     plugins: new Map<string, PluginSchema>([['webhook', webhook]]),
+    vaults: new Map(),
   },
   keyring,
 )

@@ -1,7 +1,7 @@
 /**
  * Which parts of a document are secret, and what happens to them: sealed on the way into a store, opened on the way out,
  * starred out in logs and diffs. What is secret follows from the definitions alone (`encrypted: true`, at any depth, in entities
- * and in the configs of plugins). A sealed value stands as `{"$sealed": "..."}`; a `{vault://...}` reference is no secret and stays.
+ * and in the configs of plugins and vaults). A sealed value stands as `{"$sealed": "..."}`; a `{vault://...}` reference is no secret and stays.
  */
 import type { Document } from '#model/document.ts'
 import type { EntityDefinition, Field, Fields, PluginSchema } from '#model/schema.ts'
@@ -11,6 +11,8 @@ import type { Keyring } from './keyring.ts'
 export interface Definitions {
   readonly entities: ReadonlyMap<string, EntityDefinition>
   readonly plugins: ReadonlyMap<string, PluginSchema>
+  /** The `config` of each kind of vault. */
+  readonly vaults: ReadonlyMap<string, Field>
 }
 
 /** What stands for a secret where people read. */
@@ -62,8 +64,14 @@ export class Secrets {
     const definition = this.#definitions.entities.get(kind)
     if (!definition) throw new TypeError(`expected a kind that is defined, got ${JSON.stringify(kind)}`)
     const name = definition.subschema_key === undefined ? undefined : document[definition.subschema_key]
-    const plugin = typeof name === 'string' ? this.#definitions.plugins.get(name) : undefined
-    return this.#record(definition.fields, document, '', change, plugin?.config) as Document
+    const config = typeof name === 'string' ? this.#configOf(definition, name) : undefined
+    return this.#record(definition.fields, document, '', change, config) as Document
+  }
+
+  /** What the abstract field holds in entities of this name. */
+  #configOf({ subschemas }: EntityDefinition, name: string): Fields | undefined {
+    const { plugins, vaults } = this.#definitions
+    return subschemas === 'vaults' ? vaults.get(name)?.fields : plugins.get(name)?.config
   }
 
   #record(fields: Fields, record: JsonObject, path: string, change: Change, abstract: Fields = {}): JsonObject {

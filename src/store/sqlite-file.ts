@@ -87,6 +87,18 @@ function createPrivately(path: string): void {
 }
 
 /** Makes the tables in a new file; refuses a file that is not ours or that a later version wrote. */
+const SQLITE_READONLY = 8
+/** The disk could not read or write. */
+export const SQLITE_IOERR = 10
+const SQLITE_CORRUPT = 11
+const SQLITE_FULL = 13
+
+/** What SQLite says about disk and file, as a failure that tells the operator where to look; other errors as they are. */
+export function diskFailure(path: string, error: unknown): unknown {
+  if (![SQLITE_IOERR, SQLITE_FULL, SQLITE_READONLY, SQLITE_CORRUPT].includes(errorNumber(error))) return error
+  return new GatewayError('STORE_UNAVAILABLE', `${path}: ${(error as Error).message}`, { cause: error })
+}
+
 async function prepareFile(database: DatabaseSync, path: string, kind: FileKind, timeoutMs: number): Promise<void> {
   await whenFree(path, timeoutMs, () => {
     checkFormat(database, path, kind)

@@ -66,6 +66,7 @@ export class SqliteTables {
   readonly #remove: Readonly<Record<DerivedTable, StatementSync>>
   readonly #cut: readonly StatementSync[]
   readonly #clear: readonly StatementSync[]
+  readonly #endFilling: StatementSync
 
   constructor(database: DatabaseSync, projection: Projection) {
     this.#projection = projection
@@ -103,6 +104,9 @@ export class SqliteTables {
     this.#clear = ['log', 'log_effects', 'transactions', 'entities', ...DERIVED].map((table) =>
       database.prepare(`DELETE FROM ${table}`),
     )
+    this.#endFilling = database.prepare(
+      "DELETE FROM state WHERE name = 'filling' OR (name >= 'gone ' AND name < 'gone!')",
+    )
     this.#cut = ['log', 'log_effects', 'transactions'].map((table) =>
       database.prepare(`DELETE FROM ${table} WHERE revision <= ?`),
     )
@@ -110,6 +114,15 @@ export class SqliteTables {
 
   setState(name: string, value: unknown): void {
     this.#setState.run(name, canonicalJson(value))
+  }
+
+  /** A row of a copy that is being filled is deleted: its name stays until the end of that. */
+  addGone(kind: string, id: string, revision: number): void {
+    this.setState(goneName(kind, id), revision)
+  }
+
+  endFilling(): void {
+    this.#endFilling.run()
   }
 
   addEntry(entry: LogEntry, bytes: number): void {
@@ -221,6 +234,11 @@ export class SqliteTables {
       entity_tags: [...new Set(tagsOf(document))].map((tag) => [kind, tag]),
     }
   }
+}
+
+/** In the table of states. */
+export function goneName(kind: string, id: string): string {
+  return `gone ${kind} ${id}`
 }
 
 function without(

@@ -22,17 +22,20 @@ import type {
   Transaction,
 } from './contract.ts'
 import { DigestSum } from './digest.ts'
-import { effectsOf, headAfter, type SealedEffect } from './entry.ts'
+import { effectsOf, headAfter, type SealedEffect, type Unfilled } from './entry.ts'
+import { digestsOf, entriesOf, notWhole, uniqueEntry, type Filling, type FillingRecord } from './filling.ts'
 import type { Keyring } from './keyring.ts'
 import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
 import { prepareEntry, type PreparingStore } from './prepare-entry.ts'
 import { Projection } from './projection.ts'
 import { Secrets, type Definitions } from './secrets.ts'
-import { errorNumber, openConnection, openFile, whenFree } from './sqlite-file.ts'
+import { diskFailure, errorNumber, openConnection, openFile, SQLITE_IOERR, whenFree } from './sqlite-file.ts'
+import { SqliteFilling } from './sqlite-filling.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { SqliteRows } from './sqlite-rows.ts'
 import { SqliteSnapshots } from './sqlite-snapshots.ts'
 import { CONFIG_FILE, SqliteTables } from './sqlite-tables.ts'
+import { SqliteWatch } from './sqlite-watch.ts'
 
 export interface SqliteStoreOptions {
   readonly path: string
@@ -54,12 +57,9 @@ export type Step = 'begin' | 'log' | 'rows' | 'head' | 'commit' | 'committed' | 
 const ROWS_PER_TURN = 500
 /** Revisions deleted in one commit when the log is cut. */
 const CUT_REVISIONS = 500
-const SQLITE_READONLY = 8
-const SQLITE_IOERR = 10
-const SQLITE_CORRUPT = 11
-const SQLITE_FULL = 13
 
 const BUSY_TIMEOUT_MS = 5000
+const WATCH_EVERY_MS = 100
 
 /** Throws `STORE_FORMAT`, `STORE_BUSY`, `KEY_MISSING` or `KEY_WRONG`. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<ConfigStore> {
@@ -89,7 +89,6 @@ class SqliteStore implements LocalCopy {
   readonly #keyring: Keyring
   readonly #nowMs: () => number
   readonly #busyTimeoutMs: number
-  readonly #watchEveryMs: number
   readonly #onStep: (step: Step) => void
   readonly #secrets: Secrets
   readonly #projection: Projection
@@ -103,10 +102,9 @@ class SqliteStore implements LocalCopy {
   readonly #tables: SqliteTables
   /** What validation sees: the committed state, with the rows whose time to live is over. */
   readonly #preparing: PreparingStore
-  readonly #listeners = new Set<() => void>()
+  #filling: SqliteFilling | null
+  readonly #watched: SqliteWatch
   readonly #snapshots: SqliteSnapshots
-  #watching: NodeJS.Timeout | null = null
-  #seenVersion = 0
   #writing: Promise<unknown> = Promise.resolve()
 
   constructor(options: SqliteStoreOptions, read: DatabaseSync, write: DatabaseSync) {
@@ -114,7 +112,6 @@ class SqliteStore implements LocalCopy {
     this.#keyring = options.keyring
     this.#nowMs = options.nowMs
     this.#busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS
-    this.#watchEveryMs = options.watchEveryMs ?? 100
     this.#onStep = options.onStep ?? (() => undefined)
     this.#secrets = new Secrets(options.definitions, options.keyring)
     this.#projection = new Projection(options.definitions.entities, this.#secrets)
@@ -124,6 +121,7 @@ class SqliteStore implements LocalCopy {
     this.#snapshots = new SqliteSnapshots(this.#path, this.#projection, this.#secrets)
     this.#writeRows = new SqliteRows(write, this.#projection, this.#secrets)
     this.#log = new SqliteLog(read)
+    this.#watched = new SqliteWatch(() => this.#log.dataVersion(), options.watchEveryMs ?? WATCH_EVERY_MS)
     this.#writeLog = new SqliteLog(write)
     this.#tables = new SqliteTables(write, this.#projection)
     this.#preparing = {
@@ -134,8 +132,14 @@ class SqliteStore implements LocalCopy {
         const revision = this.#log.revisionOf(txid)
         return revision === undefined ? undefined : this.#log.entry(revision)
       },
-      rows: () => this.#rows,
+      rows: () => ({
+        get: (kind, ...how) => this.#whole(kind).get(kind, ...how),
+        lookup: (kind, ...how) => this.#whole(kind).lookup(kind, ...how),
+        list: (kind, ...how) => this.#whole(kind).list(kind, ...how),
+        stored: (kind, id) => this.#rows.stored(kind, id),
+      }),
     }
+    this.#filling = this.#openFilling()
   }
 
   /** Checks the keys, and makes the derived rows anew of kinds whose rules are not those that they were made by. */
@@ -158,15 +162,32 @@ class SqliteStore implements LocalCopy {
   }
 
   async get(kind: string, id: string): Promise<Row | undefined> {
-    return this.#rows.get(kind, id, this.#nowMs())
+    return this.#whole(kind).get(kind, id, this.#nowMs())
   }
 
   async lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
-    return this.#rows.lookup(kind, field, value, workspace, this.#nowMs())
+    return this.#whole(kind).lookup(kind, field, value, workspace, this.#nowMs())
   }
 
   async list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
-    return this.#rows.list(kind, filter, page, this.#nowMs())
+    return this.#whole(kind).list(kind, filter, page, this.#nowMs())
+  }
+
+  get filling(): Filling | null {
+    return this.#filling
+  }
+
+  entriesOf(change: Change): readonly string[] {
+    return entriesOf(this.#projection, this.open(change))
+  }
+
+  uniqueEntry(kind: string, field: string, value: unknown, workspace: string): string | undefined {
+    return uniqueEntry(this.#projection, kind, field, value, workspace)
+  }
+
+  #whole(kind: string): SqliteRows {
+    if (this.#filling?.kinds.has(kind)) throw notWhole(kind)
+    return this.#rows
   }
 
   append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
@@ -180,12 +201,16 @@ class SqliteStore implements LocalCopy {
   async adopt(entries: readonly LogEntry[]): Promise<void> {
     await this.#commit(async () => {
       for (const entry of entries) await this.#adopt(entry)
+      this.#filling?.save()
     })
   }
 
-  async replace({ checkpoint, rows, entries }: CopiedState): Promise<Head> {
+  async replace({ checkpoint, rows, entries }: CopiedState, later: readonly string[] = []): Promise<Head> {
+    let filling: SqliteFilling | null = null
     await this.#commit(async () => {
       this.#tables.clear()
+      this.#tables.endFilling()
+      filling = later.length > 0 ? this.#newFilling({ kinds: later, done: [], rows: 0, digests: {} }) : null
       this.#tables.setState('checkpoint', checkpoint)
       const turns = new Turns(ROWS_PER_TURN)
       for await (const row of rows) {
@@ -193,15 +218,22 @@ class SqliteStore implements LocalCopy {
         await turns.step()
       }
       let last: Head = checkpoint
-      for await (const entry of entries) last = this.#replay(last, entry)
+      for await (const entry of entries) {
+        last = this.#replay(last, entry)
+        filling?.noteGone(entry)
+      }
       for (const kind of this.#projection.kinds()) await this.#rebuild(kind)
-      await this.#checkDigests(last)
+      await this.#checkDigests(last, filling)
+      filling?.save()
       this.#tables.setState('head', last)
     })
+    this.#filling = filling
     return this.#log.head()
   }
 
   async stored() {
+    const [unfilled] = this.#filling?.kinds ?? []
+    if (unfilled !== undefined) throw notWhole(unfilled)
     return this.#snapshots.stored()
   }
 
@@ -228,6 +260,7 @@ class SqliteStore implements LocalCopy {
 
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
     if (kinds.length === 0) return { head: this.#log.head(), rows: noRows() }
+    for (const kind of kinds) this.#whole(kind)
     return this.#snapshots.opened(kinds, this.#nowMs())
   }
 
@@ -236,7 +269,8 @@ class SqliteStore implements LocalCopy {
   }
 
   async expired(atMs: number, limit: number) {
-    return this.#rows.expired(atMs, limit)
+    const rows = this.#rows.expired(atMs, this.#filling ? -1 : limit)
+    return rows.filter(({ kind }) => !this.#filling?.kinds.has(kind)).slice(0, limit)
   }
 
   async truncate({ revisions, ageMs, nowMs, neededAfter = Infinity }: Retention): Promise<number> {
@@ -252,20 +286,11 @@ class SqliteStore implements LocalCopy {
   }
 
   watch(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    if (!this.#watching) {
-      this.#seenVersion = this.#dataVersion()
-      this.#watching = setInterval(() => this.#look(), this.#watchEveryMs).unref()
-    }
-    return () => {
-      this.#listeners.delete(listener)
-      if (this.#listeners.size === 0) this.#stopWatching()
-    }
+    return this.#watched.watch(listener)
   }
 
   async close(): Promise<void> {
-    this.#stopWatching()
-    this.#listeners.clear()
+    this.#watched.close()
     await this.#writing
     this.#snapshots.close()
     this.#read.close()
@@ -284,22 +309,61 @@ class SqliteStore implements LocalCopy {
     if (outcome === 'conflict') return { outcome: 'conflict', head: this.#log.head().revision }
     if (outcome === 'open') return { outcome: 'open', txid: transaction.txid }
     this.#onStep('committed')
-    this.#notify()
+    this.#watched.notify()
     return { outcome: 'appended', entry }
   }
 
   /** Runs the work in a database transaction of its own, after those before it; rejects when it is open whether it counts. */
   async #commit(work: () => Promise<void>): Promise<void> {
-    const outcome = await this.#exclusively(() => this.#transact(work))
+    const outcome = await this.#exclusively(() => this.#transactOrTakeBack(work))
     if (outcome === 'open')
       throw new GatewayError('STORE_UNAVAILABLE', `${this.#path}: the disk does not confirm writes`)
     this.#onStep('committed')
-    this.#notify()
+    this.#watched.notify()
+  }
+
+  /** What the filling has counted belongs to the transaction. */
+  async #transactOrTakeBack(work: () => Promise<void>): Promise<void | 'open'> {
+    const takeBack = this.#filling?.savepoint()
+    let outcome: void | 'open' = 'open'
+    try {
+      outcome = await this.#transact(work)
+      return outcome
+    } finally {
+      if (outcome === 'open') takeBack?.()
+    }
+  }
+
+  /** Goes on with what a process before this one has begun. */
+  #openFilling(): SqliteFilling | null {
+    const record = this.#writeLog.state<FillingRecord>('filling')
+    return record ? this.#newFilling(record) : null
+  }
+
+  #newFilling(record: FillingRecord): SqliteFilling {
+    return new SqliteFilling(record, {
+      partial: {
+        get: async (kind, id) => this.#rows.get(kind, id, this.#nowMs()),
+        lookup: async (kind, field, value, workspace) =>
+          this.#rows.lookup(kind, field, value, workspace, this.#nowMs()),
+        list: async (kind, filter, page) => this.#rows.list(kind, filter, page, this.#nowMs()),
+      },
+      rows: this.#writeRows,
+      log: this.#writeLog,
+      tables: this.#tables,
+      secrets: this.#secrets,
+      commit: (work) => this.#commit(work),
+      end: () => {
+        this.#filling = null
+      },
+    })
   }
 
   async #adopt(entry: LogEntry): Promise<void> {
     const stored = (kind: string, id: string) => this.#writeRows.stored(kind, id)
-    await this.#writeEntry(entry, effectsOf(this.#writeLog.head(), entry, this.#secrets, stored))
+    const effects = effectsOf(this.#writeLog.head(), entry, this.#secrets, stored, this.#filling)
+    await this.#writeEntry(entry, effects)
+    this.#filling?.noteGone(entry)
   }
 
   /** Applies an entry to rows that may be newer than it; those stay. Derived tables and digests are made and checked at the end. */
@@ -317,14 +381,15 @@ class SqliteStore implements LocalCopy {
     return head
   }
 
-  async #checkDigests({ revision, digests }: Head): Promise<void> {
+  async #checkDigests({ revision, digests }: Head, filling: Unfilled | null): Promise<void> {
     const sum = new DigestSum()
+    const { kinds = new Set<string>(), digests: partial } = filling ?? {}
     const turns = new Turns(ROWS_PER_TURN)
     for (const row of this.#writeRows.allStored()) {
-      sum.add(row)
+      ;(kinds.has(row.kind) && partial ? partial : sum).add(row)
       await turns.step()
     }
-    if (!sum.equals(digests))
+    if (!sum.equals(digestsOf(digests, kinds, false)))
       throw new GatewayError(
         'COPY_DIVERGED',
         `revision ${revision}: the rows that were read are not those of its digests`,
@@ -376,22 +441,16 @@ class SqliteStore implements LocalCopy {
       this.#onStep('commit')
     } catch (error) {
       this.#rollback()
-      throw this.#failure(error)
+      throw diskFailure(this.#path, error)
     }
     try {
       this.#write.exec('COMMIT')
       return result
     } catch (error) {
       this.#rollback()
-      if (errorNumber(error) !== SQLITE_IOERR) throw this.#failure(error)
+      if (errorNumber(error) !== SQLITE_IOERR) throw diskFailure(this.#path, error)
       return 'open'
     }
-  }
-
-  /** What SQLite says about disk and file, as a failure that tells the operator where to look. */
-  #failure(error: unknown): unknown {
-    if (![SQLITE_IOERR, SQLITE_FULL, SQLITE_READONLY, SQLITE_CORRUPT].includes(errorNumber(error))) return error
-    return new GatewayError('STORE_UNAVAILABLE', `${this.#path}: ${(error as Error).message}`, { cause: error })
   }
 
   #rollback(): void {
@@ -433,34 +492,6 @@ class SqliteStore implements LocalCopy {
       offset = page.offset
       await nextTurn()
     } while (offset !== undefined)
-  }
-
-  #notify(): void {
-    this.#seenVersion = this.#dataVersion()
-    for (const listener of this.#listeners) queueMicrotask(listener)
-  }
-
-  #look(): void {
-    let version: number
-    try {
-      version = this.#dataVersion()
-    } catch {
-      // Who listens asks the store itself, meets the same failure, and has a way to deal with it; a timer has none.
-      version = Number.NaN
-    }
-    if (version === this.#seenVersion) return
-    this.#seenVersion = version
-    for (const listener of this.#listeners) listener()
-  }
-
-  /** Changes whenever a connection other than the reading one has committed. */
-  #dataVersion(): number {
-    return this.#log.dataVersion()
-  }
-
-  #stopWatching(): void {
-    if (this.#watching) clearInterval(this.#watching)
-    this.#watching = null
   }
 }
 

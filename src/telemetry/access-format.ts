@@ -3,6 +3,7 @@
  * escaped as nginx does (quotes, backslashes and everything that is not printable ASCII as \xHH), so that no request can
  * forge a line or a field.
  */
+import { localTime } from './local-time.ts'
 import { latenciesOf, uriOf } from './serializer.ts'
 import type { LoggedExchange } from './logged-exchange.ts'
 
@@ -184,17 +185,6 @@ function basicUser({ request }: LoggedExchange): string | null {
   return colon < 0 ? null : decoded.slice(0, colon)
 }
 
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-
-/** nginx's `21/Nov/2026:09:17:52 +0000`. */
-function localTime(second: number): string {
-  const date = new Date(second * 1000)
-  const offset = -date.getTimezoneOffset()
-  const zone = `${offset < 0 ? '-' : '+'}${two(Math.trunc(Math.abs(offset) / 60))}${two(Math.abs(offset) % 60)}`
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
-  return `${two(date.getDate())}/${MONTHS[date.getMonth()]}/${date.getFullYear()}:${time} ${zone}`
-}
-
 /** The text is made once a second and not once a line. */
 function createLocalTimeReader(): (exchange: LoggedExchange) => string {
   let lastSecond = -1
@@ -212,8 +202,4 @@ function createLocalTimeReader(): (exchange: LoggedExchange) => string {
 /** Unix time of the last byte, ms. */
 function endOf({ startedAtMs, totalLatencyMs }: LoggedExchange): number {
   return startedAtMs + Math.max(0, totalLatencyMs)
-}
-
-function two(value: number): string {
-  return value < 10 ? `0${value}` : String(value)
 }

@@ -11,7 +11,17 @@ import { Exchange, ClientRequest, ClientResponse } from '#pdk/exchange.ts'
 import { accessVariables, compileFormat, createAccessFormatter, unknownVariables } from './access-format.ts'
 import { openAccessLog } from './access-log.ts'
 import { answeredEntry, logAccess } from './http-access.ts'
+import { Masking } from './masking.ts'
 import { latenciesOf, serializeExchange } from './serializer.ts'
+
+/** Hides what always is. */
+const NOTHING_MORE = new Masking({
+  log_mask_headers: [],
+  log_mask_arguments: [],
+  log_mask_fields: [],
+  log_mask_patterns: [],
+  log_mask_regex: null,
+})
 
 const STARTED_MS = Date.UTC(2026, 10, 21, 9, 17, 52, 250)
 
@@ -131,6 +141,7 @@ test('the record for log plugins has Kong’s fields', () => {
       exchange.credential = { id: 'k1', key: 'secret' }
       exchange.workspace = { id: 'w1', name: 'default' }
     }),
+    NOTHING_MORE,
   )
   const { request, response, tries, ...rest } = JSON.parse(JSON.stringify(record)) as Record<
     string,
@@ -189,6 +200,7 @@ test('what does not exist is left out of the record, and an answer of the gatewa
       exchange.upstream.path = ''
       exchange.response.source = 'exit'
     }),
+    NOTHING_MORE,
   )
   for (const key of ['tries', 'route', 'service', 'consumer', 'authenticated_entity', 'workspace'])
     assert.ok(!(key in record), key)
@@ -213,10 +225,10 @@ test('latencies are never negative, and kong and proxy make the whole', () => {
 
 test('a query that is no UTF-8 is shown as it came, and a huge one is cut', () => {
   const queryOf = (query: string) =>
-    serializeExchange(finished((exchange) => (exchange.request.query = query))).request['querystring'] as Record<
-      string,
-      unknown
-    >
+    serializeExchange(
+      finished((exchange) => (exchange.request.query = query)),
+      NOTHING_MORE,
+    ).request['querystring'] as Record<string, unknown>
   assert.equal(queryOf('a=%ff&b=%')['a'], '%ff')
   assert.equal(Object.keys(queryOf(Array.from({ length: 500 }, (_, at) => `k${at}=1`).join('&'))).length, 100)
   assert.deepEqual(Object.keys(queryOf('__proto__=1&constructor=2')), ['__proto__', 'constructor'])

@@ -4,11 +4,15 @@ import type { LogTarget } from '#model/settings/composites.ts'
 import { createAccessFormatter, unknownVariables } from './access-format.ts'
 import { LineWriter } from './line-writer.ts'
 import type { LoggedExchange } from './logged-exchange.ts'
+import { maskedExchange } from './masked-exchange.ts'
+import type { Masking } from './masking.ts'
 
 export interface AccessLogOptions {
   readonly target: LogTarget
   /** `access_log_format`, for the format `custom`. */
   readonly customFormat: string | null
+  /** Null where nothing is to be hidden. */
+  readonly masking?: Masking | null
   /** Told once when writing begins to fail. */
   readonly onError: (error: Error) => void
 }
@@ -26,7 +30,7 @@ const DELAY_MS = 200
 const LIMIT_CHARS = 8 << 20
 
 /** Null when the log is off. Throws when the file can't be opened, or the format names variables that do not exist. */
-export function openAccessLog({ target, customFormat, onError }: AccessLogOptions): AccessLog | null {
+export function openAccessLog({ target, customFormat, masking = null, onError }: AccessLogOptions): AccessLog | null {
   if (target.to === 'off') return null
   const unknown = target.format === 'custom' && customFormat !== null ? unknownVariables(customFormat) : []
   if (unknown.length > 0) {
@@ -38,7 +42,10 @@ export function openAccessLog({ target, customFormat, onError }: AccessLogOption
   const writer = new LineWriter(target, { delayMs: DELAY_MS, limitChars: LIMIT_CHARS, onError })
   const format = createAccessFormatter(target.format, customFormat)
   return {
-    write: (exchange) => writer.write(format(exchange)),
+    write:
+      masking?.isConfigured === true
+        ? (exchange) => writer.write(format(maskedExchange(exchange, masking)))
+        : (exchange) => writer.write(format(exchange)),
     get dropped() {
       return writer.dropped
     },

@@ -46,6 +46,32 @@ export const families = {
     help: 'Addresses of targets that found no place in kong_upstream_target_health.',
     labels: [],
   },
+  meridian_upstreams_in_panic: {
+    type: 'gauge',
+    help: 'Upstreams whose requests go to all targets, because too few are healthy (resilience.panic).',
+    labels: [],
+    perWorker: true,
+  },
+  meridian_health_probes_total: {
+    type: 'counter',
+    help: 'Health checks of targets by how they ended: answered (a status), success or failure (gRPC, TCP), tcp_failure, timeout, broken (the check itself failed).',
+    labels: ['outcome'],
+  },
+  meridian_health_check_last_run_seconds: {
+    type: 'gauge',
+    help: 'When a health check last brought a result, in seconds since 1970; 0 before the first.',
+    labels: [],
+  },
+  meridian_health_check_overdue_seconds: {
+    type: 'gauge',
+    help: 'How late the health check is that has waited longest for its turn; 0 when all are in time.',
+    labels: [],
+  },
+  meridian_health_unshared_addresses: {
+    type: 'gauge',
+    help: 'Addresses whose health each worker has for itself, because there are more than the node has places for.',
+    labels: [],
+  },
   kong_memory_workers_lua_vms_bytes: {
     type: 'gauge',
     help: 'JavaScript heap in use by a worker (pid is the thread).',
@@ -94,6 +120,11 @@ export const families = {
   meridian_config_projected_revision: {
     type: 'gauge',
     help: 'Revision up to which this node knows that the projection of its data center is written.',
+    labels: [],
+  },
+  meridian_config_copy_filled_ratio: {
+    type: 'gauge',
+    help: 'Of the parts of the configuration, those that the copy of this node has: 1 when it is whole.',
     labels: [],
   },
   meridian_cluster_nodes: {
@@ -165,6 +196,11 @@ export const families = {
     help: 'Share of look-ups that the cache answered, since the start.',
     labels: ['cache'],
   },
+  meridian_cache_evictions_total: {
+    type: 'counter',
+    help: 'Entries that went before their end to make room for others.',
+    labels: ['cache'],
+  },
   meridian_cache_bytes: { type: 'gauge', help: 'Memory in use by the cache.', labels: ['cache'] },
   meridian_upstream_connections: {
     type: 'gauge',
@@ -188,12 +224,58 @@ export const families = {
     help: 'Lines of a log that were lost because disk or reader were too slow.',
     labels: ['log'],
   },
+  meridian_log_entries_delivered_total: {
+    type: 'counter',
+    help: 'Entries of log and tracing plugins that their receivers took.',
+    labels: ['plugin'],
+  },
+  meridian_log_entries_dropped_total: {
+    type: 'counter',
+    help: 'Entries of log and tracing plugins that were lost: the queue was full, the receiver away for too long, the entry too large, or the configuration gone.',
+    labels: ['plugin', 'reason'],
+  },
+  meridian_log_delivery_failures_total: {
+    type: 'counter',
+    help: 'Attempts to deliver a batch that failed.',
+    labels: ['plugin'],
+  },
+  meridian_log_queue_entries: {
+    type: 'gauge',
+    help: 'Entries of log and tracing plugins that wait to be delivered.',
+    labels: ['plugin'],
+  },
+  meridian_log_queue_bytes: {
+    type: 'gauge',
+    help: 'Memory of the entries that wait or are being delivered.',
+    labels: ['plugin'],
+  },
   meridian_worker_up: {
     type: 'gauge',
     help: '1 when the worker answered this scrape, else 0 and its figures are those before.',
     labels: ['worker'],
   },
   meridian_worker_restarts_total: { type: 'counter', help: 'Workers that were replaced.', labels: [] },
+  meridian_stream_sessions_total: {
+    type: 'counter',
+    help: 'TCP, TLS and UDP sessions that ended, by the status that the log has.',
+    labels: ['protocol', 'status'],
+  },
+  meridian_stream_sessions_active: { type: 'gauge', help: 'TCP, TLS and UDP sessions that are open.', labels: [] },
+  meridian_stream_sessions_refused_total: {
+    type: 'counter',
+    help: 'Connections closed and datagrams dropped because there was no room, and failed TLS handshakes.',
+    labels: [],
+  },
+  meridian_stream_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of ended sessions: ingress from clients, egress to them.',
+    labels: ['direction'],
+  },
+  meridian_secrets_failing: {
+    type: 'gauge',
+    help: 'Secrets in vaults that could not be read at the last try; the last value stays in use.',
+    labels: [],
+  },
   meridian_ready: { type: 'gauge', help: '1 while the node takes traffic.', labels: [] },
 } as const satisfies Readonly<Record<string, MetricFamily>>
 

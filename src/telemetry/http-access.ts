@@ -113,6 +113,7 @@ const UNROUTED = {
   consumer: null,
   credential: null,
   error: null,
+  logFields: null,
 } as const satisfies Partial<LoggedExchange>
 
 function isTls(socket: IncomingMessage['socket']): socket is TLSSocket {

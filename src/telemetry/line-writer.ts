@@ -13,6 +13,12 @@ export interface LineWriterOptions {
   readonly delayMs: number
   /** Characters that may wait; what comes on top is dropped. */
   readonly limitChars: number
+  /** Permissions of a file that has to be made; 0640 when not given. */
+  readonly mode?: number
+  /** Opens the file anew for each batch, for one that others move away. */
+  readonly reopensForBatches?: boolean
+  /** Fails instead of waiting for the reader of a named pipe. */
+  readonly mustNotWait?: boolean
   /** Told once when writing begins to fail, and again only after it worked. */
   readonly onError: (error: Error) => void
 }
@@ -45,7 +51,7 @@ export class LineWriter {
   constructor(target: LogPlace, options: LineWriterOptions) {
     this.#target = target
     this.#options = options
-    this.#fd = openTarget(target)
+    this.#fd = openTarget(target, options)
     this.#isPipe = isPipe(this.#fd)
   }
 
@@ -65,7 +71,7 @@ export class LineWriter {
   reopen(): void {
     if (this.#target.to !== 'file' || this.#isClosed) return
     try {
-      const fd = openTarget(this.#target)
+      const fd = openTarget(this.#target, this.#options)
       if (this.#nextFd >= 0) closeSync(this.#nextFd)
       this.#nextFd = fd
     } catch (error) {
@@ -111,6 +117,7 @@ export class LineWriter {
       for (const resolve of this.#onIdle.splice(0)) resolve()
       return
     }
+    if (this.#options.reopensForBatches === true) this.reopen()
     this.#batch = Buffer.from(this.#pending)
     this.#batchOffset = 0
     this.#pending = ''
@@ -168,11 +175,12 @@ export class LineWriter {
   }
 }
 
-function openTarget(target: LogPlace): number {
+function openTarget(target: LogPlace, { mode, mustNotWait = false }: LineWriterOptions): number {
   if (target.to !== 'file') return target.to === 'stdout' ? 1 : 2
   mkdirSync(path.dirname(target.path), { recursive: true })
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (mustNotWait ? constants.O_NONBLOCK : 0)
   // Logs name clients and consumers: not for everybody on the machine.
-  return openSync(target.path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o640)
+  return openSync(target.path, flags, mode ?? 0o640)
 }
 
 function isPipe(fd: number): boolean {

@@ -57,4 +57,8 @@ export interface LoggedExchange {
   readonly consumer: { readonly id: string; readonly username?: string | null } | null
   readonly credential: { readonly id: string } | null
   readonly error: Error | null
+  /** Of a session of TCP, TLS or UDP what it is; null for HTTP. */
+  readonly sessionProtocol?: 'tcp' | 'tls' | 'tls_passthrough' | 'udp' | null
+  /** Fields that plugins add to the log record. */
+  readonly logFields: Readonly<Record<string, unknown>> | null
 }

@@ -1,15 +1,11 @@
 /** Connections to targets, kept for the next request: newest first, so that those at the bottom can age out. */
-import { connect as connectTcp, type Socket } from 'node:net'
-import {
-  checkServerIdentity,
-  connect as connectTls,
-  type ConnectionOptions,
-  type DetailedPeerCertificate,
-  type SecureContext,
-} from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '#http/outbox.ts'
 import { UpstreamConnection } from './connection.ts'
+import { openSocket } from './open-socket.ts'
+
+const HTTP_1 = ['http/1.1']
 
 export interface PoolSettings {
   /** Idle connections kept per target at most; 0 keeps none. */
@@ -73,8 +69,7 @@ export class ConnectionPool {
   open(key: string, ip: string, port: number, tls: TlsTarget | null): UpstreamConnection {
     this.figures.created++
     this.figures.open++
-    const socket =
-      tls === null ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true }) : openTls(ip, port, tls)
+    const socket = openSocket({ ip, port, tls, protocols: HTTP_1 })
     socket.once('close', () => this.figures.open--)
     return new UpstreamConnection(
       socket,
@@ -126,46 +121,4 @@ export function plainPoolKeys(): (target: { readonly ip: string; readonly port: 
     if (key === undefined) keys.set(target, (key = poolKey(target.ip, target.port, null)))
     return key
   }
-}
-
-function openTls(ip: string, port: number, tls: TlsTarget): Socket {
-  const options: ConnectionOptions = {
-    host: ip,
-    port,
-    secureContext: tls.context,
-    rejectUnauthorized: tls.isVerified,
-    ALPNProtocols: ['http/1.1'],
-  }
-  const { verifyDepth } = tls
-  if (verifyDepth !== null) {
-    options.checkServerIdentity = (hostname, certificate) => {
-      const depth = intermediates(certificate as DetailedPeerCertificate)
-      if (depth > verifyDepth)
-        return Object.assign(
-          new Error(`certificate chain has ${depth} intermediates, tls_verify_depth allows ${verifyDepth}`),
-          { code: 'ERR_TLS_CERT_CHAIN_TOO_DEEP' },
-        )
-      return checkServerIdentity(hostname, certificate)
-    }
-  }
-  // RFC 6066 3: a literal address is no server name.
-  if (/[^0-9.]/.test(tls.servername) && !tls.servername.includes(':')) options.servername = tls.servername
-  const socket = connectTls(options)
-  socket.setNoDelay(true)
-  return socket
-}
-
-/** Certificates between the server's own and the root, as OpenSSL's verify depth counts. */
-function intermediates(certificate: DetailedPeerCertificate): number {
-  let depth = 0
-  for (
-    let issuer = certificate.issuerCertificate;
-    issuer &&
-    issuer.issuerCertificate &&
-    issuer !== issuer.issuerCertificate &&
-    issuer.fingerprint256 !== issuer.issuerCertificate.fingerprint256;
-    issuer = issuer.issuerCertificate
-  )
-    depth++
-  return depth
 }

@@ -67,6 +67,7 @@ export const definitions: Definitions = {
     [groups, members, notes, locks, links, domains, authorities].map((definition) => [definition.kind, definition]),
   ),
   plugins: new Map(),
+  vaults: new Map(),
 }
 export const kinds = [...definitions.entities.keys()]
 

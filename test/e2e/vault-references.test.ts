@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { connect } from 'node:tls'
 import { after, test } from 'node:test'
 import { makeCertificate } from '../support/certificates.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
+import { waitUntil } from '../support/wait.ts'
 
 const gateways: Gateway[] = []
 after(async () => {
@@ -46,4 +50,30 @@ test('a certificate whose key stands in the environment serves TLS, and neither 
   for (const answer of [...answers, gateway.child.output])
     assert.ok(!answer.includes('PRIVATE KEY') && !answer.includes(key.split('\n')[2]!), answer)
   assert.ok(answers.at(-1)!.includes(reference('key')))
+})
+
+test('a secret in a file is served as soon as the file has another one', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'meridian-mounted-'))
+  const { cert, key } = await makeCertificate(['before.test'])
+  writeFileSync(path.join(folder, 'pair'), JSON.stringify({ cert, key }))
+  const gateway = await startGateway({ database: 'sqlite', settings: { vault_file_folder: folder } })
+  gateways.push(gateway)
+  const reference = (member: string) => `{vault://file/pair/${member}}`
+  const response = await fetch(`${gateway.adminUrl}/certificates`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ cert: reference('cert'), key: reference('key'), snis: ['mounted.test'] }),
+  })
+  assert.equal(response.status, 201, await response.text())
+  assert.equal(await shownTo(gateway, 'mounted.test'), 'before.test')
+  const next = await makeCertificate(['after.test'])
+  // As secrets are exchanged where they are mounted: whole, by a rename.
+  writeFileSync(path.join(folder, '.new'), JSON.stringify({ cert: next.cert, key: next.key }))
+  renameSync(path.join(folder, '.new'), path.join(folder, 'pair'))
+  await waitUntil(
+    'the other certificate is shown',
+    async () => (await shownTo(gateway, 'mounted.test')) === 'after.test',
+  )
+  rmSync(folder, { recursive: true, force: true })
+  assert.equal(await shownTo(gateway, 'mounted.test'), 'after.test', 'the last secret stays when its file is gone')
 })

@@ -35,26 +35,23 @@ const NEVER = -Infinity
 export function insertion(
   table: Table,
   rows: readonly TableRow[],
-  timestamp: number,
+  timestamp: number | 'revision',
   expiresAtMs = Infinity,
 ): Mutation {
-  const cell = (value: Value): Cell => ({ value, timestamp, expiresAtMs })
-  const made = rows.map((row): [string, CellRow] => [
-    clusteringKey(table, row),
-    {
-      key: keyOf(table, row),
-      deletedAt: NEVER,
-      cells: [cell(true), ...Object.keys(table.columns).map((column) => cell(row[column] ?? null))],
-    },
-  ])
+  const made = rows.map((row): [string, CellRow] => {
+    const own = timestamp === 'revision' ? (row.revision as number) : timestamp
+    const cell = (value: Value): Cell => ({ value, timestamp: own, expiresAtMs })
+    const cells = [cell(true), ...Object.keys(table.columns).map((column) => cell(row[column] ?? null))]
+    return [clusteringKey(table, row), { key: keyOf(table, row), deletedAt: NEVER, cells }]
+  })
   return { table, place: placeOf(table, rows[0] ?? {}), rows: new Map(made) }
 }
 
-export function deletion(table: Table, keys: readonly TableRow[], timestamp: number): Mutation {
-  const made = keys.map((key): [string, CellRow] => [
-    clusteringKey(table, key),
-    { key: keyOf(table, key), deletedAt: timestamp, cells: [] },
-  ])
+export function deletion(table: Table, keys: readonly TableRow[], timestamp: number | 'revision'): Mutation {
+  const made = keys.map((key): [string, CellRow] => {
+    const deletedAt = timestamp === 'revision' ? (key.revision as number) : timestamp
+    return [clusteringKey(table, key), { key: keyOf(table, key), deletedAt, cells: [] }]
+  })
   return { table, place: placeOf(table, keys[0] ?? {}), rows: new Map(made) }
 }
 

@@ -4,31 +4,44 @@
  */
 import type { LogEntry } from '#store/contract.ts'
 import type { StoredRow } from '#store/digest.ts'
+import type { Filling } from '#store/filling.ts'
 import type { CopiedState, LocalCopy } from '#store/local-copy.ts'
 
 interface Base {
   readonly checkpoint: CopiedState['checkpoint']
   readonly rows: readonly StoredRow[]
   readonly entries: readonly LogEntry[]
+  readonly later: readonly string[]
 }
+
+interface Filled {
+  readonly kind: string
+  readonly part: number
+  readonly rows: readonly StoredRow[]
+  readonly isLast: boolean
+}
+
+/** What was done to the copy after its base, in order. */
+type Write = { readonly entries: readonly LogEntry[] } | { readonly filled: Filled } | 'finished'
 
 export class Disk {
   base: Base | null = null
-  entries: LogEntry[] = []
+  writes: Write[] = []
   readonly notes = new Map<string, string>()
 
   clear(): void {
     this.base = null
-    this.entries = []
+    this.writes = []
     this.notes.clear()
   }
 }
 
 /** `moment` is awaited before and after each write. `empty` is a copy that holds nothing yet. */
 export async function openCopy(disk: Disk, empty: LocalCopy, moment: () => Promise<void>): Promise<LocalCopy> {
-  const { base, entries, notes } = disk
-  if (base) await empty.replace({ checkpoint: base.checkpoint, rows: each(base.rows), entries: each(base.entries) })
-  if (entries.length > 0) await empty.adopt(entries)
+  const { base, writes, notes } = disk
+  if (base)
+    await empty.replace({ checkpoint: base.checkpoint, rows: each(base.rows), entries: each(base.entries) }, base.later)
+  for (const write of writes) await repeat(empty, write)
   for (const [name, value] of notes) await empty.setNote(name, value)
   return {
     head: () => empty.head(),
@@ -48,19 +61,24 @@ export async function openCopy(disk: Disk, empty: LocalCopy, moment: () => Promi
     prepare: (transaction, revision) => empty.prepare(transaction, revision),
     stored: () => empty.stored(),
     note: (name) => empty.note(name),
+    entriesOf: (change) => empty.entriesOf(change),
+    uniqueEntry: (...given) => empty.uniqueEntry(...given),
+    get filling() {
+      return empty.filling && recorded(empty.filling, disk, moment)
+    },
     async adopt(more) {
       await moment()
       await empty.adopt(more)
-      disk.entries.push(...more)
+      disk.writes.push({ entries: more })
       await moment()
     },
-    async replace(state) {
+    async replace(state, later = []) {
       const rows = await all(state.rows)
       const after = await all(state.entries)
       await moment()
-      const head = await empty.replace({ checkpoint: state.checkpoint, rows: each(rows), entries: each(after) })
-      disk.base = { checkpoint: state.checkpoint, rows, entries: after }
-      disk.entries = []
+      const head = await empty.replace({ checkpoint: state.checkpoint, rows: each(rows), entries: each(after) }, later)
+      disk.base = { checkpoint: state.checkpoint, rows, entries: after, later }
+      disk.writes = []
       await moment()
       return head
     },
@@ -68,6 +86,35 @@ export async function openCopy(disk: Disk, empty: LocalCopy, moment: () => Promi
       await moment()
       await empty.setNote(name, value)
       disk.notes.set(name, value)
+      await moment()
+    },
+  }
+}
+
+async function repeat(copy: LocalCopy, write: Write): Promise<void> {
+  if (write === 'finished') return copy.filling?.finish()
+  if ('entries' in write) return copy.adopt(write.entries)
+  const { kind, part, rows, isLast } = write.filled
+  await copy.filling?.fill(kind, part, rows, isLast)
+}
+
+function recorded(filling: Filling, disk: Disk, moment: () => Promise<void>): Filling {
+  return {
+    kinds: filling.kinds,
+    done: filling.done,
+    rows: filling.rows,
+    isDone: (kind, part) => filling.isDone(kind, part),
+    partial: filling.partial,
+    async fill(kind, part, rows, isLast) {
+      await moment()
+      await filling.fill(kind, part, rows, isLast)
+      disk.writes.push({ filled: { kind, part, rows, isLast } })
+      await moment()
+    },
+    async finish() {
+      await moment()
+      await filling.finish()
+      disk.writes.push('finished')
       await moment()
     },
   }

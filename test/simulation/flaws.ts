@@ -7,7 +7,7 @@ import {
   type TableRow,
 } from '#store/cassandra/port.ts'
 import type { CassandraStore } from '#store/cassandra/store.ts'
-import { CONFIG_LOG, ENTITIES, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
+import { CONFIG_LOG, ENTITIES, ENTITY_KEYS, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
 import type { Operation } from '#store/contract.ts'
 import type { LocalCopy } from '#store/local-copy.ts'
 import type { Client } from './requests.ts'
@@ -140,6 +140,19 @@ export const FLAWS: readonly Flaw[] = [
     }),
   },
   {
+    name: 'the watermarks of all data centers after the acknowledgements of one',
+    within: 300,
+    seenBy: 2,
+    port: (port) => ({
+      ...port,
+      insertAll: (table, rows, options) =>
+        port.insertAll(table, rows, {
+          ...options,
+          consistency: options.consistency === 'EACH_QUORUM' ? 'LOCAL_QUORUM' : options.consistency,
+        }),
+    }),
+  },
+  {
     name: 'one watermark for all data centers',
     within: 300,
     seenBy: 1,
@@ -149,9 +162,42 @@ export const FLAWS: readonly Flaw[] = [
         await port.insert(table, row, options)
         if (table !== LOG_STATE) return
         for (const dataCenter of cluster.replication.dataCenters)
-          await port.insert(table, { ...row, name: `watermark ${dataCenter}` }, options)
+          await port.insert(table, { ...row, name: `projected ${dataCenter}` }, options)
       },
     }),
+  },
+  {
+    name: 'names are kept that a row no longer has, and those that it has are not',
+    within: 600,
+    seenBy: 6,
+    port: (port) => ({
+      ...port,
+      insertAll: (table, rows, options) =>
+        port.insertAll(
+          table,
+          table === ENTITY_KEYS ? rows.map((row) => ({ ...row, deleted: row.deleted !== true })) : rows,
+          options,
+        ),
+    }),
+  },
+  {
+    name: 'a copy that lacks rows answers that they are not there',
+    within: 600,
+    seenBy: 6,
+    copy: (copy) =>
+      new Proxy(copy, {
+        get(target, name) {
+          if (name === 'uniqueEntry') return () => undefined
+          const value = target[name as keyof LocalCopy] as unknown
+          return typeof value === 'function' ? (value as () => unknown).bind(target) : value
+        },
+      }),
+  },
+  {
+    name: 'rows that were deleted come back with the filling',
+    within: 1000,
+    seenBy: 6,
+    copy: (copy) => forgetful(copy),
   },
   {
     name: 'two writes of a row in one revision',
@@ -271,6 +317,31 @@ export const HARMLESS: Flaw = {
           : selection,
       ),
   }),
+}
+
+/** A filling that takes over each row as if it were of the head, whatever the entries have deleted since. */
+function forgetful(copy: LocalCopy): LocalCopy {
+  return new Proxy(copy, {
+    get(target, name) {
+      const value = target[name as keyof LocalCopy] as unknown
+      if (name === 'filling' && target.filling) {
+        const { filling } = target
+        return {
+          ...filling,
+          fill: async (...[kind, part, rows, isLast]: Parameters<typeof filling.fill>) => {
+            const { revision } = await target.head()
+            await filling.fill(
+              kind,
+              part,
+              rows.map((row) => ({ ...row, revision: revision + 1 })),
+              isLast,
+            )
+          },
+        }
+      }
+      return typeof value === 'function' ? (value as () => unknown).bind(target) : value
+    },
+  })
 }
 
 /** Calls what is not overridden on the store itself, whose class has private parts. */

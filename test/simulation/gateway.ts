@@ -17,7 +17,7 @@ const EXPECTED = new Set(['STORE_UNAVAILABLE'])
 export class Gateway {
   readonly name: string
   readonly dataCenter: string
-  readonly #world: World
+  readonly world: World
   readonly #skewMs: number
   readonly #disk = new Disk()
   #copies = 0
@@ -27,14 +27,14 @@ export class Gateway {
   store: CassandraStore | null = null
 
   constructor(world: World, name: string, dataCenter: string) {
-    this.#world = world
+    this.world = world
     this.name = name
     this.dataCenter = dataCenter
     this.#skewMs = world.random.between(-1, 1) * world.profile.skewMs
   }
 
   async start(): Promise<void> {
-    const { time, random, cluster, keyring, profile, flaw } = this.#world
+    const { time, random, cluster, keyring, profile, flaw } = this.world
     const client: Client = {
       name: `${this.name}.${++this.#lives}`,
       dataCenter: this.dataCenter,
@@ -44,7 +44,9 @@ export class Gateway {
     }
     this.client = client
     const { settleMs } = profile
-    const store = await openSubject({ time, random, cluster, client, disk: this.#disk, keyring, settleMs, flaw })
+    const { later } = profile
+    const disk = this.#disk
+    const store = await openSubject({ time, random, cluster, client, disk, keyring, settleMs, later, flaw })
     if (!client.isAlive) return
     this.store = store
     this.#note(() => 'starts')
@@ -64,6 +66,7 @@ export class Gateway {
     every(profile.pollMs, () => this.poll())
     every(profile.projectMs, () => this.project())
     every(profile.settleEveryMs, () => this.settle())
+    every(profile.fillMs, async () => void (await this.fill()))
     every(profile.writeMs, () => this.#writeSome(writer))
     every(profile.writeMs * 2, () => this.#appendOne(store, wait))
     every(profile.lookUpMs, () => this.#lookUp())
@@ -75,7 +78,7 @@ export class Gateway {
     if (this.client) this.client.isAlive = false
     this.client = null
     this.store = null
-    if (this.#world.flaw?.losesLastWrite) this.#disk.entries.pop()
+    if (this.world.flaw?.losesLastWrite) this.#disk.writes.pop()
     if (!losesDisk) return
     this.#disk.clear()
     this.#copies++
@@ -103,12 +106,18 @@ export class Gateway {
     this.#note(() => 'is asked to begin an epoch')
     const revision = await store.beginEpoch()
     this.#note(() => `began an epoch at ${revision}`)
-    this.#world.history.epochBegan(store.epoch, this.#world.time.nowMs)
+    this.world.history.epochBegan(store.epoch, this.world.time.nowMs)
     await this.report()
   }
 
   async project(): Promise<void> {
-    await this.store?.project()
+    // The node that does it for all may be any, and more than one.
+    await this.store?.project(this.world.random.pick(['own', 'all']))
+  }
+
+  /** One step nearer to a whole copy; false when it is. */
+  async fill(): Promise<boolean> {
+    return this.store?.filling ? await this.store.fillNext() : false
   }
 
   async revision(): Promise<number> {
@@ -120,14 +129,14 @@ export class Gateway {
     if (!store?.isLoaded) return
     const head = await store.head()
     this.#note(() => `reports ${head.revision}`)
-    this.#world.history.reported(this.name, `${this.name}/${this.#copies}`, head)
+    this.world.history.reported(this.name, `${this.name}/${this.#copies}`, head)
   }
 
   /** Everything that the node holds, for the comparison with what it should. */
   async reportRows(): Promise<void> {
     const { head, rows } = (await this.store?.load(kinds)) ?? {}
     if (!head || !rows) return
-    this.#world.history.held(this.name, head, await Array.fromAsync(rows))
+    this.world.history.held(this.name, head, await Array.fromAsync(rows))
   }
 
   async #repeat(
@@ -136,8 +145,8 @@ export class Gateway {
     ms: number,
     step: () => Promise<void>,
   ): Promise<void> {
-    const { random } = this.#world
-    for (await wait(random.next() * ms); this.#world.isBusy && client.isAlive; await wait(ms * (0.5 + random.next()))) {
+    const { random } = this.world
+    for (await wait(random.next() * ms); this.world.isBusy && client.isAlive; await wait(ms * (0.5 + random.next()))) {
       try {
         await step()
       } catch (error) {
@@ -150,17 +159,17 @@ export class Gateway {
     this.#note(() => `fails: ${(error as Error).message}`)
     if (error instanceof CassandraFailure) return
     if (error instanceof GatewayError && EXPECTED.has(error.code)) return
-    this.#world.history.violation(`error: ${this.name}: ${(error as Error).stack}`)
+    this.world.history.violation(`error: ${this.name}: ${(error as Error).stack}`)
   }
 
   async #writeSome(writer: Writer): Promise<void> {
-    const { random } = this.#world
+    const { random } = this.world
     const count = random.chance(0.4) ? 2 + random.integer(2) : 1
     await Promise.all(Array.from({ length: count }, () => this.#writeOne(writer)))
   }
 
   async #writeOne(writer: Writer): Promise<void> {
-    const { random, history, time } = this.#world
+    const { random, history, time } = this.world
     const fixed = random.chance(0.3)
       ? null
       : random.chance(0.3)
@@ -193,7 +202,7 @@ export class Gateway {
 
   /** Without the writer: tries again by itself, also with a transaction whose outcome is open. */
   async #appendOne(store: CassandraStore, wait: (ms: number) => Promise<void>): Promise<void> {
-    const { random, history, time } = this.#world
+    const { random, history, time } = this.world
     const operations: readonly Operation[] = randomOperations(random)
     const txid = this.#uuid()
     const transaction = { txid, operations, origin: { actor: this.name, via: 'simulation' }, atMs: 0 }
@@ -219,13 +228,16 @@ export class Gateway {
   }
 
   async #lookUp(): Promise<void> {
+    await this.lookUp(randomKey(this.world.random))
+  }
+
+  async lookUp([kind, field, value]: ReturnType<typeof randomKey>): Promise<void> {
     const { store, name } = this
     if (!store?.isLoaded) return
-    const [kind, field, value] = randomKey(this.#world.random)
     const from = await store.head()
     const row = await store.lookup(kind, field, value, W1)
     const to = await store.head()
-    this.#world.history.lookedUp({ node: name, from, to, key: [kind, field, value], row })
+    this.world.history.lookedUp({ node: name, from, to, key: [kind, field, value], row })
   }
 
   #uuid(): string {
@@ -233,6 +245,6 @@ export class Gateway {
   }
 
   #note(text: () => string): void {
-    this.#world.history.note(this.#world.time.nowMs, () => `${this.client?.name ?? this.name} ${text()}`)
+    this.world.history.note(this.world.time.nowMs, () => `${this.client?.name ?? this.name} ${text()}`)
   }
 }

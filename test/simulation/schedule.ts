@@ -16,6 +16,7 @@ import { bucketOf } from './store-under-test.ts'
 import { SEEDED_HASH, Truth } from './truth.ts'
 import { VirtualTime } from './virtual-time.ts'
 import { drawEpochMs, drawProfile, type Profile, type World } from './world.ts'
+import { randomKey } from './workload.ts'
 
 export interface ScheduleResult {
   readonly seed: number
@@ -71,7 +72,7 @@ function seedLog({ cluster, profile: { base, began } }: World): void {
   const epoch = { cluster: CLUSTER, epoch: 1, serial_domain: 'SERIAL', writing_data_center: '' }
   const from = { base_revision: base, base_hash: hash, base_digests: '{}', made_at_ms: 0, made_by: 'seed' }
   cluster.seed(EPOCHS, { ...epoch, ...from }, 1)
-  for (const name of ['base', ...began.map((dataCenter) => `watermark ${dataCenter}`)])
+  for (const name of ['projected base', ...began.map((dataCenter) => `projected ${dataCenter}`)])
     cluster.seed(LOG_STATE, { epoch: 1, name, revision: base, hash }, base)
 }
 
@@ -107,7 +108,8 @@ async function converge(world: World, gateways: readonly Gateway[]): Promise<num
   const { time, truth, history } = world
   const projecting = new Map(gateways.toReversed().map((gateway) => [gateway.dataCenter, gateway]))
   const isDone = async () => {
-    for (const { store } of gateways) if (!store?.isLoaded || (await store.head()).revision !== truth.head) return false
+    for (const { store } of gateways)
+      if (!store?.isLoaded || store.filling || (await store.head()).revision !== truth.head) return false
     return [...projecting.keys()].every((dataCenter) => (truth.watermark(dataCenter) ?? 0) === truth.head)
   }
   for (let round = 0; round < ROUNDS; round++) {
@@ -121,6 +123,7 @@ async function converge(world: World, gateways: readonly Gateway[]): Promise<num
         if (isBehind || (isProjecting && round % ROUNDS_BETWEEN_SETTLES === 0)) await gateway.settle()
         if (round % ROUNDS_BETWEEN_EPOCHS === 0) await gateway.lookForEpoch()
         if (isProjecting || gateway.store?.owesState) await gateway.project()
+        await whole(gateway)
       } catch (error) {
         gateway.failed(error)
       }
@@ -141,6 +144,12 @@ async function newest(gateways: readonly Gateway[]): Promise<number> {
   return Math.max(...(await Promise.all(gateways.map((gateway) => gateway.revision()))))
 }
 
+/** Fills the copy, with look-ups between the steps: of what is there, what is not there yet, and what is nowhere. */
+async function whole(gateway: Gateway): Promise<void> {
+  do await gateway.lookUp(randomKey(gateway.world.random))
+  while (await gateway.fill())
+}
+
 /** In each data center: the projection is that of the log, and a node that begins with it holds the same as the others. */
 async function checkFresh(world: World): Promise<void> {
   const { truth } = world
@@ -151,6 +160,7 @@ async function checkFresh(world: World): Promise<void> {
     await fresh.start()
     try {
       await fresh.poll()
+      await whole(fresh)
     } catch (error) {
       world.history.violation(`convergence: a new node in ${dataCenter} can not load: ${(error as Error).message}`)
     }

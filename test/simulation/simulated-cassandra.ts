@@ -90,7 +90,8 @@ export class SimulatedCassandra {
 
   /** Deletes rows by tombstones, which the store's port can't: for a protocol that does it wrongly. */
   delete(client: Client, table: Table, keys: readonly TableRow[], options: WriteOptions): Promise<void> {
-    return this.#apply(client, deletion(table, keys, options.timestamp ?? this.#clock(client)), options)
+    const { timestamp = this.#clock(client) } = options
+    return this.#apply(client, deletion(table, keys, timestamp), options)
   }
 
   /** What the given replicas have together; of all of them, when none are given. */
@@ -144,7 +145,7 @@ export class SimulatedCassandra {
     )
   }
 
-  #insertion(table: Table, rows: readonly TableRow[], timestamp: number, { ttlSeconds }: Ttl): Mutation {
+  #insertion(table: Table, rows: readonly TableRow[], timestamp: number | 'revision', { ttlSeconds }: Ttl): Mutation {
     const expiresAtMs = ttlSeconds === undefined ? Infinity : this.network.time.nowMs + ttlSeconds * 1000
     return insertion(table, rows, timestamp, expiresAtMs)
   }

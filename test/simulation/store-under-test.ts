@@ -19,13 +19,14 @@ export interface SubjectOptions {
   readonly disk: Disk
   readonly keyring: Keyring
   readonly settleMs: number
+  readonly later: readonly string[]
   readonly flaw: Flaw | null
 }
 
 const BUCKETS = 2
 
 export async function openSubject(options: SubjectOptions): Promise<CassandraStore> {
-  const { random, cluster, client, disk, keyring, settleMs, flaw } = options
+  const { random, cluster, client, disk, keyring, settleMs, later, flaw } = options
   const nowMs = clockOf(options)
   const wait = delayOf(options)
   const moment = async () => {
@@ -37,8 +38,10 @@ export async function openSubject(options: SubjectOptions): Promise<CassandraSto
     port: flaw?.port ? flaw.port(port, { cluster, client }) : port,
     copy: flaw?.copy ? flaw.copy(copy) : copy,
     dataCenter: client.dataCenter,
+    dataCenters: cluster.replication.dataCenters,
     nodeId: client.name,
     bucketsOf: () => BUCKETS,
+    isLater: (kind) => later.includes(kind),
     nowMs,
     delay: wait,
     random: () => random.next(),

@@ -83,14 +83,14 @@ export class Truth {
   /** Null before the first of the epoch. */
   watermark(dataCenter: string): number | null {
     return (
-      this.#mark(`watermark ${dataCenter}`, this.#cluster.replication.in(dataCenter)) ??
+      this.#mark(`projected ${dataCenter}`, this.#cluster.replication.in(dataCenter)) ??
       (this.current.epoch === 1 ? this.base : null)
     )
   }
 
   /** Whether some data center has the state that the epoch began with. */
   get isBaseWritten(): boolean {
-    return this.current.base === 0 || this.#mark('base') !== null
+    return this.current.base === 0 || this.#mark('projected base') !== null
   }
 
   #mark(name: string, replicas?: readonly Replica[]): number | null {
@@ -168,7 +168,7 @@ export class Truth {
     if (table !== LOG_STATE) return
     for (const { key, cells } of rows.values()) {
       const revision = cells[1]?.value as number
-      const [, dataCenter] = String(key.name).split('watermark ')
+      const [, dataCenter] = String(key.name).split('projected ')
       const timeline = this.timelines.get(key.epoch as number)
       if (!timeline?.leadsOver({ revision, hash: cells[2]?.value as string }))
         this.#violation(`projection: the watermark ${revision} of ${dataCenter} has the hash of no entry`)

@@ -41,6 +41,9 @@ export interface Profile {
   readonly settleEveryMs: number
   readonly writeMs: number
   readonly lookUpMs: number
+  /** Kinds that a node without a copy fills in when it is loaded, and how often it takes a step. */
+  readonly later: readonly string[]
+  readonly fillMs: number
   /** How often, on average, something as large as a crash or a cut happens. */
   readonly disasterMs: number
   readonly compactMs: number
@@ -90,6 +93,8 @@ export function drawProfile(random: Random): Omit<Profile, 'epochMs'> {
     lookUpMs: 700,
     disasterMs: random.pick([700, 2000, 1e9]),
     compactMs: random.pick([300, 1e9]),
+    later: random.pick([[], ['groups', 'members', 'domains'], ['members'], ['groups', 'notes', 'links']]),
+    fillMs: random.pick([100, 800]),
   }
 }
 

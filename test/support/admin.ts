@@ -10,7 +10,8 @@ import type { AdminPorts } from '#admin/ports.ts'
 import { type AdminServer, type AdminServerOptions, openAdminServer } from '#admin/server.ts'
 import { NO_ACCESS_LIST } from '#admin/tokens.ts'
 import { DEFAULT_WORKSPACE } from '#model/document.ts'
-import { coreEntities, vaultConfigs } from '#model/entities/index.ts'
+import { coreEntities } from '#model/entities/index.ts'
+import { vaultConfigs } from '#model/entities/vault-configs.ts'
 import { createModel } from '#model/model.ts'
 import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
 import { parseNodeState, type ClusterView, type NodeView } from '#store/cluster-view.ts'
@@ -112,6 +113,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
       set: async () => 'this node keeps no health of the upstream',
     },
     caches: { get: async () => undefined, delete: async () => {}, clear: async () => {} },
+    responses: { get: () => null, delete: () => false, clear: () => {} },
     logLevel: createLogLevel(),
     explain: async (request) => ({ request }),
     cluster: clusterOf(() => []),

@@ -32,7 +32,8 @@ export class MapPort implements CassandraPort {
   async insert(table: Table, row: TableRow, options: WriteOptions): Promise<void> {
     this.#answer()
     const key = keyOf(table, row)
-    const timestamp = options.timestamp ?? this.#clock++
+    const given = options.timestamp === 'revision' ? (row.revision as number) : options.timestamp
+    const timestamp = given ?? this.#clock++
     if ((this.#rows(table).get(key)?.timestamp ?? 0) <= timestamp) this.#rows(table).set(key, { row, timestamp })
   }
 

@@ -25,6 +25,7 @@ const parts = {
   nginx: { isRequired: true, locate: () => debianProgram('nginx', 'nginx') },
   wrk: { isRequired: true, locate: () => debianProgram('wrk', 'wrk') },
   h2load: { isRequired: true, locate: () => debianProgram('nghttp2-client', 'h2load') },
+  slapd: { isRequired: true, locate: () => debianProgram('slapd', 'slapd') },
   libfaketime: { isRequired: true, locate: () => debianLibrary('libfaketime', 'libfaketime.so.1') },
   reconciler: { isRequired: true, locate: locateReconciler },
   schemathesis: { isRequired: true, locate: locateSchemathesis },

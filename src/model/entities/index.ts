@@ -1,7 +1,5 @@
 /** The core entities, in the order in which references between them resolve: a kind stands after what it points to. */
-import type { Fields } from '../field.ts'
 import type { EntityDefinition } from '../schema.ts'
-import { t } from '../schema.ts'
 import { caCertificates } from './ca-certificate.ts'
 import { certificates } from './certificate.ts'
 import { consumerGroupConsumers, consumerGroups } from './consumer-group.ts'
@@ -36,8 +34,3 @@ export const coreEntities: readonly EntityDefinition[] = [
   keys,
   parameters,
 ]
-
-/** Configuration of each kind of vault. */
-export const vaultConfigs: ReadonlyMap<string, Fields> = new Map([
-  ['env', { prefix: t.string({ match: '^[A-Za-z_-][A-Za-z0-9_-]*$' }) }],
-])

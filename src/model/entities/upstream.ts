@@ -179,6 +179,15 @@ export const upstreams = defineEntity({
     host_header: t.hostWithOptionalPort(),
     client_certificate: t.foreign('certificates'),
     use_srv_name: t.boolean({ default: false }),
+    resilience: t.record(
+      {
+        panic: t.boolean({
+          default: false,
+          description: 'When too few targets are healthy, send requests to all of them instead of answering 503.',
+        }),
+      },
+      { required: false, hidden_unless_set: true, description: 'How requests are kept going while targets fail.' },
+    ),
   },
   shorthand_fields: {
     // Choosing how to hash chooses the algorithm, and the other way round: older clients give only one of them.

@@ -31,7 +31,7 @@ export function checkSettings(
   return { problems, warnings }
 }
 
-const LISTEN_KEYS = ['proxy_listen', 'admin_listen', 'status_listen'] as const
+const LISTEN_KEYS = ['proxy_listen', 'stream_listen', 'admin_listen', 'status_listen'] as const
 
 function checkListeners(
   settings: Settings,
@@ -49,8 +49,12 @@ function checkListeners(
       }
       all.push({ key, listener })
       // Passing over the line that such a load balancer sends would make every request a bad one.
-      if (key === 'proxy_listen' && listener.proxyProtocol)
+      if ((key === 'proxy_listen' || key === 'stream_listen') && listener.proxyProtocol)
         problems.push(`${placeOf(key)}: proxy_protocol is not served yet (at '${listener.address}')`)
+      if (listener.udp && (key !== 'stream_listen' || listener.ssl || listener.socketPath !== null))
+        problems.push(
+          `${placeOf(key)}: udp is for addresses of stream_listen without ssl only (at '${listener.address}')`,
+        )
       if (listener.http2)
         warnings.push(`${placeOf(key)}: HTTP/2 is not served yet, clients of ${listener.address} get HTTP/1.1`)
     }
@@ -69,8 +73,6 @@ function checkListeners(
       `${placeOf('admin_listen')}: ${open.address} can be reached from other machines and is opened only with admin_token_file, which names who may use it`,
     )
   }
-  if (settings.stream_listen.length > 0)
-    warnings.push(`${placeOf('stream_listen')}: TCP and UDP are not served yet, nothing listens there`)
 }
 
 const CERTIFICATE_PAIRS = [

@@ -76,7 +76,7 @@ export const kongKeysWithoutMeaning: readonly KongKeys[] = [
   },
   {
     reason: 'all entries of the gateway go to one log, `proxy_error_log`',
-    keys: ['admin_error_log', 'status_error_log', 'proxy_stream_access_log', 'proxy_stream_error_log'],
+    keys: ['admin_error_log', 'status_error_log', 'proxy_stream_error_log'],
   },
   {
     reason: 'there is no web manager',

@@ -15,6 +15,8 @@ export interface Listener {
   readonly ssl: boolean
   readonly http2: boolean
   readonly proxyProtocol: boolean
+  /** Datagrams instead of connections; only in `stream_listen`. */
+  readonly udp: boolean
   readonly reusePort: boolean
   /** Connections that may wait to be accepted. */
   readonly backlog: number
@@ -57,6 +59,7 @@ export function parseListener(text: string): Parsed<Listener> {
     ssl: false,
     http2: false,
     proxyProtocol: false,
+    udp: false,
     reusePort: false,
     backlog: DEFAULT_BACKLOG,
     ipv6Only: true,
@@ -66,6 +69,7 @@ export function parseListener(text: string): Parsed<Listener> {
     if (flag === 'ssl') listener.ssl = true
     else if (flag === 'http2') listener.http2 = true
     else if (flag === 'proxy_protocol') listener.proxyProtocol = true
+    else if (flag === 'udp') listener.udp = true
     else if (flag === 'reuseport') listener.reusePort = true
     else if (name === 'backlog') {
       if (!/^\d{1,7}$/.test(value) || Number(value) === 0) return expect('backlog=1 to backlog=9999999')
@@ -75,7 +79,7 @@ export function parseListener(text: string): Parsed<Listener> {
       listener.ipv6Only = value === 'on'
     } else if (!FLAGS_WITHOUT_EFFECT.has(flag) && name !== 'so_keepalive') {
       return expect(
-        `the flags ssl, http2, proxy_protocol, reuseport, backlog=N, ipv6only=on|off after the address, not '${flag}'`,
+        `the flags ssl, http2, proxy_protocol, udp, reuseport, backlog=N, ipv6only=on|off after the address, not '${flag}'`,
       )
     }
   }
@@ -114,7 +118,7 @@ function parseAddress(address: string): Parsed<Pick<Listener, 'host' | 'port' | 
 /** Whether both can't be bound at once: the same socket path, or the same port on the same or a wildcard address of one family. */
 export function listenersCollide(a: Listener, b: Listener): boolean {
   if (a.socketPath !== null || b.socketPath !== null) return a.socketPath === b.socketPath
-  if (a.port !== b.port || a.port === 0) return false
+  if (a.port !== b.port || a.port === 0 || a.udp !== b.udp) return false
   const [first, second] = [canonicalHost(a.host), canonicalHost(b.host)]
   if (first === second) return true
   const isDual = (listener: Listener): boolean => canonicalHost(listener.host) === '::' && !listener.ipv6Only

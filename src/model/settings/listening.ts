@@ -1,11 +1,8 @@
 import { listeners } from './listener.ts'
-import { accessLog, errorLog, pemSource, tlsVersions } from './composites.ts'
-import { choice, duration, flag, integer, list, text } from './scalars.ts'
+import { pemSource, tlsVersions } from './composites.ts'
+import { choice, duration, flag, list, text } from './scalars.ts'
 import { portMaps } from './networks.ts'
 import { setting } from './setting.ts'
-
-const accessLogFormats = ['combined', 'basic', 'json', 'custom'] as const
-export type AccessLogFormatName = (typeof accessLogFormats)[number]
 
 /** Where clients, operators and monitoring connect. */
 export const listenerSettings = {
@@ -26,7 +23,11 @@ export const listenerSettings = {
       default: '127.0.0.1:8007',
     },
   ),
-  stream_listen: setting(listeners, 'Addresses for TCP and UDP. Accepted but not served yet.', { default: 'off' }),
+  stream_listen: setting(
+    listeners,
+    'Addresses for routes of `tcp`, `tls`, `tls_passthrough` and `udp`: `IP:PORT`, with `ssl` for TLS or `udp` for datagrams. `off` for none.',
+    { default: 'off' },
+  ),
   port_maps: setting(
     portMaps,
     'Ports as clients see them, when something in front maps them to the ports of `proxy_listen`: used for `X-Forwarded-Port` and redirects.',
@@ -101,37 +102,4 @@ export const tlsSettings = {
     reloadable: true,
     secret: true,
   }),
-} as const
-
-/** What is written about requests, and where. */
-export const logSettings = {
-  proxy_access_log: setting(
-    accessLog(accessLogFormats),
-    'One line for each proxied request: a path below the prefix, `/dev/stdout` or `off`. A format may follow: `combined` (the default), `basic` (without request id), `json`, `custom` (see `access_log_format`). Reopened on SIGUSR1.',
-    { default: 'logs/access.log' },
-  ),
-  admin_access_log: setting(accessLog(accessLogFormats), 'The same for requests to the Admin API.', {
-    default: 'logs/admin_access.log',
-  }),
-  status_access_log: setting(accessLog(accessLogFormats), 'The same for requests to the status listener.', {
-    default: 'off',
-  }),
-  access_log_format: setting(
-    text('text with $variables', /\$[a-z]/, 'a text with variables such as $remote_addr, $request and $status'),
-    'Line of the format `custom`, with the variables of nginx that docs/logging.md lists.',
-    { default: null },
-  ),
-  proxy_error_log: setting(
-    errorLog,
-    'Where the log of the gateway itself goes, as JSON lines: a path below the prefix, `/dev/stderr` or `/dev/stdout`.',
-    {
-      default: '/dev/stderr',
-      aliases: ['error_log'],
-    },
-  ),
-  metrics_max_routes: setting(
-    integer(10, 100_000),
-    'For how many pairs of service and route there are figures of their own in `/metrics`; what comes later is summed up in one.',
-    { default: '2000' },
-  ),
 } as const

@@ -44,6 +44,11 @@ export const nodeSettings = {
     'A worker that has not answered for this long is named in the log, ended and replaced.',
     { default: '2s' },
   ),
+  proxy_cache_size: setting(
+    size(1024 ** 2, 64 * 1024 ** 3),
+    'Memory for responses of the plugin proxy-cache, shared by all workers. It is only taken when it is used. The largest response that is kept is an eighth of it.',
+    { default: '128m' },
+  ),
   plugins: setting(
     list(pluginName),
     'Plugins to load: `bundled` for all that come with the gateway, `off` for none, or names; `bundled` may be among names.',
@@ -60,6 +65,11 @@ export const nodeSettings = {
     choice(logLevels),
     'Least severe entries that the log gets. `notice` is the same as `info`; `crit`, `alert` and `emerg` are the same.',
     { default: 'notice', reloadable: true },
+  ),
+  vault_file_folder: setting(
+    operatorPath,
+    'Folder whose files `{vault://file/NAME}` refers to in configurations, such as mounted secrets. Who may write configurations can use every file in it, and none outside. When unset, no file can be referenced.',
+    { default: null },
   ),
   drain_delay: setting(
     duration(0, 3_600_000),

@@ -36,6 +36,8 @@ export const correlationId = definePlugin({
       headers.set(state.header, id)
     }
     exchange.shared.set(CORRELATION_ID, id)
+    // Log plugins show it, as Kong's do.
+    exchange.logFields = { ...exchange.logFields, correlation_id: id }
   },
 
   responseHeaders(exchange, state) {

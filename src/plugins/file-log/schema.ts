@@ -15,6 +15,7 @@ export const schema = definePluginSchema({
     path: t.string({ required: true, match: '^[^*&%\\\\`]+$', error: 'not a valid filename' }),
     reopen: t.boolean({ required: true, default: false }),
     custom_fields_by_lua: t.luaCode(),
+    custom_fields: t.logFields(),
   },
 })
 export type Config = ConfigOf<typeof schema>

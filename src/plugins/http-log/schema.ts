@@ -38,6 +38,8 @@ export const schema = definePluginSchema({
     ),
     queue: t.queue({ required: true }),
     custom_fields_by_lua: t.luaCode(),
+    custom_fields: t.logFields(),
+    ssl_verify: t.boolean({ hidden_unless_set: true }),
   },
   config_rules: { validator: 'http_log_auth' },
 })

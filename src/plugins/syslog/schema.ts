@@ -33,6 +33,12 @@ export const schema = definePluginSchema({
       one_of: ['debug', 'info', 'notice', 'warning', 'err', 'crit', 'alert', 'emerg'],
     }),
     custom_fields_by_lua: t.luaCode(),
+    custom_fields: t.logFields(),
+    host: t.host({ hidden_unless_set: true }),
+    port: t.port({ hidden_unless_set: true }),
+    transport: t.string({ one_of: ['local', 'udp', 'tcp'], hidden_unless_set: true }),
+    format: t.string({ one_of: ['rfc3164', 'rfc5424'], hidden_unless_set: true }),
+    socket: t.string({ starts_with: '/', hidden_unless_set: true }),
     facility: t.string({
       required: true,
       default: 'user',

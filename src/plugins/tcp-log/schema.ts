@@ -19,6 +19,8 @@ export const schema = definePluginSchema({
     tls: t.boolean({ required: true, default: false }),
     tls_sni: t.string(),
     custom_fields_by_lua: t.luaCode(),
+    custom_fields: t.logFields(),
+    ssl_verify: t.boolean({ hidden_unless_set: true }),
   },
 })
 export type Config = ConfigOf<typeof schema>

@@ -16,6 +16,7 @@ export const schema = definePluginSchema({
     port: t.port({ required: true }),
     timeout: t.number({ default: 10000 }),
     custom_fields_by_lua: t.luaCode(),
+    custom_fields: t.logFields(),
   },
 })
 export type Config = ConfigOf<typeof schema>

@@ -105,7 +105,7 @@ class DriverPort implements CassandraPort {
     const { timestamp, ttlSeconds } = options
     const { text, columns } = this.#statements.insert(table, timestamp !== undefined, ttlSeconds !== undefined)
     const values: Bound[] = columns.map((column) => valueOf(table, row, column))
-    if (timestamp !== undefined) values.push(timestamp)
+    if (timestamp !== undefined) values.push(timestamp === 'revision' ? valueOf(table, row, 'revision') : timestamp)
     if (ttlSeconds !== undefined) values.push(ttlSeconds)
     return { statement: text, values }
   }

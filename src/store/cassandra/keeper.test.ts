@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { Keeper } from './keeper.ts'
+import { CassandraFailure } from './port.ts'
+import type { ProjectionScope } from './projection-tables.ts'
 import type { CassandraStore } from './store.ts'
 
 const UPDATE_MS = 500
@@ -23,6 +25,7 @@ async function looks(t: TestContext, tookMs: number, random: () => number, count
     store,
     updateMs: UPDATE_MS,
     isProjector: () => false,
+    isFirstProjector: () => false,
     log: { info() {}, warn() {} },
     random,
     monotonicMs: () => nowMs,
@@ -53,6 +56,123 @@ test('looks that are slower than the update time have a rest between them', asyn
   for (const gap of gaps) assert.ok(gap >= 750 && gap <= 752, `${gap} ms`)
 })
 
+interface Projecting {
+  /** What each projection was for, and when it began. */
+  readonly projections: { readonly scope: ProjectionScope; readonly atMs: number }[]
+  readonly store: { projected: number; headRevision: number }
+  pass(ms: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** A keeper in its own time, over a store whose projections take no time unless they fail. */
+function projecting(
+  t: TestContext,
+  { isFirst, fails = () => false }: { isFirst: () => boolean; fails?: (scope: ProjectionScope) => boolean },
+): Projecting {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let nowMs = 0
+  const projections: { scope: ProjectionScope; atMs: number }[] = []
+  const store = { projected: 0, headRevision: 0 }
+  const keeper = new Keeper({
+    store: {
+      hasHole: false,
+      get projected() {
+        return store.projected
+      },
+      head: async () => ({ revision: store.headRevision }),
+      poll: async () => {},
+      settle: async () => {},
+      lookForEpoch: async () => {},
+      lookAtProjection: async () => {},
+      project: async (scope: ProjectionScope) => {
+        projections.push({ scope, atMs: nowMs })
+        if (fails(scope)) throw new CassandraFailure('unavailable', 'too few', false)
+        store.projected = store.headRevision
+      },
+    } as unknown as CassandraStore,
+    updateMs: UPDATE_MS,
+    isProjector: () => true,
+    isFirstProjector: isFirst,
+    log: { info() {}, warn() {} },
+    random: () => 0,
+    monotonicMs: () => nowMs,
+  })
+  keeper.start()
+  return {
+    projections,
+    store,
+    pass: async (ms) => {
+      for (const untilMs = nowMs + ms; nowMs < untilMs;) {
+        await new Promise((resolve) => setImmediate(resolve))
+        nowMs += 50
+        t.mock.timers.tick(50)
+      }
+    },
+    close: async () => {
+      t.mock.timers.runAll()
+      await keeper.close()
+    },
+  }
+}
+
+test('the first projector writes for all what came together, with rests between', async (t) => {
+  const { projections, store, pass, close } = projecting(t, { isFirst: () => true })
+  for (let index = 0; index < 60; index++) {
+    store.headRevision++
+    await pass(1_000)
+  }
+  await close()
+  assert.ok(projections.every(({ scope }) => scope === 'all'))
+  const gaps = projections.slice(1).map(({ atMs }, index) => atMs - projections[index]!.atMs)
+  assert.ok(gaps.length >= 2)
+  for (const gap of gaps) assert.ok(gap >= 15_000 && gap <= 16_000, `${gap} ms`)
+})
+
+test('while not all data centers can be reached the first projector writes for its own', async (t) => {
+  let isCut = true
+  const { projections, store, pass, close } = projecting(t, {
+    isFirst: () => true,
+    fails: (scope) => isCut && scope === 'all',
+  })
+  store.headRevision = 1
+  await pass(1_000)
+  assert.deepEqual(
+    projections.map(({ scope }) => scope),
+    ['all', 'own'],
+  )
+  store.headRevision = 2
+  await pass(20_000)
+  assert.equal(projections.at(-1)?.scope, 'own')
+  assert.equal(projections.length, 3)
+  isCut = false
+  store.headRevision = 3
+  await pass(60_000)
+  store.headRevision = 4
+  await pass(20_000)
+  await close()
+  assert.equal(projections.at(-1)?.scope, 'all')
+  assert.equal(store.projected, 4)
+})
+
+test('another data center projects for itself when nobody has done it for long', async (t) => {
+  const { projections, store, pass, close } = projecting(t, { isFirst: () => false })
+  store.headRevision = 1
+  await pass(70_000)
+  assert.deepEqual(projections, [])
+  // The one that does it for all is slow, but at it.
+  store.headRevision = 3
+  store.projected = 1
+  await pass(70_000)
+  assert.deepEqual(projections, [])
+  await pass(40_000)
+  await close()
+  assert.deepEqual(
+    projections.map(({ scope }) => scope),
+    ['own'],
+  )
+  assert.equal(store.projected, 3)
+})
+
 test('a node that lacks what another one has asks all data centers for it, after a second and not more often', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   let nowMs = 0
@@ -70,6 +190,7 @@ test('a node that lacks what another one has asks all data centers for it, after
     store,
     updateMs: UPDATE_MS,
     isProjector: () => false,
+    isFirstProjector: () => false,
     newestKnown: () => newest,
     log: { info() {}, warn() {} },
     random: () => 0,

@@ -3,6 +3,8 @@
  * A failure is said once when it begins and once when it is over; it never ends the loop.
  */
 import type { Logger } from '#telemetry/logger.ts'
+import { CassandraFailure } from './port.ts'
+import type { ProjectionScope } from './projection-tables.ts'
 import type { CassandraStore } from './store.ts'
 
 export interface KeeperOptions {
@@ -13,6 +15,8 @@ export interface KeeperOptions {
   readonly settleEveryMs?: number
   /** Whether this node projects for its data center; when two do, it costs more and harms nothing. */
   readonly isProjector: () => boolean
+  /** Whether it does so for all data centers, while they can be reached. */
+  readonly isFirstProjector: () => boolean
   /** The newest revision that a node is known to have: this one's data center may have missed it. */
   readonly newestKnown?: () => number
   readonly log: Pick<Logger, 'info' | 'warn'>
@@ -29,11 +33,27 @@ const SETTLE_EVERY_MS = 30_000
 const EPOCH_EVERY_MS = 10_000
 /** An entry that is there elsewhere, or after which another one is there: replication is slower than this only when something is wrong. */
 const BEHIND_MS = 1_000
+/**
+ * From the end of one projection to the start of the next. A write of a partition costs the same whether one row is in it or thirty,
+ * and nobody waits for it. A slow cluster is left alone for longer.
+ */
+const SHORTEST_PROJECT_REST_MS = 15_000
+const LONGEST_PROJECT_REST_MS = 60_000
+const PROJECT_REST = 5
+/** When the watermark here has not moved for so long, this data center projects for itself. */
+const PATIENCE_MS = 90_000
+/** After not all data centers could be reached. */
+const OWN_ONLY_MS = 60_000
 
 export class Keeper {
   readonly #options: KeeperOptions
   #running: Promise<void> = Promise.resolve()
   #projecting: Promise<void> = Promise.resolve()
+  #isProjecting = false
+  #projectAtMs = -Infinity
+  #ownOnlyUntilMs = -Infinity
+  /** How far the projection was when it was last seen to move. */
+  #unmoved: { readonly revision: number; readonly sinceMs: number } | null = null
   #isClosed = false
   #isWoken = false
   #wake = () => {}
@@ -100,9 +120,54 @@ export class Keeper {
       this.#lookedAtMs = nowMs
       await store.lookForEpoch()
     }
-    if (store.owesState || (isProjector() && store.projected < (await store.head()).revision)) {
+    if ((store.owesState || isProjector()) && !this.#isProjecting && (store.owesState || nowMs >= this.#projectAtMs)) {
       // Beside the next looks: a large projection must not hold up what this node serves.
-      this.#projecting = store.project().catch((error: unknown) => this.#fail(error))
+      this.#projecting = this.#project(nowMs).catch((error: unknown) => this.#fail(error))
+    }
+  }
+
+  async #project(startMs: number): Promise<void> {
+    const { monotonicMs } = this.#options
+    this.#isProjecting = true
+    try {
+      const scope = await this.#projectionScope(startMs)
+      if (scope === null) return
+      if (scope === 'all') await this.#projectForAll(startMs)
+      else await this.#options.store.project('own')
+    } finally {
+      const endMs = monotonicMs()
+      const restMs = Math.max(SHORTEST_PROJECT_REST_MS, (endMs - startMs) * PROJECT_REST)
+      this.#projectAtMs = endMs + Math.min(LONGEST_PROJECT_REST_MS, restMs)
+      this.#isProjecting = false
+    }
+  }
+
+  /** Null while there is nothing to write, or the node that projects for all is likely to be at it. */
+  async #projectionScope(nowMs: number): Promise<ProjectionScope | null> {
+    const { store, isFirstProjector } = this.#options
+    // Nobody else can.
+    if (store.owesState) return 'own'
+    const { revision } = await store.head()
+    if (store.projected >= revision) {
+      this.#unmoved = null
+      return null
+    }
+    if (isFirstProjector()) return nowMs < this.#ownOnlyUntilMs ? 'own' : 'all'
+    await store.lookAtProjection()
+    if (store.projected >= revision || this.#unmoved?.revision !== store.projected)
+      this.#unmoved = { revision: store.projected, sinceMs: nowMs }
+    return nowMs - this.#unmoved.sinceMs < PATIENCE_MS ? null : 'own'
+  }
+
+  async #projectForAll(nowMs: number): Promise<void> {
+    const { store, log } = this.#options
+    try {
+      await store.project('all')
+    } catch (error) {
+      if (!(error instanceof CassandraFailure)) throw error
+      log.info({ err: error }, 'not every data center can be reached, the projection of this one is written')
+      this.#ownOnlyUntilMs = nowMs + OWN_ONLY_MS
+      await store.project('own')
     }
   }
 

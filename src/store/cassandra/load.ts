@@ -16,6 +16,8 @@ export interface LoadOptions {
   readonly atLeast: number
   /** LOCAL_QUORUM, or QUORUM for the try after one whose rows were not those of the digests. */
   readonly consistency: ReadConsistency
+  /** Whether rows of the kind come later: the copy is then being filled. */
+  readonly isLater?: (kind: string) => boolean
   readonly delay: (ms: number) => Promise<void>
 }
 
@@ -34,21 +36,30 @@ export async function loadCopy(options: LoadOptions): Promise<Head> {
   if (mark || epoch.base.revision === 0) return loadFrom(options, mark)
   // No node here stood where the epoch began; what another data center has written for its beginning, all of them together have.
   const base = await projection.base(epoch.epoch)
-  if (base) return loadFrom({ ...options, consistency: 'EACH_QUORUM' }, base)
+  // Not by parts: what is read here alone would lack rows.
+  if (base) return loadFrom({ ...options, consistency: 'EACH_QUORUM', isLater: () => false }, base)
   throw new GatewayError('STORE_UNAVAILABLE', `the state that epoch ${epoch.epoch} begins with is not written yet`)
 }
 
 async function loadFrom(options: LoadOptions, mark: Watermark | undefined): Promise<Head> {
-  const { log, copy, epoch, atLeast, consistency } = options
+  const { log, copy, epoch, atLeast, consistency, isLater = () => false } = options
   const checkpoint = mark ? await log.headAt(epoch, mark.revision, consistency) : epoch.base
   if (!checkpoint || (mark && checkpoint.hash !== mark.hash))
     throw new GatewayError('STORE_UNAVAILABLE', `revision ${mark?.revision} of the log can not be read yet`)
   const seen = { newest: Math.max(checkpoint.revision, atLeast) }
-  return copy.replace({
-    checkpoint,
-    rows: mark ? liveRows(options, Object.keys(checkpoint.digests), seen) : none(),
-    entries: entriesFrom(options, checkpoint, seen),
-  })
+  const kinds = mark ? Object.keys(checkpoint.digests) : []
+  return copy.replace(
+    {
+      checkpoint,
+      rows: liveRows(
+        options,
+        kinds.filter((kind) => !isLater(kind)),
+        seen,
+      ),
+      entries: entriesFrom(options, checkpoint, seen),
+    },
+    kinds.filter(isLater),
+  )
 }
 
 async function* liveRows(
@@ -84,5 +95,3 @@ async function* entriesFrom(
     await delay(LOOK_MS)
   }
 }
-
-async function* none(): AsyncIterable<StoredRow> {}

@@ -282,19 +282,35 @@ test('the ready node with the lowest id projects for its data center; who is alo
   const [a, b, c, far] = [node('a'), node('b', { port: link }), node('c'), node('0', { dataCenter: 'dc2' })]
   const nodes = [a, b, c, far]
   const projectors = () => nodes.map(({ membership }) => membership.projector)
+  const first = () => nodes.map(({ membership }) => membership.isFirstProjector)
   assert.deepEqual(projectors(), ['a', 'b', 'c', '0'])
   await time.pass(5_000)
   assert.deepEqual(projectors(), ['a', 'a', 'a', '0'])
+  assert.deepEqual(first(), [true, false, false, false])
   a.state.draining = true
   await time.pass(5_000)
   assert.deepEqual(projectors(), ['b', 'b', 'b', '0'])
+  assert.deepEqual(first(), [false, true, false, false])
   link.failure = down
   await time.pass(15_000)
   assert.deepEqual(projectors(), ['c', 'b', 'c', '0'])
+  assert.deepEqual(first(), [false, false, true, false])
   await c.membership.close()
   await time.pass(5_000)
   assert.equal(a.membership.projector, 'a')
   await Promise.all(nodes.map(({ membership }) => membership.close()))
+})
+
+test('where the first data center has no node that could, the projector of the next does it for all', async () => {
+  const { time, node } = createTest()
+  const [a, far] = [node('a'), node('z', { dataCenter: 'dc2' })]
+  await time.pass(5_000)
+  const first = () => [a, far].map(({ membership }) => membership.isFirstProjector)
+  assert.deepEqual(first(), [true, false])
+  a.state.draining = true
+  await time.pass(5_000)
+  assert.deepEqual(first(), [false, true])
+  await Promise.all([a, far].map(({ membership }) => membership.close()))
 })
 
 test('who is woken writes and reads soon, but not more than twice a second', async () => {

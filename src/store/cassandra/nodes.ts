@@ -126,14 +126,26 @@ export class Membership implements ClusterView {
 
   /** The node that projects for this data center: of those that take traffic the one with the lowest id; alone or in doubt this one. */
   get projector(): string {
-    const { nodeId, dataCenter, state } = this.#options
-    const own = this.#seen.get(dataCenter)
-    if (this.failure !== null || own === undefined) return nodeId
+    const { nodeId, dataCenter } = this.#options
+    return this.failure === null ? (this.#projectorOf(dataCenter) ?? nodeId) : nodeId
+  }
+
+  /** Whether this is the one that projects for all data centers: the projector of the first that has one. In doubt none is. */
+  get isFirstProjector(): boolean {
+    if (this.failure !== null) return false
+    const first = this.dataCenters.find((name) => this.#projectorOf(name) !== undefined)
+    return first === this.#options.dataCenter && this.#projectorOf(first) === this.#options.nodeId
+  }
+
+  #projectorOf(dataCenter: string): string | undefined {
+    const { nodeId, dataCenter: own, state } = this.#options
+    const { nodes = new Map<string, Seen>(), readAtMs = null } = this.#seen.get(dataCenter) ?? {}
+    const isSelf = (id: string) => dataCenter === own && id === nodeId
     const isFit = (node: Seen) =>
-      node.hasChanged && conditionOf({ ...node.state, status: this.#statusOf(node, own.readAtMs) }) === 'ready'
-    const others = [...own.nodes].filter(([id, node]) => id !== nodeId && isFit(node)).map(([id]) => id)
-    const candidates = state().draining ? others : [...others, nodeId]
-    return candidates.toSorted()[0] ?? nodeId
+      node.hasChanged && conditionOf({ ...node.state, status: this.#statusOf(node, readAtMs) }) === 'ready'
+    const candidates = [...nodes].filter(([id, node]) => !isSelf(id) && isFit(node)).map(([id]) => id)
+    if (dataCenter === own && !state().draining) candidates.push(nodeId)
+    return candidates.toSorted()[0]
   }
 
   /** The newest revision that another node which is up says it holds; -1 when there is none. An epoch may have begun before it. */

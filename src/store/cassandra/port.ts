@@ -35,8 +35,11 @@ export interface Selection {
 
 export interface WriteOptions {
   readonly consistency: WriteConsistency
-  /** What decides between two writes of a cell: the revision in projections, else the cluster's clock. */
-  readonly timestamp?: number
+  /**
+   * What decides between two writes of a cell, the cluster's clock by default. 'revision': for each row the value of its column of
+   * that name, as in projections.
+   */
+  readonly timestamp?: number | 'revision'
   readonly ttlSeconds?: number
 }
 

@@ -27,18 +27,23 @@ function memoryCopy() {
 
 interface NodeOptions {
   readonly dataCenter?: string
+  readonly dataCenters?: readonly string[]
   readonly copy?: ReturnType<typeof memoryCopy>
   /** Each pause of the store takes so long on its clock. */
   readonly pauseMs?: number
 }
 
 /** A node whose clock only moves while it waits. */
-function node(port: CassandraPort, { dataCenter = 'dc1', copy = memoryCopy(), pauseMs = 1000 }: NodeOptions = {}) {
+function node(
+  port: CassandraPort,
+  { dataCenter = 'dc1', dataCenters = [], copy = memoryCopy(), pauseMs = 1000 }: NodeOptions = {},
+) {
   let nowMs = START_MS
   return openCassandraStore({
     port,
     copy,
     dataCenter,
+    dataCenters,
     nodeId: 'a-node',
     bucketsOf: () => 4,
     nowMs: () => nowMs,
@@ -103,6 +108,64 @@ test('a node without a copy begins with the projection and the log after it, ove
   const { txid } = (await writer.entry(3))!
   assert.deepEqual([await fresh.entry(txid), await fresh.logStart(), await writer.logStart()], [undefined, 1023, 0])
   assert.deepEqual(await fresh.changes(1000, 5), await writer.changes(1000, 5))
+})
+
+test('what is projected for all data centers is written once, each row as it is at last', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  const writes: { rows: number; consistency: string }[] = []
+  const counting = withOverrides(port, {
+    insertAll: (table, rows, options) => {
+      writes.push({ rows: rows.length, consistency: options.consistency })
+      return port.insertAll(table, rows, options)
+    },
+  })
+  const here = await follower(counting, { dataCenters: ['dc1', 'dc2'] })
+  for (let index = 0; index < 30; index++)
+    await commit(here, put('groups', { id: `g${index % 20}`, name: `n${index}` }))
+  await commit(here, del('groups', 'g1'))
+  await here.project('all')
+  assert.equal(here.projected, 31)
+  // Four partitions, of twenty rows that were written thirty times.
+  assert.deepEqual(new Set(writes.map(({ consistency }) => consistency)), new Set(['EACH_QUORUM']))
+  assert.ok(writes.length <= 4, String(writes.length))
+  assert.equal(
+    writes.reduce((sum, { rows }) => sum + rows, 0),
+    20,
+  )
+  const there = await node(port, { dataCenter: 'dc2', dataCenters: ['dc1', 'dc2'] })
+  await there.poll()
+  assert.deepEqual(await allRows(there), await allRows(here))
+  writes.length = 0
+  await there.lookAtProjection()
+  assert.equal(there.projected, 31)
+})
+
+test('while a data center can not be reached the projection for all moves no watermark, and its own is written without it', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  const cut = new CassandraFailure('unavailable', 'dc2 has no replica that lives', false)
+  const half = withOverrides(port, {
+    insertAll: async (table, rows, options) => {
+      if (options.consistency === 'EACH_QUORUM') throw cut
+      await port.insertAll(table, rows, options)
+    },
+  })
+  const here = await follower(half, { dataCenters: ['dc1', 'dc2'] })
+  await commit(here, put('groups', { id: 'a', name: 'one' }))
+  await assert.rejects(here.project('all'), cut)
+  const marks = () =>
+    Promise.all(
+      ['dc1', 'dc2'].map(async (name) => {
+        const partition = { epoch: 1, name: `projected ${name}` }
+        const [row] = await port.select(LOG_STATE, { partition, limit: 1, consistency: 'LOCAL_QUORUM' })
+        return row?.revision
+      }),
+    )
+  assert.deepEqual(await marks(), [undefined, undefined])
+  await here.project('own')
+  assert.deepEqual(await marks(), [1, undefined])
+  // It goes on from where the one that is farthest behind stands.
+  await (await follower(port, { dataCenters: ['dc1', 'dc2'] })).project('all')
+  assert.deepEqual(await marks(), [1, 1])
 })
 
 test('rows of the projection that are newer than its watermark do no harm', async () => {

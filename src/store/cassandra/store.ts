@@ -17,21 +17,28 @@ import type {
   Page,
   PageOfRows,
   Retention,
+  StateReader,
   Transaction,
 } from '../contract.ts'
 import type { LocalCopy } from '../local-copy.ts'
 import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
+import { Filler, type FillProgress } from './filler.ts'
 import { loadCopy } from './load.ts'
 import { CassandraFailure, type CassandraPort, type ReadConsistency, type WriteConsistency } from './port.ts'
-import { ProjectionTables } from './projection-tables.ts'
+import { ProjectionTables, type ProjectionScope } from './projection-tables.ts'
+import { Projector } from './projector.ts'
 
 export interface CassandraStoreOptions {
   readonly port: CassandraPort
   readonly copy: LocalCopy
   readonly dataCenter: string
+  /** All of the cluster that are known here. */
+  readonly dataCenters?: readonly string[]
   readonly nodeId: string
   /** In how many partitions the rows of a kind are; the same on all nodes, for good. */
   readonly bucketsOf: (kind: string) => number
+  /** Kinds that a node without a copy can do without at first: it is loaded when it has the others, and fills these in afterwards. */
+  readonly isLater?: (kind: string) => boolean
   readonly nowMs: () => number
   readonly delay: (ms: number) => Promise<void>
   /** 0 to 1, for the jitter of repetitions. */
@@ -50,6 +57,10 @@ export interface CassandraStoreOptions {
 export interface CassandraStore extends ConfigStore {
   /** Whether the copy holds a state of this cluster: before the first load it does not, and nothing can be read. */
   readonly isLoaded: boolean
+  /** How far the copy is filled; null when it is whole. */
+  readonly filling: FillProgress | null
+  /** Fills in the next part; false when the copy is whole. Rejects when the cluster can't be asked. */
+  fillNext(): Promise<boolean>
   /** Whether the last look found an entry after one that is missing. */
   readonly hasHole: boolean
   /** The number of the epoch that counts as far as this node knows; 0 before it has asked. */
@@ -76,18 +87,26 @@ export interface CassandraStore extends ConfigStore {
   beginEpoch(): Promise<number>
   /** Whether the state that the epoch begins with is this node's, and not known to be written: then this node projects, whoever else may. */
   readonly owesState: boolean
-  /** Writes what this data center's projection lacks, as far as this node knows it. Any number of nodes may. */
-  project(): Promise<void>
+  /**
+   * Writes what the projection of this data center, or of all, lacks, as far as this node knows it. Any number of nodes may. Rejects
+   * for all as soon as one of them can't be reached.
+   */
+  project(scope?: ProjectionScope): Promise<void>
+  /** Reads how far the projection of this data center is: another node may have written it. */
+  lookAtProjection(): Promise<void>
 }
 
 const BATCH = 100
-/** Entries of one pass of the projector between two watermarks. */
-const PROJECT_BATCH = 100
 const SETTLE_MS = 8_000
 const FIRST_REPEAT_MS = 50
 const LONGEST_REPEAT_MS = 1_000
 /** The copy's note of the cluster's epoch that it follows. */
 const EPOCH_NOTE = 'epoch'
+/** The same of a copy that is not whole: nobody who does not know of that takes it for a copy. */
+const FILLING_NOTE = 'filling of epoch'
+/** Looks for a revision that somebody else has seen already. */
+const REACH_LOOKS = 20
+const REACH_MS = 100
 
 export async function openCassandraStore(options: CassandraStoreOptions): Promise<CassandraStore> {
   return new Store(options)
@@ -100,12 +119,10 @@ class Store implements CassandraStore {
   readonly #projection: ProjectionTables
   readonly #settleMs: number
   readonly #reads: ReadConsistency
+  readonly #filler: Filler
   #epoch: Epoch | undefined
   #working: Promise<unknown> = Promise.resolve()
-  #projecting: Promise<void> | null = null
-  /** The epoch whose first state is known to be written. */
-  #paidFor = 0
-  projected = 0
+  readonly #projector: Projector
   hasHole = false
   /** An entry whose insert had no answer: repeated until its slot is known to be taken. */
   #unsettled: LogEntry | null = null
@@ -120,17 +137,42 @@ class Store implements CassandraStore {
     this.#copy = options.copy
     this.#log = new ClusterLog(options.port, options.commitConsistency)
     this.#reads = options.readConsistency ?? 'LOCAL_QUORUM'
-    this.#projection = new ProjectionTables(options.port, options.dataCenter, options.bucketsOf)
+    this.#projection = new ProjectionTables({
+      ...options,
+      ...(options.isLater && { isNamed: options.isLater }),
+      entriesOf: (change) => options.copy.entriesOf(change),
+    })
+    this.#projector = new Projector({
+      projection: this.#projection,
+      epoch: () => (this.#epoch && this.#follows(this.#epoch) ? this.#epoch : null),
+      changes: (after, limit) => this.changes(after, limit),
+      rows: async () => (await this.#copy.stored()).rows,
+    })
+    this.#filler = new Filler({
+      copy: options.copy,
+      projection: this.#projection,
+      epoch: () => Number(this.#followed()),
+      reach: (revision) => this.#reach(revision),
+    })
     this.#settleMs = options.settleMs ?? SETTLE_MS
   }
 
   get isLoaded(): boolean {
-    return this.#copy.note(EPOCH_NOTE) !== null
+    return this.#followed() !== null
+  }
+
+  /** The epoch that the copy follows. */
+  #followed(): string | null {
+    return this.#copy.note(this.#copy.filling ? FILLING_NOTE : EPOCH_NOTE)
+  }
+
+  #follow({ epoch }: Epoch): Promise<void> {
+    return this.#copy.setNote(this.#copy.filling ? FILLING_NOTE : EPOCH_NOTE, String(epoch))
   }
 
   get owesState(): boolean {
     const epoch = this.#epoch
-    return epoch?.madeBy === this.#options.nodeId && epoch.epoch !== this.#paidFor && this.#follows(epoch)
+    return epoch?.madeBy === this.#options.nodeId && epoch.epoch !== this.#projector.writtenFor && this.#follows(epoch)
   }
 
   get epoch(): number {
@@ -144,15 +186,51 @@ class Store implements CassandraStore {
   }
 
   get(kind: string, id: string): Promise<Row | undefined> {
-    return this.#copy.get(kind, id)
+    return this.#reader(kind).get(kind, id)
   }
 
   lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
-    return this.#copy.lookup(kind, field, value, workspace)
+    return this.#reader(kind).lookup(kind, field, value, workspace)
   }
 
   list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
-    return this.#copy.list(kind, filter, page)
+    return this.#reader(kind).list(kind, filter, page)
+  }
+
+  #reader(kind: string): StateReader {
+    return this.#filler.isMissing(kind) ? this.#filler : this.#copy
+  }
+
+  get filling(): FillProgress | null {
+    return this.#filler.progress
+  }
+
+  async fillNext(): Promise<boolean> {
+    if (await this.#filler.next()) return true
+    await this.#exclusively(() => this.#finishFilling())
+    return false
+  }
+
+  /** Nothing else is done to the copy between its being whole and its being known as such. */
+  async #finishFilling(): Promise<void> {
+    const followed = this.#followed()
+    try {
+      if (!this.#copy.filling || followed === null) return
+      await this.#copy.filling.finish()
+      await this.#copy.setNote(EPOCH_NOTE, followed)
+    } catch (error) {
+      if (!isCode(error, 'COPY_DIVERGED')) throw error
+      await this.#refill(await this.#currentEpoch(), (error as Error).message)
+    }
+  }
+
+  async #reach(revision: number): Promise<void> {
+    for (let looks = 0; (await this.#copy.head()).revision < revision; looks++) {
+      if (looks === REACH_LOOKS)
+        throw new GatewayError('STORE_UNAVAILABLE', `revision ${revision} of the log can not be read yet`)
+      if (looks > 0) await this.#options.delay(REACH_MS)
+      await this.poll()
+    }
   }
 
   /** From the copy, and for what it does not reach back to from the cluster, whose log is never cut. */
@@ -202,7 +280,7 @@ class Store implements CassandraStore {
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#working
-    await this.#projecting
+    await this.#projector.close()
     await this.#copy.close()
   }
 
@@ -345,10 +423,11 @@ class Store implements CassandraStore {
     this.#unsettled = null
     for (const txid of this.#open.keys()) this.#unknowable.add(txid)
     // Nothing of this epoch is projected as far as this node knows, though its base may have been in the one before.
-    this.projected = 0
+    this.#projector.forget()
     this.#open.clear()
-    if (this.isLoaded && revision === epoch.base.revision && hash === epoch.base.hash) {
-      await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
+    // What is still missing in the copy is in the projection of the epoch before.
+    if (this.isLoaded && !this.filling && revision === epoch.base.revision && hash === epoch.base.hash) {
+      await this.#follow(epoch)
     } else {
       if (this.isLoaded)
         this.#options.log.warn(
@@ -373,7 +452,7 @@ class Store implements CassandraStore {
   }
 
   #follows({ epoch }: Epoch): boolean {
-    return this.#copy.note(EPOCH_NOTE) === String(epoch)
+    return this.#followed() === String(epoch)
   }
 
   async #refill(epoch: Epoch, reason: string, atLeast = 0): Promise<void> {
@@ -382,6 +461,8 @@ class Store implements CassandraStore {
   }
 
   async #fill(epoch: Epoch, atLeast: number): Promise<void> {
+    const { isLater } = this.#options
+    const isFirst = !this.isLoaded
     const load = (consistency: ReadConsistency) =>
       loadCopy({
         log: this.#log,
@@ -390,6 +471,8 @@ class Store implements CassandraStore {
         epoch,
         atLeast,
         consistency,
+        // Whoever has a whole copy keeps one until there is another.
+        ...(isFirst && consistency === 'LOCAL_QUORUM' && isLater && { isLater }),
         delay: this.#options.delay,
       })
     try {
@@ -400,15 +483,16 @@ class Store implements CassandraStore {
       this.#options.log.warn({ err: error }, 'this data center does not have the whole state, asking the others')
       await load('QUORUM')
     }
-    await this.#copy.setNote(EPOCH_NOTE, String(epoch.epoch))
+    await this.#follow(epoch)
   }
 
   beginEpoch(): Promise<number> {
     return this.#exclusively(async () => {
-      if (!this.isLoaded) throw new GatewayError('STORE_UNAVAILABLE', 'this node has no copy to begin an epoch with')
+      if (!this.isLoaded || this.filling)
+        throw new GatewayError('STORE_UNAVAILABLE', 'this node has no whole copy to begin an epoch with')
       const latest = await this.#log.epoch('SERIAL')
       // Also above what the copy knows: a database that was put back has forgotten epochs, and their keys may still be in use.
-      const epoch = Math.max(latest?.epoch ?? 0, Number(this.#copy.note(EPOCH_NOTE))) + 1
+      const epoch = Math.max(latest?.epoch ?? 0, Number(this.#followed())) + 1
       const base = await this.#copy.head()
       const { nodeId, nowMs } = this.#options
       const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base, madeBy: nodeId }
@@ -455,33 +539,16 @@ class Store implements CassandraStore {
 
   // ---- projecting
 
-  project(): Promise<void> {
-    this.#projecting ??= this.#project().finally(() => {
-      this.#projecting = null
-    })
-    return this.#projecting
+  get projected(): number {
+    return this.#projector.projected
   }
 
-  /** The epoch is fixed for the pass; what it writes has that epoch in its keys. */
-  async #project(): Promise<void> {
-    const epoch = this.#epoch
-    if (!epoch || !this.#follows(epoch)) return
-    const mark = await this.#projection.watermark(epoch.epoch)
-    let revision = mark?.revision ?? epoch.base.revision
-    if (!mark && revision > 0) {
-      // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
-      await this.#projection.projectState(epoch.epoch, (await this.#copy.stored()).rows)
-      await this.#projection.markBase(epoch.epoch, epoch.base)
-    }
-    this.#paidFor = epoch.epoch
-    this.projected = revision
-    while (!this.#isClosed && epoch === this.#epoch) {
-      const entries = await this.changes(revision, PROJECT_BATCH)
-      const last = entries.at(-1)
-      if (!last) return
-      await this.#projection.project(epoch.epoch, entries)
-      this.projected = revision = last.revision
-    }
+  project(scope: ProjectionScope = 'own'): Promise<void> {
+    return this.#projector.project(scope)
+  }
+
+  lookAtProjection(): Promise<void> {
+    return this.#projector.look()
   }
 
   /** Appends, polls and loads one after the other: each begins where the one before has left the copy. */

@@ -67,6 +67,17 @@ export const ENTITIES: Table = {
   columns: { document: 'text', revision: 'bigint', deleted: 'boolean' },
 }
 
+/**
+ * Under which names an entity of a kind that there may be millions of is found: a hash of a unique value, or of a reference. A name
+ * that an entity no longer has is a row that says so. The partition is that of the name, not of the entity.
+ */
+export const ENTITY_KEYS: Table = {
+  name: 'entity_keys',
+  partition: { epoch: 'bigint', kind: 'text', bucket: 'int' },
+  clustering: { entry: 'text', id: 'text' },
+  columns: { revision: 'bigint', deleted: 'boolean' },
+}
+
 /** Nodes that live: each writes its row again and again, with a TTL. */
 export const NODES: Table = {
   name: 'nodes',
@@ -100,4 +111,5 @@ export const TABLES: readonly Table[] = [
   NODES,
   RUNTIME,
   COUNTERS,
+  ENTITY_KEYS,
 ]

@@ -1,0 +1,214 @@
+/**
+ * Responses that the workers of a node share (`shared-ring.ts`), with what a worker has decoded of them before. The shared record decides:
+ * a decoded one is served only while its record is there and nothing that it belongs to was purged, so that workers agree at
+ * once. Looking costs a look-up in a map and some loads of shared words.
+ */
+import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { createFillLockBuffer, FillLocks, TAKEN } from './fill-locks.ts'
+import { createGenerationBuffer, PurgeGenerations } from './purge-generations.ts'
+import { createRingBuffers, KEY_BYTES, SharedRing, type RingBuffers, type RingRecord } from './shared-ring.ts'
+
+export interface ResponseCacheBuffers {
+  readonly ring: RingBuffers
+  readonly generations: SharedArrayBuffer
+  readonly locks: SharedArrayBuffer
+}
+
+export function createResponseCacheBuffers(bytes: number): ResponseCacheBuffers {
+  return { ring: createRingBuffers(bytes), generations: createGenerationBuffer(), locks: createFillLockBuffer() }
+}
+
+export interface ResponseCacheOptions<T> {
+  readonly buffers: ResponseCacheBuffers
+  /** What a worker keeps of a stored value; the bytes are its own. Null when they are none. */
+  readonly decode: (bytes: Buffer) => T | null
+  /** Bytes of decoded responses that this thread keeps. */
+  readonly nearBytes: number
+  readonly nowMs?: () => number
+}
+
+interface Near<T> {
+  readonly record: RingRecord
+  readonly key: Buffer
+  readonly value: T
+  readonly generation: number
+  readonly places: readonly number[]
+}
+
+/** Before the value: its generation, and how long the names are that follow. */
+const ENVELOPE_BYTES = 8
+/** A decoded response takes about so much more than its bytes. */
+const NEAR_OVERHEAD = 512
+
+export class ResponseCache<T> {
+  readonly #ring: SharedRing
+  readonly #generations: PurgeGenerations
+  readonly #locks: FillLocks
+  readonly #near: LRUCache<string, Near<T>>
+  readonly #decode: (bytes: Buffer) => T | null
+  readonly #nowMs: () => number
+  hits = 0
+  misses = 0
+
+  constructor({ buffers, decode, nearBytes, nowMs = Date.now }: ResponseCacheOptions<T>) {
+    this.#ring = new SharedRing(buffers.ring, nowMs)
+    this.#generations = new PurgeGenerations(buffers.generations)
+    this.#locks = new FillLocks(buffers.locks, nowMs)
+    this.#near = new LRUCache({
+      maxSize: nearBytes,
+      sizeCalculation: ({ record }) => record.value.length + NEAR_OVERHEAD,
+    })
+    this.#decode = decode
+    this.#nowMs = nowMs
+  }
+
+  get usedBytes(): number {
+    return this.#ring.usedBytes
+  }
+
+  get sizeBytes(): number {
+    return this.#ring.sizeBytes
+  }
+
+  get evicted(): number {
+    return this.#ring.evicted
+  }
+
+  /** Values over this size are not kept. */
+  get largestBytes(): number {
+    return this.#ring.largestValue - ENVELOPE_BYTES
+  }
+
+  /** The number of this moment, to be remembered when a response is asked for and given to `store`. */
+  get generation(): number {
+    return this.#generations.now
+  }
+
+  /** What is stored under this text, or null. */
+  find(text: string): T | null {
+    const near = this.#near.get(text)
+    if (near !== undefined) {
+      const { record } = near
+      if (
+        record.expiresAtMs > this.#nowMs() &&
+        this.#ring.isCurrent(record) &&
+        !this.#generations.isPurged(near.generation, near.places)
+      ) {
+        if (this.#ring.isOld(record)) this.#ring.put(near.key, record.value, record.expiresAtMs)
+        this.hits++
+        return near.value
+      }
+      this.#near.delete(text)
+    }
+    const value = this.#fetch(text)
+    if (value === null) this.misses++
+    else this.hits++
+    return value
+  }
+
+  /** What is stored under a key as `keyOf` says it. */
+  findByKey(key: string): T | null {
+    const bytes = keyBytes(key)
+    return bytes === null ? null : (this.#read(bytes)?.value ?? null)
+  }
+
+  /** The name of a text outside: 64 hex characters. */
+  keyOf(text: string): string {
+    return hash('sha256', text, 'hex')
+  }
+
+  /**
+   * Keeps a value until `expiresAtMs`. It belongs to itself and to `names`: whichever is purged after `generation`, it is gone.
+   * False when it is not kept: too large, purged already, or another worker is writing.
+   */
+  store(text: string, value: Buffer, names: readonly string[], generation: number, expiresAtMs: number): boolean {
+    const key = digest(text)
+    const list = Buffer.from(names.join('\n'))
+    if (ENVELOPE_BYTES + list.length + value.length > this.#ring.largestValue) return false
+    if (this.#generations.isPurged(generation, this.#placesOf(key, names))) return false
+    const record = Buffer.allocUnsafe(ENVELOPE_BYTES + list.length + value.length)
+    record.writeInt32LE(generation, 0)
+    record.writeInt32LE(list.length, 4)
+    record.set(list, ENVELOPE_BYTES)
+    record.set(value, ENVELOPE_BYTES + list.length)
+    return this.#ring.put(key, record, expiresAtMs)
+  }
+
+  /** Drops what is stored under the text, and what is on its way there. */
+  drop(text: string): void {
+    this.#generations.purge(keyName(digest(text)))
+  }
+
+  /** As `drop`, by `keyOf`; says whether something was there. */
+  dropByKey(key: string): boolean {
+    const bytes = keyBytes(key)
+    if (bytes === null) return false
+    const wasThere = this.#read(bytes) !== null
+    this.#generations.purge(keyName(bytes))
+    return wasThere
+  }
+
+  /** Drops everything that belongs to a name. */
+  purge(name: string): void {
+    this.#generations.purge(name)
+  }
+
+  purgeAll(): void {
+    this.#generations.purgeAll()
+  }
+
+  /** Says who fetches a missing value: a token for `endFill`, or 0 when somebody else does. */
+  startFill(text: string, forMs: number): number {
+    return this.#locks.take(digest(text), forMs)
+  }
+
+  endFill(text: string, token: number): void {
+    if (token !== TAKEN) this.#locks.release(digest(text), token)
+  }
+
+  /** Resolves when who fetches is done, or after the time. */
+  awaitFill(text: string, atMostMs: number): Promise<void> {
+    return this.#locks.wait(digest(text), atMostMs)
+  }
+
+  #fetch(text: string): T | null {
+    const near = this.#read(digest(text))
+    if (near === null) return null
+    this.#near.set(text, near)
+    if (this.#ring.isOld(near.record)) this.#ring.put(near.key, near.record.value, near.record.expiresAtMs)
+    return near.value
+  }
+
+  #read(key: Buffer): Near<T> | null {
+    const record = this.#ring.get(key)
+    if (record === null) return null
+    const bytes = record.value
+    const generation = bytes.readInt32LE(0)
+    const start = ENVELOPE_BYTES + bytes.readInt32LE(4)
+    const names = start === ENVELOPE_BYTES ? [] : bytes.toString('utf8', ENVELOPE_BYTES, start).split('\n')
+    const places = this.#placesOf(key, names)
+    if (this.#generations.isPurged(generation, places)) return null
+    const value = this.#decode(bytes.subarray(start))
+    return value === null ? null : { record, key, value, generation, places }
+  }
+
+  #placesOf(key: Buffer, names: readonly string[]): number[] {
+    const places = names.map((name) => this.#generations.placeOf(name))
+    places.push(this.#generations.placeOf(keyName(key)))
+    return places
+  }
+}
+
+function digest(text: string): Buffer {
+  return hash('sha256', text, 'buffer')
+}
+
+/** The name to which a response belongs alone; those of `names` have a letter before the colon. */
+function keyName(key: Buffer): string {
+  return ':' + key.latin1Slice()
+}
+
+function keyBytes(key: string): Buffer | null {
+  return /^[0-9a-f]{64}$/.test(key) && key.length === KEY_BYTES * 2 ? Buffer.from(key, 'hex') : null
+}

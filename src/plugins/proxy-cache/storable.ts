@@ -1,0 +1,109 @@
+/** Whether a response may be stored, for how long and under which names: by the configuration, and by RFC 9111 where that is asked for. */
+import type { Exchange, HeaderList } from '#pdk'
+import { parseCacheControl } from './cache-control.ts'
+
+export interface StorePolicy {
+  readonly statuses: ReadonlySet<number>
+  readonly matchesType: (contentType: string) => boolean
+  readonly followsCacheControl: boolean
+  readonly ttlMs: number
+  /** How long a response is kept; null for as long as it is fresh. */
+  readonly storageMs: number | null
+}
+
+/** How long a response may be used. */
+export interface Lifetime {
+  readonly ageS: number
+  readonly freshForMs: number
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
+  /** From now on, how long it is kept. */
+  readonly keepForMs: number
+  /** Request fields that it varies by, in lower case and order. */
+  readonly varyBy: readonly string[]
+}
+
+/** Parts of representations, and answers to conditions that others don't have. */
+const NEVER = new Set([206, 304])
+const NONE: readonly string[] = []
+
+/** Null: not to be stored. */
+export function lifetimeOf(exchange: Exchange, policy: StorePolicy): Lifetime | null {
+  const { status, headers } = exchange.response
+  if (!policy.statuses.has(status) || NEVER.has(status) || headers.has('content-range')) return null
+  const type = headers.get('content-type')
+  if (type === null || !policy.matchesType(type)) return null
+  if (policy.followsCacheControl) return byCacheControl(exchange, headers, policy)
+  return {
+    ageS: 0,
+    freshForMs: policy.ttlMs,
+    staleWhileRevalidateMs: 0,
+    staleIfErrorMs: 0,
+    keepForMs: policy.storageMs ?? policy.ttlMs,
+    varyBy: NONE,
+  }
+}
+
+function byCacheControl(exchange: Exchange, headers: HeaderList, policy: StorePolicy): Lifetime | null {
+  const control = parseCacheControl(headers.getAll('cache-control'))
+  if (control.noStore || control.isPrivate || control.noCache) return null
+  const isForAll = control.isPublic || control.mustRevalidate || control.sMaxAge >= 0
+  // RFC 9111 3.5.
+  if (exchange.request.headers.has('authorization') && !isForAll) return null
+  // RFC 9111 7.3: a cookie is for one client; only who says so means it for all.
+  if (headers.has('set-cookie') && !control.isPublic && control.sMaxAge < 0) return null
+  const varyBy = varyNames(headers)
+  if (varyBy === null) return null
+  const ageS = wholeSeconds(headers.get('age'))
+  const lifetimeS = freshnessS(headers, control.sMaxAge >= 0 ? control.sMaxAge : control.maxAge, exchange.now)
+  if (lifetimeS <= ageS) return null
+  const freshForMs = (lifetimeS - ageS) * 1000
+  // RFC 9111 5.2.2.2, 5.2.2.8 and 5.2.2.10: what must be revalidated is never served stale.
+  const isStrict = control.mustRevalidate || control.proxyRevalidate || control.sMaxAge >= 0
+  const staleWhileRevalidateMs = isStrict ? 0 : Math.max(0, control.staleWhileRevalidate) * 1000
+  const staleIfErrorMs = isStrict ? 0 : Math.max(0, control.staleIfError) * 1000
+  const longest = freshForMs + Math.max(staleWhileRevalidateMs, staleIfErrorMs, canAsk(headers) ? policy.ttlMs : 0)
+  return {
+    ageS,
+    freshForMs,
+    staleWhileRevalidateMs,
+    staleIfErrorMs,
+    keepForMs: policy.storageMs ?? longest,
+    varyBy,
+  }
+}
+
+/** RFC 9111 4.2.1. Without a word of the upstream's nothing is stored: a guess would be the gateway's. */
+function freshnessS(headers: HeaderList, maxAge: number, nowMs: number): number {
+  if (maxAge >= 0) return maxAge
+  const expires = headers.get('expires')
+  if (expires === null) return 0
+  const expiresMs = Date.parse(expires)
+  if (Number.isNaN(expiresMs)) return 0
+  const dateMs = Date.parse(headers.get('date') ?? '')
+  return Math.max(0, Math.floor((expiresMs - (Number.isNaN(dateMs) ? nowMs : dateMs)) / 1000))
+}
+
+/** Whether the upstream can be asked if a stale response still holds. */
+function canAsk(headers: HeaderList): boolean {
+  return headers.has('etag') || headers.has('last-modified')
+}
+
+/** Null for `*`: no two requests are alike (RFC 9111 4.1). */
+function varyNames(headers: HeaderList): readonly string[] | null {
+  const fields = headers.getAll('vary')
+  if (fields.length === 0) return NONE
+  const names = new Set<string>()
+  for (const part of fields.join(',').split(',')) {
+    const name = part.trim().toLowerCase()
+    if (name === '*') return null
+    if (name !== '') names.add(name)
+  }
+  return [...names].toSorted()
+}
+
+function wholeSeconds(value: string | null): number {
+  if (value === null) return 0
+  const first = value.split(',', 1)[0]!.trim()
+  return /^\d{1,10}$/.test(first) ? Number(first) : 0
+}

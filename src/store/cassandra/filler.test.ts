@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  allRows,
+  commit,
+  definitions,
+  del,
+  put,
+  START_MS,
+  testKeyring,
+  transaction,
+  W1,
+} from '../../../test/contract/store-fixture.ts'
+import { MapPort } from '../../../test/support/map-port.ts'
+import { createMemoryCopy } from '../memory.ts'
+import { CassandraFailure, type CassandraPort } from './port.ts'
+import { openCassandraStore } from './store.ts'
+import { ENTITIES } from './tables.ts'
+
+async function follower(port: CassandraPort, { isLater }: { isLater: (kind: string) => boolean }) {
+  const store = await openCassandraStore({
+    port,
+    copy: createMemoryCopy({ definitions, keyring: testKeyring(), nowMs: () => START_MS }),
+    dataCenter: 'dc1',
+    nodeId: 'a-node',
+    bucketsOf: () => 4,
+    isLater,
+    nowMs: () => START_MS,
+    delay: async () => {},
+    random: () => 0.5,
+    log: { info() {}, warn() {} },
+  })
+  await store.poll()
+  return store
+}
+
+/** A port whose reads near by lack a row of the projection. */
+function lackingRow(port: CassandraPort, lost: string): CassandraPort {
+  return {
+    select: async (table, selection) => {
+      const rows = await port.select(table, selection)
+      return table === ENTITIES && selection.consistency === 'LOCAL_QUORUM'
+        ? rows.filter(({ id }) => id !== lost)
+        : rows
+    },
+    insert: (...given) => port.insert(...given),
+    insertAll: (...given) => port.insertAll(...given),
+    insertIfAbsent: (...given) => port.insertIfAbsent(...given),
+    replaceIf: (...given) => port.replaceIf(...given),
+    deleteIfPresent: (...given) => port.deleteIfPresent(...given),
+  }
+}
+
+test('a node without a copy answers for what it has not filled in yet, and says so when it can not', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  const isLater = (kind: string) => kind === 'members' || kind === 'domains'
+  const writer = await follower(port, { isLater })
+  await commit(writer, put('groups', { id: 'g', name: 'group' }))
+  const members = Array.from({ length: 40 }, (_, n) =>
+    put('members', { id: `m${n}`, group: { id: 'g' }, key: `key-${n}` }),
+  )
+  await commit(writer, ...members)
+  await writer.project()
+  // Above the watermark: only the log has these.
+  await commit(writer, put('members', { id: 'm1', group: { id: 'g' }, key: 'another' }), del('members', 'm2'))
+
+  const fresh = await follower(port, { isLater })
+  assert.deepEqual(fresh.filling, { parts: 4, done: 0, rows: 0 })
+  const keyed = async (key: string) => (await fresh.lookup('members', 'key', key, W1))?.document.id
+  assert.equal(await keyed('another'), 'm1')
+  assert.equal(await keyed('key-1'), undefined)
+  assert.equal(await keyed('key-2'), undefined)
+  port.failure = new CassandraFailure('unreachable', 'gone', true)
+  await assert.rejects(keyed('key-3'), { code: 'STORE_UNAVAILABLE' })
+  await assert.rejects(keyed('nobody'), { code: 'STORE_UNAVAILABLE' })
+  await assert.rejects(fresh.get('members', 'm3'), { code: 'STORE_UNAVAILABLE' })
+  await assert.rejects(fresh.fillNext())
+  port.failure = null
+  assert.equal(await keyed('key-3'), 'm3')
+  assert.equal(await keyed('nobody'), undefined)
+  assert.equal((await fresh.get('members', 'm4'))?.document['key'], 'key-4')
+  const inGroup = await fresh.list('members', { reference: { field: 'group', id: 'g' } }, { size: 100 })
+  assert.equal(inGroup.rows.length, 39)
+  const tagged = { tags: { match: 'any', values: ['t'] } } as const
+  await assert.rejects(fresh.list('members', tagged, { size: 1 }), { code: 'STORE_UNAVAILABLE' })
+  // What is written needs all that it may meet.
+  const taken = transaction([put('members', { id: 'x', group: { id: 'g' }, key: 'key-5' })])
+  await assert.rejects(fresh.append(taken, (await fresh.head()).revision), { code: 'STORE_UNAVAILABLE' })
+  await commit(fresh, put('groups', { id: 'h', name: 'other' }))
+
+  await writer.poll()
+  await commit(writer, put('members', { id: 'late', group: { id: 'g' }, key: 'late' }))
+  await fresh.poll()
+  while (await fresh.fillNext());
+  assert.equal(fresh.filling, null)
+  await fresh.poll()
+  assert.deepEqual(await fresh.head(), await writer.head())
+  assert.deepEqual(await allRows(fresh), await allRows(writer))
+  assert.equal((await fresh.append(taken, (await fresh.head()).revision)).outcome, 'refused')
+})
+
+test('a copy whose rows are not those of the digests when it is filled is loaded anew', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  const isLater = (kind: string) => kind === 'groups'
+  const writer = await follower(port, { isLater })
+  for (let n = 0; n < 10; n++) await commit(writer, put('groups', { id: `g${n}`, name: `n${n}` }))
+  await writer.project()
+  const lacking = lackingRow(port, 'g3')
+  const fresh = await follower(lacking, { isLater })
+  while (await fresh.fillNext());
+  assert.equal(fresh.filling, null)
+  assert.deepEqual(await allRows(fresh), await allRows(writer))
+})

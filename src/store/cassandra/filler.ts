@@ -1,0 +1,167 @@
+/**
+ * Answers for a copy that is not whole yet, and makes it whole. What is asked for is read from the projection of this data center first:
+ * a part that a look-up needs is taken over before the others, so nothing is read twice. A row is only ever answered from the copy, into
+ * which every entry up to its head was applied: a projection that is behind, or ahead, can't bring another state than the head's.
+ */
+import { GatewayError } from '#core/errors.ts'
+import type { Row } from '#model/document.ts'
+import type { Filter, Page, PageOfRows, StateReader } from '../contract.ts'
+import type { StoredRow } from '../digest.ts'
+import { notWhole, referenceEntry, type Filling } from '../filling.ts'
+import type { LocalCopy } from '../local-copy.ts'
+import { CassandraFailure } from './port.ts'
+import type { ProjectedRow, ProjectionTables } from './projection-tables.ts'
+
+export interface FillerOptions {
+  readonly copy: LocalCopy
+  readonly projection: ProjectionTables
+  /** The epoch that the copy follows. */
+  readonly epoch: () => number
+  /** Resolves when the copy has reached the revision; rejects when it does not in time. */
+  readonly reach: (revision: number) => Promise<void>
+}
+
+export interface FillProgress {
+  readonly parts: number
+  readonly done: number
+  readonly rows: number
+}
+
+/** Rows that are taken over in one transaction of the copy: what else it has to take over waits so long. */
+const ROWS_AT_ONCE = 500
+/** Parts read at the same time, for look-ups; in the background it is one. */
+const PARTS_AT_ONCE = 6
+
+export class Filler {
+  readonly #options: FillerOptions
+  /** Parts that are being taken over. */
+  readonly #parts = new Map<string, Promise<void>>()
+  /** Look-ups by name under way. */
+  readonly #names = new Map<string, Promise<void>>()
+
+  constructor(options: FillerOptions) {
+    this.#options = options
+  }
+
+  /** Null when the copy is whole. */
+  get progress(): FillProgress | null {
+    const filling = this.#filling
+    if (!filling) return null
+    const parts = [...filling.kinds].reduce((sum, kind) => sum + this.#options.projection.bucketsOf(kind), 0)
+    return { parts, done: filling.done, rows: filling.rows }
+  }
+
+  /** Whether the copy can't answer for the kind by itself. */
+  isMissing(kind: string): boolean {
+    return this.#filling?.kinds.has(kind) === true
+  }
+
+  async get(kind: string, id: string): Promise<Row | undefined> {
+    const part = this.#options.projection.bucketOf(kind, id)
+    // In this order: a part may be done between a look into the copy and the question whether it is.
+    if (this.#filling?.isDone(kind, part) === false) {
+      const found = await this.#reader.get(kind, id)
+      if (found) return found
+      await this.#takePart(kind, part)
+    }
+    return this.#reader.get(kind, id)
+  }
+
+  async lookup(kind: string, field: string, value: unknown, workspace: string): Promise<Row | undefined> {
+    const found = await this.#reader.lookup(kind, field, value, workspace)
+    const entry = this.#options.copy.uniqueEntry(kind, field, value, workspace)
+    if (found || entry === undefined) return found
+    await this.#takeNamed(kind, entry)
+    return this.#reader.lookup(kind, field, value, workspace)
+  }
+
+  /** By a reference or a unique value; rejects with `STORE_UNAVAILABLE` for a list of all, which only a whole copy has. */
+  async list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
+    const { reference, equals, workspace } = filter
+    if (reference) await this.#takeNamed(kind, referenceEntry(kind, reference.field, reference.id))
+    else if (equals && workspace !== undefined) await this.lookup(kind, equals.field, equals.value, workspace)
+    else if (this.isMissing(kind)) throw notWhole(kind)
+    return this.#reader.list(kind, filter, page)
+  }
+
+  /** Takes over the next part; false when there is none left. */
+  async next(): Promise<boolean> {
+    const filling = this.#filling
+    if (!filling) return false
+    for (const kind of filling.kinds) {
+      for (let part = 0; part < this.#options.projection.bucketsOf(kind); part++) {
+        if (filling.isDone(kind, part)) continue
+        await this.#takePart(kind, part)
+        return true
+      }
+    }
+    return false
+  }
+
+  get #filling(): Filling | null {
+    return this.#options.copy.filling
+  }
+
+  get #reader(): StateReader {
+    return this.#filling?.partial ?? this.#options.copy
+  }
+
+  /** What has this name is in the copy afterwards. */
+  async #takeNamed(kind: string, entry: string): Promise<void> {
+    const place = `${kind} ${entry}`
+    let taking = this.#names.get(place)
+    if (!taking) {
+      taking = this.#takeNamedNow(kind, entry).finally(() => this.#names.delete(place))
+      this.#names.set(place, taking)
+    }
+    await taking
+  }
+
+  async #takeNamedNow(kind: string, entry: string): Promise<void> {
+    const { projection, epoch, reach } = this.#options
+    const names = await asked(() => projection.named(epoch(), kind, entry))
+    // A name that is newer than the copy may have been another row's at the head.
+    await reach(names.reduce((newest, { revision }) => Math.max(newest, revision), 0))
+    for (const { id, isDeleted } of names) if (!isDeleted) await this.get(kind, id)
+  }
+
+  async #takePart(kind: string, part: number): Promise<void> {
+    const place = `${kind} ${part}`
+    while (!this.#parts.has(place) && this.#parts.size >= PARTS_AT_ONCE)
+      await Promise.race([...this.#parts.values()].map((taking) => taking.catch(() => undefined)))
+    let taking = this.#parts.get(place)
+    if (!taking) {
+      if (this.#filling?.isDone(kind, part) !== false) return
+      taking = this.#takePartNow(kind, part).finally(() => this.#parts.delete(place))
+      this.#parts.set(place, taking)
+    }
+    await taking
+  }
+
+  async #takePartNow(kind: string, part: number): Promise<void> {
+    const { projection, epoch, reach } = this.#options
+    const rows = await asked(() => projection.part(epoch(), kind, part, 'LOCAL_QUORUM'))
+    // From there on the entries have brought what was newer than the copy.
+    await reach(rows.reduce((newest, { revision }) => Math.max(newest, revision), 0))
+    const alive = rows.filter((row): row is ProjectedRow & StoredRow => row.sealed !== null)
+    for (let start = 0; ; start += ROWS_AT_ONCE) {
+      const isLast = start + ROWS_AT_ONCE >= alive.length
+      await this.#filling?.fill(kind, part, alive.slice(start, start + ROWS_AT_ONCE), isLast)
+      if (isLast) return
+    }
+  }
+}
+
+/** Who asked for an entity hears that the store can't be asked; never that the entity is not there. */
+async function asked<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!(error instanceof CassandraFailure)) throw error
+    throw new GatewayError(
+      'STORE_UNAVAILABLE',
+      `this node has just started and still copies the configuration, and Cassandra can not be asked: ${error.message}`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,84 @@
+/** Brings the projection up to date with what a node knows of the log. */
+import type { LogEntry } from '../contract.ts'
+import type { StoredRow } from '../digest.ts'
+import type { Epoch } from './cluster-log.ts'
+import type { ProjectionScope, ProjectionTables } from './projection-tables.ts'
+
+export interface ProjectorOptions {
+  readonly projection: ProjectionTables
+  /** The one that counts, while the copy follows it. */
+  readonly epoch: () => Epoch | null
+  /** Entries after a revision, in order. */
+  readonly changes: (after: number, limit: number) => Promise<readonly LogEntry[]>
+  /** Every row of the copy. */
+  readonly rows: () => Promise<AsyncIterable<StoredRow>>
+}
+
+/** Entries between two watermarks. */
+const BATCH = 100
+
+export class Projector {
+  readonly #options: ProjectorOptions
+  #projecting: Promise<void> | null = null
+  #isClosed = false
+  /** The last revision that the projection of this data center is known to hold. */
+  projected = 0
+  /** The epoch whose first state is known to be written. */
+  writtenFor = 0
+
+  constructor(options: ProjectorOptions) {
+    this.#options = options
+  }
+
+  /** Another epoch has begun: nothing of it is projected as far as this node knows. */
+  forget(): void {
+    this.projected = 0
+  }
+
+  /** Who asks while it is done waits for that one. */
+  project(scope: ProjectionScope): Promise<void> {
+    this.#projecting ??= this.#project(scope).finally(() => {
+      this.#projecting = null
+    })
+    return this.#projecting
+  }
+
+  /** Reads how far another node has come. */
+  async look(): Promise<void> {
+    const epoch = this.#options.epoch()
+    const mark = epoch && (await this.#options.projection.watermark(epoch.epoch))
+    if (mark && epoch === this.#options.epoch()) this.projected = Math.max(this.projected, mark.revision)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#projecting
+  }
+
+  /** The epoch is fixed for the pass; what it writes has that epoch in its keys. */
+  async #project(scope: ProjectionScope): Promise<void> {
+    const { projection, changes, rows } = this.#options
+    const epoch = this.#options.epoch()
+    if (!epoch) return
+    const own = await projection.watermark(epoch.epoch)
+    this.projected = own?.revision ?? epoch.base.revision
+    if (!own && epoch.base.revision > 0) {
+      // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
+      await projection.projectState(epoch.epoch, await rows())
+      await projection.markBase(epoch.epoch, epoch.base)
+    }
+    this.writtenFor = epoch.epoch
+    const lowest = scope === 'all' ? await projection.watermark(epoch.epoch, 'all') : undefined
+    // The state at the base is not in the log: each data center writes that for itself.
+    const isForAll = scope === 'all' && (lowest !== undefined || epoch.base.revision === 0)
+    let revision = isForAll ? (lowest?.revision ?? 0) : this.projected
+    while (!this.#isClosed && epoch === this.#options.epoch()) {
+      const entries = await changes(revision, BATCH)
+      const last = entries.at(-1)
+      if (!last) return
+      await projection.project(epoch.epoch, entries, isForAll ? 'all' : 'own')
+      revision = last.revision
+      this.projected = Math.max(this.projected, revision)
+    }
+  }
+}
