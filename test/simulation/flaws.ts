@@ -6,7 +6,7 @@ import {
   type Table,
   type TableRow,
 } from '#store/cassandra/port.ts'
-import type { CassandraStore } from '#store/cassandra/store.ts'
+import type { CassandraStore } from '#store/cassandra/cassandra-store.ts'
 import { CONFIG_LOG, ENTITIES, ENTITY_KEYS, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
 import type { Operation } from '#store/contract.ts'
 import type { LocalCopy } from '#store/local-copy.ts'

@@ -1,7 +1,7 @@
 /** A gateway of the simulation: follows the log, writes, projects and looks up, all at once, and dies in between. */
 import { GatewayError } from '#core/errors.ts'
 import { CassandraFailure } from '#store/cassandra/port.ts'
-import type { CassandraStore } from '#store/cassandra/store.ts'
+import type { CassandraStore } from '#store/cassandra/cassandra-store.ts'
 import type { Operation } from '#store/contract.ts'
 import { createWriter, type Writer } from '#store/writer.ts'
 import { definitions, kinds, W1 } from '../contract/store-fixture.ts'

@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { Keeper } from './keeper.ts'
 import { CassandraFailure } from './port.ts'
 import type { ProjectionScope } from './projection-tables.ts'
-import type { CassandraStore } from './store.ts'
+import type { CassandraStore } from './cassandra-store.ts'
 
 const UPDATE_MS = 500
 

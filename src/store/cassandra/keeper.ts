@@ -5,7 +5,7 @@
 import type { Logger } from '#telemetry/logger.ts'
 import { CassandraFailure } from './port.ts'
 import type { ProjectionScope } from './projection-tables.ts'
-import type { CassandraStore } from './store.ts'
+import type { CassandraStore } from './cassandra-store.ts'
 
 export interface KeeperOptions {
   readonly store: CassandraStore
