@@ -10,6 +10,7 @@ import { GatewayError } from '#core/errors.ts'
 import type { EntityDefinition } from '#model/schema.ts'
 import type { Settings } from '#model/settings.ts'
 import { CassandraCounterRows } from '#store/cassandra/counters.ts'
+import { checkedPort } from '#store/cassandra/checked-port.ts'
 import { createDriverPort } from '#store/cassandra/driver-port.ts'
 import type { CassandraDriver } from '#store/cassandra/driver.ts'
 import { FillLoop } from '#store/cassandra/fill-loop.ts'
@@ -20,10 +21,11 @@ import { explainCassandra, requireSchema } from '#store/cassandra/migrations.ts'
 import type { Membership } from '#store/cassandra/nodes.ts'
 import { CassandraFailure } from '#store/cassandra/port.ts'
 import { createCassandraRuntimeStore } from '#store/cassandra/runtime.ts'
-import { openCassandraStore, type CassandraStore } from '#store/cassandra/store.ts'
+import type { CassandraStore } from '#store/cassandra/cassandra-store.ts'
+import { openCassandraStore } from '#store/cassandra/store.ts'
 import { ENTITY_BUCKETS, SMALL_KIND_BUCKETS } from '#store/cassandra/tables.ts'
+import { whoCannotRead, type NodeState } from '#store/cluster-view.ts'
 import type { RuntimeStore } from '#store/contract.ts'
-import type { NodeState } from '#store/cluster-view.ts'
 import type { Keyring } from '#store/keyring.ts'
 import type { LocalCopy } from '#store/local-copy.ts'
 import type { Definitions } from '#store/secrets.ts'
@@ -82,7 +84,15 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     remoteContact: (address, dataCenter) =>
       log.log.warn({ address, data_center: dataCenter }, 'a Cassandra node of another data center is connected to'),
   })
-  const port = createDriverPort({ driver, keyspace: settings.cassandra_keyspace })
+  const keyspace = settings.cassandra_keyspace
+  const migrations = readMigrations()
+  const check = () => requireSchema({ driver, keyspace, migrations, nowMs: Date.now }).catch(unexplained)
+  const port = checkedPort({
+    port: createDriverPort({ driver, keyspace }),
+    check,
+    monotonicMs: () => performance.now(),
+  })
+  const membership = createMembership({ port, nodeId, settings, state: options.state, log })
   // Made when there is a keeper to be woken.
   let wake: RedisWake | null = null
   const store = await openCassandraStore({
@@ -100,12 +110,13 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     readConsistency: settings.cassandra_read_consistency,
     commitConsistency: settings.cassandra_write_consistency,
     onAppended: (revision) => wake?.tell(revision),
+    whoCannotRead: (kinds) => whoCannotRead(membership.nodes(), kinds),
   })
-  const membership = createMembership({ port, nodeId, settings, state: options.state, log })
   const keeper = new Keeper({
     store,
     updateMs: settings.db_update_frequency,
     isProjector: () => membership.projector === nodeId,
+    newestKnown: () => membership.newestRevision,
     isFirstProjector: () => membership.isFirstProjector,
     log: log.log,
     random: Math.random,
@@ -237,6 +248,12 @@ async function loadFirst(
     }
     await delay(RETRY_MS)
   }
+}
+
+/** What Cassandra said, without the words for people at a command line. */
+function unexplained(error: unknown): never {
+  const { cause } = error as Error
+  throw cause instanceof CassandraFailure ? cause : error
 }
 
 /** Names, passwords and schemas do not change by waiting. */

@@ -128,7 +128,13 @@ async function byTransaction(ports: EntityPorts, request: AdminRequest): Promise
   const txid = request.parameters['txid']!
   const entry = await ports.store.entry(txid)
   if (entry !== undefined) return details(ports, request, entry, { txid, outcome: 'committed' })
-  return answerJson(404, { message: 'No transaction of this id was committed', txid, outcome: 'unknown' })
+  // A node that was loaded from the cluster's state, or whose log was cut, can't tell of what is older.
+  const since = await ports.store.logStart()
+  const message =
+    since === 0
+      ? 'No transaction of this id was committed'
+      : `No transaction of this id was committed after revision ${since}, where the log of this node starts`
+  return answerJson(404, { message, txid, outcome: 'unknown', since })
 }
 
 /** A transaction may be a whole configuration: the list shows how it begins. */

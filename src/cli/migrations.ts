@@ -42,6 +42,7 @@ async function up(context: CliContext, options: OptionValues): Promise<number> {
       dataCenters: settings.cassandra_data_centers,
       holder: holderName(),
       waitMs,
+      takeOver: options['take-over'] === true,
       consensusMs: settings.cassandra_schema_consensus_timeout,
       monotonicMs: () => performance.now(),
       report: (line) => void context.stdout.write(`${line}\n`),
@@ -66,6 +67,10 @@ const upDefinition = {
       type: 'string',
       value: 'TIME',
       about: `How long another process is waited for, ${DEFAULT_WAIT} by default.`,
+    },
+    'take-over': {
+      type: 'boolean',
+      about: 'Does not wait for a process that holds the lease: for one that is known to be dead.',
     },
   },
   run: up,

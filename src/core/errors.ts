@@ -157,6 +157,11 @@ export const errors = {
     message: 'The keyspace was made by a newer version of Meridian.',
     remedy: 'Use that version, or a newer one; or name another keyspace in `cassandra_keyspace`.',
   },
+  NODE_OLDER: {
+    status: 409,
+    message: 'A node of an older version could not read this change.',
+    remedy: 'Upgrade the node that is named, or stop it for more than ten seconds, and repeat the change.',
+  },
   SCHEMA_DISAGREEMENT: {
     status: null,
     message: 'The nodes of the Cassandra cluster do not have the same schema, or some are down.',
@@ -165,7 +170,8 @@ export const errors = {
   MIGRATIONS_BUSY: {
     status: null,
     message: 'Another process applies migrations.',
-    remedy: 'Wait for it; when it was killed its lease ends by itself, and a run after that goes on where it stopped.',
+    remedy:
+      'Wait for it; when it was killed its lease ends by itself after a minute, or at once with `migrations up --take-over`, and the next run goes on where it stopped.',
   },
   INVALID_OFFSET: {
     status: 400,

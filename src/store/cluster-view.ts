@@ -38,8 +38,10 @@ export interface Understood {
   readonly kinds: readonly string[]
 }
 
-/** Forms of log entries that this version reads. */
+/** Forms of log entries that this version reads; an entry without `format` is of the first. */
 export const ENTRY_FORMATS: readonly number[] = [1]
+/** The one that it writes. */
+export const WRITTEN_FORMAT = 1
 
 /** `unknown`: the rows of its data center can't be read now, so nobody here knows. */
 export type NodeStatus = 'up' | 'down' | 'unknown'
@@ -65,6 +67,24 @@ export interface ClusterView {
 export function conditionOf({ status, draining, ready }: Pick<NodeView, 'status' | 'draining' | 'ready'>): Condition {
   if (status !== 'up') return status
   return draining ? 'draining' : ready ? 'ready' : 'starting'
+}
+
+/**
+ * Why an entry with these kinds must not be written yet: the first node, of those that may be following, that said it can't read
+ * it. Null when none did; a node that says nothing of what it reads is not counted.
+ */
+export function whoCannotRead(nodes: readonly NodeView[], kinds: Iterable<string>): string | null {
+  const wanted = [...new Set(kinds)]
+  for (const { status, is_self, node_id, hostname, version, understands } of nodes) {
+    if (is_self || status === 'down') continue
+    const { entry_formats, kinds: known } = understands
+    const kind = known.length === 0 ? undefined : wanted.find((one) => !known.includes(one))
+    const isFormatKnown = entry_formats.length === 0 || entry_formats.includes(WRITTEN_FORMAT)
+    if (kind === undefined && isFormatKnown) continue
+    const what = kind === undefined ? `log entries of format ${WRITTEN_FORMAT}` : kind
+    return `node ${node_id} (${hostname}, version ${version}) does not know ${what}`
+  }
+  return null
 }
 
 /** The data center of a node whose configuration is its own. */

@@ -151,7 +151,10 @@ export interface ConfigStore extends StateReader {
   append(transaction: Transaction, expectedRevision: number): Promise<AppendResult>
   /** Entries after a revision, in order, at most `limit`; fails with `LOG_TRUNCATED` when retention has cut them. */
   changes(after: number, limit: number): Promise<readonly LogEntry[]>
+  /** By the id of a transaction only those after `logStart` are found. */
   entry(revisionOrTxid: number | string): Promise<LogEntry | undefined>
+  /** The revision that the log here starts after: 0, or where it was cut, or where a copy began. */
+  logStart(): Promise<number>
   /** Every row of the kinds (opened), and the head that they belong to: one consistent state. */
   load(kinds: readonly string[]): Promise<{ readonly head: Head; readonly rows: AsyncIterable<Row> }>
   /** The document with its secrets opened, for followers that got it sealed from the log. */

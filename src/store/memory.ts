@@ -213,6 +213,10 @@ class MemoryStore implements LocalCopy {
     return revision === undefined ? undefined : this.#log[revision - this.#checkpoint.revision - 1]
   }
 
+  async logStart(): Promise<number> {
+    return this.#checkpoint.revision
+  }
+
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
     const rows = kinds.flatMap((kind) => this.#whole(kind).all(kind, this.#nowMs()))
     return { head: this.#head, rows: each(rows) }

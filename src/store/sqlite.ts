@@ -254,6 +254,10 @@ class SqliteStore implements LocalCopy {
     return revision === undefined ? undefined : this.#log.entry(revision)
   }
 
+  async logStart(): Promise<number> {
+    return this.#log.checkpoint().revision
+  }
+
   async load(kinds: readonly string[]): Promise<{ head: Head; rows: AsyncIterable<Row> }> {
     if (kinds.length === 0) return { head: this.#log.head(), rows: noRows() }
     for (const kind of kinds) this.#whole(kind)

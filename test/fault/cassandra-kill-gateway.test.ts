@@ -1,19 +1,32 @@
 /**
- * kill -9 of the gateway that writes, at any moment of a write: what was acknowledged is there, what was refused is not, and every
- * other node comes to the same state by itself. Of a Kong on Cassandra 14 of 100 such kills leave the others stale for good.
+ * kill -9 of the gateway that writes, at each step of a write and at any moment of it: what was acknowledged is there, what was
+ * refused is not, and every other node comes to the same state by itself. Of a Kong on Cassandra 14 of 100 such kills leave the
+ * others stale for good.
  */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { agree, startBed, SERVED_MS, type ClusterBed, type ClusterNode } from '../support/cluster.ts'
-import { effort } from '../support/effort.ts'
-import { History, type Effect } from '../support/history.ts'
+import { effort, isFullEffort } from '../support/effort.ts'
+import { History, type Effect, type Write } from '../support/history.ts'
+import { KILL_POINT_FILE, KILL_POINTS, type KillPoint } from '../support/kill-points.ts'
 import { sharedCassandra } from '../support/shared-cassandra.ts'
 import { waitUntil } from '../support/wait.ts'
 
-const KILLS = effort(6, 100)
-const LONGEST_MS = 30
+const BY_CLOCK = 'by the clock'
+type Moment = KillPoint | typeof BY_CLOCK
+const ALL: readonly Moment[] = [...KILL_POINTS, BY_CLOCK]
+/** Usually every second one, of those that are not alike. */
+const MOMENTS = ALL.filter((_, index) => isFullEffort() || index % 2 === 1 || index === ALL.length - 1)
+const KILLS = effort(MOMENTS.length, MOMENTS.length * 10)
+const HOOK = path.resolve(import.meta.dirname, '..', 'support', 'kill-points.ts')
+/** Kills by the clock are spread over the time that a write takes, and a part of it more. */
+const SPREAD = 1.5
+/** Until a step is reached that comes at all. */
+const REACHED_MS = 30_000
 
 interface Victim {
   readonly effect: Effect
@@ -31,9 +44,10 @@ test(`after each of ${KILLS} kills of the writing gateway the other nodes serve 
   const place = await sharedCassandra(t)
   if (!place) return
   await using bed = await startBed(place)
-  const writer = await bed.start('writer', 'dc1')
-  const others = [await bed.start('near', 'dc1'), await bed.start('far', 'dc2')]
-  const victims = await prepare(bed, writer)
+  const writer = await bed.start('writer', 'dc1', {}, { nodeOptions: ['--import', HOOK] })
+  // None beside it in its data center, so that nobody else writes the projection there.
+  const others = [await bed.start('second', 'dc2'), await bed.start('third', 'dc2')]
+  const { victims, writeMs } = await prepare(bed, writer)
   await writer.allServe()
   // So that each node has used what is taken away, and has refused the keys that are to come.
   for (const node of others) {
@@ -41,15 +55,19 @@ test(`after each of ${KILLS} kills of the writing gateway the other nodes serve 
   }
 
   const history = new History()
+  const kills: { readonly moment: Moment; readonly write: Write }[] = []
   for (const [index, victim] of victims.entries()) {
-    await killAtWrite(writer, victim, history, (index * LONGEST_MS) / KILLS)
+    const moment = MOMENTS[index % MOMENTS.length]!
+    const afterMs = (index / KILLS) * writeMs * SPREAD
+    kills.push({ moment, write: await killAtWrite(writer, victim, history, moment, afterMs) })
     for (const node of others) await lookAt(history, node, victim)
     await writer.start()
     await history.look(writer)
   }
 
   let stale: string[] = []
-  const all = [writer, ...others]
+  // From the projection that was written between kills.
+  const all = [writer, ...others, await bed.start('fresh', 'dc1')]
   await waitUntil(
     'every node serves what the log says',
     async () => {
@@ -60,25 +78,43 @@ test(`after each of ${KILLS} kills of the writing gateway the other nodes serve 
     SERVED_MS,
   ).catch((error: unknown) => assert.deepEqual(stale, [], String(error)))
   for (const node of all) for (const victim of victims) await lookAt(history, node, victim)
-  for (const node of all) assert.deepEqual(await history.problems(node), [], node.name)
+  // A last one that is told, whatever was before the kills.
+  await killAtWrite(writer, await lastVictim(writer), history, null, 0)
+  await agree(all)
+  for (const node of all) await history.verify(node)
+
   const done = await doneOf(victims, writer)
-  const open = history.writes.filter(({ outcome }) => outcome === 'open')
-  const found = open.filter((write) => done.has(write.effect.id)).length
+  for (const moment of MOMENTS) {
+    const writes = kills.filter((kill) => kill.moment === moment).map(({ write }) => write)
+    const isDone = ({ effect }: Write) => done.has(effect.id)
+    const told = writes.filter(({ outcome }) => outcome === 'acknowledged').length
+    t.diagnostic(`${moment}: ${writes.length} kills, ${told} acknowledged, ${writes.filter(isDone).length} in the log`)
+    if (moment === KILL_POINTS[0]) assert.ok(!writes.some(isDone), moment)
+    // Once Cassandra has answered, nothing that dies here takes it back.
+    if (moment !== BY_CLOCK && KILL_POINTS.indexOf(moment) > 1) assert.ok(writes.every(isDone), moment)
+  }
   t.diagnostic(
-    `${KILLS} kills: ${history.count('acknowledged')} acknowledged, ${history.count('refused')} refused, ${open.length} open of which ${found} were done; stale for good: ${stale.length}`,
+    `${KILLS} kills: ${history.count('acknowledged')} acknowledged, ${history.count('refused')} refused, ` +
+      `${history.count('open')} open; in the log ${done.size}; stale for good: ${stale.length}; a write takes ${Math.round(writeMs)} ms`,
   )
 })
 
 /** By turns: a credential that is deleted, a plugin that is disabled, a credential that is made. Each has its own entities. */
-async function prepare(bed: ClusterBed, writer: ClusterNode): Promise<readonly Victim[]> {
+async function prepare(
+  bed: ClusterBed,
+  writer: ClusterNode,
+): Promise<{ readonly victims: readonly Victim[]; /** The median of a write. */ readonly writeMs: number }> {
   await bed.route(writer, 'keys')
   await writer.change('POST', '/routes/keys/plugins', { name: 'key-auth' })
   await writer.change('PUT', '/consumers/alice', {})
   const victims: Victim[] = []
+  const tookMs: number[] = []
   for (let n = 0; n < KILLS; n++) {
     const key = `key-${n}`
     if (n % 3 === 0) {
+      const startMs = performance.now()
       const { id } = await writer.change('POST', '/consumers/alice/key-auth', { key })
+      tookMs.push(performance.now() - startMs)
       victims.push({
         effect: { action: 'delete', kind: 'keyauth_credentials', id },
         method: 'DELETE',
@@ -116,25 +152,52 @@ async function prepare(bed: ClusterBed, writer: ClusterNode): Promise<readonly V
       })
     }
   }
+  const writeMs = tookMs.toSorted((a, b) => a - b)[Math.floor(tookMs.length / 2)]!
   // No moment belongs to one kind of write only.
-  return victims.toSorted((a, b) => (a.effect.id < b.effect.id ? -1 : 1))
+  return { victims: victims.toSorted((a, b) => (a.effect.id < b.effect.id ? -1 : 1)), writeMs }
 }
 
-async function killAtWrite(writer: ClusterNode, victim: Victim, history: History, afterMs: number): Promise<void> {
+/** `null` for none: it lives. */
+async function killAtWrite(
+  writer: ClusterNode,
+  { effect, method, target, body }: Pick<Victim, 'effect' | 'method' | 'target' | 'body'>,
+  history: History,
+  moment: Moment | null,
+  afterMs: number,
+): Promise<Write> {
   const sent = Promise.withResolvers<void>()
-  const written = history.write(writer, victim.effect, () =>
-    writer.admin(victim.method, victim.target, victim.body, { onSent: sent.resolve }),
+  if (moment !== null && moment !== BY_CLOCK) writeFileSync(path.join(writer.prefix, KILL_POINT_FILE), moment)
+  const write = history.write(writer, effect, () =>
+    writer.admin(method, target, body, { onSent: sent.resolve, timeoutMs: REACHED_MS }),
   )
   await sent.promise
-  await sleep(afterMs)
-  await writer.kill()
-  await written
+  if (moment === BY_CLOCK) {
+    await sleep(afterMs)
+    await writer.kill()
+  } else if (moment !== null) {
+    const { child } = writer.gateway
+    await child
+      .waitUntil(moment, async () => child.exit !== null, REACHED_MS)
+      .catch((error: unknown) => {
+        if (child.exit === null) throw error
+      })
+    assert.equal(child.exit?.signal, 'SIGKILL', child.output.slice(-2000))
+  }
+  return await write
 }
 
 async function lookAt(history: History, node: ClusterNode, { effect, path, headers }: Victim): Promise<void> {
   // Only whether an entity is there shows in the log's list, not whether it is enabled.
   if (effect.kind === 'plugins') return
   await history.lookup(node, effect, async () => (await node.proxy(path, headers)).status === 200)
+}
+
+/** A credential that is made by a write during which nothing dies. */
+async function lastVictim(writer: ClusterNode): Promise<Pick<Victim, 'effect' | 'method' | 'target' | 'body'>> {
+  const id = randomUUID()
+  await writer.allServe()
+  const effect = { action: 'create', kind: 'keyauth_credentials', id } as const
+  return { effect, method: 'POST', target: '/consumers/alice/key-auth', body: { id, key: id } }
 }
 
 /** Ids of those whose write the log has. */

@@ -226,6 +226,10 @@ test('while another process has the lease it is waited for only so long', async 
   try {
     const waiting = applyMigrations({ ...optionsFor(keyspace), waitMs: 500, leaseMs: 60_000 })
     await assert.rejects(waiting, { code: 'MIGRATIONS_BUSY', message: /^migrations are applied by process \d+, which/ })
+    // For those who know that it is dead.
+    const lines: string[] = []
+    await applyMigrations({ ...optionsFor(keyspace, lines), migrations: FEW, leaseMs: 60_000, takeOver: true })
+    assert.match(lines.join('\n'), /^taking over from process \d+, which renewed its lease \d+ s ago$/m)
   } finally {
     child.killGroup()
   }

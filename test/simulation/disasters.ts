@@ -3,6 +3,7 @@ import type { Gateway } from './gateway.ts'
 import type { World } from './world.ts'
 
 const LONGEST_MS = 3_000
+const NEVER_MS = 1e9
 
 export async function unleash(world: World, gateways: readonly Gateway[]): Promise<void> {
   const { time, random, profile } = world
@@ -18,6 +19,18 @@ export async function compact(world: World): Promise<void> {
   while (world.isBusy) {
     await time.delay(profile.compactMs * 2 * random.next())
     for (const replica of cluster.replication.replicas) if (random.chance(0.7)) replica.purge(time.nowMs)
+  }
+}
+
+/** Operators who name one node after the other, also one that lags or is cut off: what the others have beyond it is given up. */
+export async function beginEpochs(world: World, gateways: readonly Gateway[]): Promise<void> {
+  const { time, random, profile } = world
+  if (profile.epochMs >= NEVER_MS) return
+  while (world.isBusy) {
+    await time.delay(profile.epochMs * 2 * random.next())
+    if (!world.isBusy) return
+    const gateway = random.pick(gateways)
+    await gateway.beginEpoch().catch((error: unknown) => gateway.failed(error))
   }
 }
 

@@ -51,6 +51,7 @@ export async function openCopy(disk: Disk, empty: LocalCopy, moment: () => Promi
     append: () => Promise.reject(new Error('a copy takes over what is decided elsewhere')),
     changes: (after, limit) => empty.changes(after, limit),
     entry: (which) => empty.entry(which),
+    logStart: () => empty.logStart(),
     load: (kinds) => empty.load(kinds),
     open: (change) => empty.open(change),
     expired: (atMs, limit) => empty.expired(atMs, limit),

@@ -1,7 +1,7 @@
 /** A gateway of the simulation: follows the log, writes, projects and looks up, all at once, and dies in between. */
 import { GatewayError } from '#core/errors.ts'
 import { CassandraFailure } from '#store/cassandra/port.ts'
-import type { CassandraStore } from '#store/cassandra/store.ts'
+import type { CassandraStore } from '#store/cassandra/cassandra-store.ts'
 import type { Operation } from '#store/contract.ts'
 import { createWriter, type Writer } from '#store/writer.ts'
 import { definitions, kinds, W1 } from '../contract/store-fixture.ts'
@@ -94,6 +94,22 @@ export class Gateway {
     await this.report()
   }
 
+  async lookForEpoch(): Promise<void> {
+    await this.store?.lookForEpoch()
+    await this.report()
+  }
+
+  /** As an operator does who takes this node's state for the one to go on with. */
+  async beginEpoch(): Promise<void> {
+    const { store } = this
+    if (!store?.isLoaded) return
+    this.#note(() => 'is asked to begin an epoch')
+    const revision = await store.beginEpoch()
+    this.#note(() => `began an epoch at ${revision}`)
+    this.world.history.epochBegan(store.epoch, this.world.time.nowMs)
+    await this.report()
+  }
+
   async project(): Promise<void> {
     // The node that does it for all may be any, and more than one.
     await this.store?.project(this.world.random.pick(['own', 'all']))
@@ -102,6 +118,10 @@ export class Gateway {
   /** One step nearer to a whole copy; false when it is. */
   async fill(): Promise<boolean> {
     return this.store?.filling ? await this.store.fillNext() : false
+  }
+
+  async revision(): Promise<number> {
+    return this.store?.isLoaded ? (await this.store.head()).revision : -1
   }
 
   async report(): Promise<void> {
@@ -116,7 +136,7 @@ export class Gateway {
   async reportRows(): Promise<void> {
     const { head, rows } = (await this.store?.load(kinds)) ?? {}
     if (!head || !rows) return
-    this.world.history.held(this.name, head.revision, await Array.fromAsync(rows))
+    this.world.history.held(this.name, head, await Array.fromAsync(rows))
   }
 
   async #repeat(
@@ -214,9 +234,9 @@ export class Gateway {
   async lookUp([kind, field, value]: ReturnType<typeof randomKey>): Promise<void> {
     const { store, name } = this
     if (!store?.isLoaded) return
-    const { revision: from } = await store.head()
+    const from = await store.head()
     const row = await store.lookup(kind, field, value, W1)
-    const { revision: to } = await store.head()
+    const to = await store.head()
     this.world.history.lookedUp({ node: name, from, to, key: [kind, field, value], row })
   }
 

@@ -5,4 +5,18 @@
 export const KEPT_SEEDS: readonly { readonly seed: number; readonly found: string }[] = [
   { seed: 5253, found: 'of two open transactions of one slot the first was told not to be done, asked for again' },
   { seed: 3, found: 'a data center where no node stood at the beginning of an epoch could not load' },
+  { seed: 5, found: 'a write that was sent and is open was told to be refused when another epoch began' },
+  {
+    seed: 19,
+    found: 'nodes that wait for the first state of an epoch, lost with its node, never heard of the next one',
+  },
+  {
+    seed: 150,
+    found: 'a process that died after the watermark of an epoch left the other data centers without its state',
+  },
+  {
+    seed: 2214,
+    found: 'a node whose data center lost an entry for good waited for it, as nobody else read it serially any more',
+  },
+  { seed: 570, found: 'the state of an epoch was never written where another node than the one that has it projects' },
 ]

@@ -5,7 +5,7 @@
 import { CLUSTER, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
 import { parseKeyring } from '#store/keyring.ts'
 import { KEYRING_TEXT } from '../contract/store-fixture.ts'
-import { compact, endAll, unleash } from './disasters.ts'
+import { beginEpochs, compact, endAll, unleash } from './disasters.ts'
 import type { Flaw } from './flaws.ts'
 import { Gateway } from './gateway.ts'
 import { History } from './history.ts'
@@ -13,10 +13,10 @@ import { NO_FAULTS } from './network.ts'
 import { Random } from './random.ts'
 import { SimulatedCassandra } from './simulated-cassandra.ts'
 import { bucketOf } from './store-under-test.ts'
-import { Truth } from './truth.ts'
+import { SEEDED_HASH, Truth } from './truth.ts'
 import { VirtualTime } from './virtual-time.ts'
+import { drawEpochMs, drawProfile, type Profile, type World } from './world.ts'
 import { randomKey } from './workload.ts'
-import { drawProfile, type Profile, type World } from './world.ts'
 
 export interface ScheduleResult {
   readonly seed: number
@@ -39,11 +39,14 @@ const ROUND_MS = 2_000
 /** So often nodes look; the serial read of the projecting ones comes each 30 s. */
 const ROUNDS = 45
 const ROUNDS_BETWEEN_SETTLES = 15
+const ROUNDS_BETWEEN_EPOCHS = 5
+/** Every node has looked for the epoch, and the one that has its state has written it, if there still is one. */
+const ROUNDS_UNTIL_LOST = 20
 
 export async function runSchedule(seed: number, flaw: Flaw | null = null, isTraced = false): Promise<ScheduleResult> {
   const time = new VirtualTime()
   const random = new Random(seed)
-  const profile = drawProfile(random)
+  const profile = { ...drawProfile(random), epochMs: drawEpochMs(seed) }
   const cluster = new SimulatedCassandra({ time, random, ...profile })
   const history = new History(isTraced)
   const violation = (text: string) => history.violation(text)
@@ -59,13 +62,13 @@ export async function runSchedule(seed: number, flaw: Flaw | null = null, isTrac
   }
   history.check(truth)
   const { violations, trace, counts } = history
-  const revisions = truth.head - truth.base
+  const revisions = [...truth.timelines.values()].reduce((sum, { entries }) => sum + entries.size, 0)
   return { seed, violations, profile, trace, counts: { ...counts, events: time.events, revisions, rounds } }
 }
 
 /** A cluster whose epoch began at a later revision than 0, without any entity. */
 function seedLog({ cluster, profile: { base, began } }: World): void {
-  const hash = 'b'.repeat(64)
+  const hash = SEEDED_HASH
   const epoch = { cluster: CLUSTER, epoch: 1, serial_domain: 'SERIAL', writing_data_center: '' }
   const from = { base_revision: base, base_hash: hash, base_digests: '{}', made_at_ms: 0, made_by: 'seed' }
   cluster.seed(EPOCHS, { ...epoch, ...from }, 1)
@@ -80,6 +83,7 @@ async function play(world: World): Promise<number> {
   cluster.network.faults = profile.faults
   void unleash(world, gateways)
   void compact(world)
+  void beginEpochs(world, gateways)
   await time.delay(profile.busyMs)
   world.isBusy = false
   history.note(time.nowMs, () => '--- peace')
@@ -93,22 +97,32 @@ async function play(world: World): Promise<number> {
   return rounds
 }
 
-/** As the keeper does it: everyone looks, one node per data center projects and reads the end serially, and who has a hole as well. */
+/** Nobody has the state any more that the last epoch began with, because its node died with its disk: another begins the next. */
+async function beginAgain(gateways: readonly Gateway[]): Promise<void> {
+  const able = gateways.find(({ store }) => store?.isLoaded)
+  await able?.beginEpoch()
+}
+
+/** As the keeper does it: everyone looks, one node per data center projects and reads the end serially, and who has a hole or less than another as well. */
 async function converge(world: World, gateways: readonly Gateway[]): Promise<number> {
   const { time, truth, history } = world
   const projecting = new Map(gateways.toReversed().map((gateway) => [gateway.dataCenter, gateway]))
   const isDone = async () => {
     for (const { store } of gateways)
       if (!store?.isLoaded || store.filling || (await store.head()).revision !== truth.head) return false
-    return [...projecting.keys()].every((dataCenter) => truth.watermark(dataCenter) === truth.head)
+    return [...projecting.keys()].every((dataCenter) => (truth.watermark(dataCenter) ?? 0) === truth.head)
   }
   for (let round = 0; round < ROUNDS; round++) {
+    if (round >= ROUNDS_UNTIL_LOST && round % ROUNDS_BETWEEN_EPOCHS === 0 && !truth.isBaseWritten)
+      await beginAgain(gateways).catch((error: unknown) => history.note(time.nowMs, () => String(error)))
     for (const gateway of gateways) {
       try {
         const isProjecting = projecting.get(gateway.dataCenter) === gateway
         await gateway.poll()
-        if (gateway.store?.hasHole || (isProjecting && round % ROUNDS_BETWEEN_SETTLES === 0)) await gateway.settle()
-        if (isProjecting) await gateway.project()
+        const isBehind = gateway.store?.hasHole || (await gateway.revision()) < (await newest(gateways))
+        if (isBehind || (isProjecting && round % ROUNDS_BETWEEN_SETTLES === 0)) await gateway.settle()
+        if (round % ROUNDS_BETWEEN_EPOCHS === 0) await gateway.lookForEpoch()
+        if (isProjecting || gateway.store?.owesState) await gateway.project()
         await whole(gateway)
       } catch (error) {
         gateway.failed(error)
@@ -125,6 +139,11 @@ async function converge(world: World, gateways: readonly Gateway[]): Promise<num
   return ROUNDS
 }
 
+/** As nodes tell each other by their rows. */
+async function newest(gateways: readonly Gateway[]): Promise<number> {
+  return Math.max(...(await Promise.all(gateways.map((gateway) => gateway.revision()))))
+}
+
 /** Fills the copy, with look-ups between the steps: of what is there, what is not there yet, and what is nowhere. */
 async function whole(gateway: Gateway): Promise<void> {
   do await gateway.lookUp(randomKey(gateway.world.random))
@@ -135,7 +154,8 @@ async function whole(gateway: Gateway): Promise<void> {
 async function checkFresh(world: World): Promise<void> {
   const { truth } = world
   for (const dataCenter of new Set(world.profile.nodes)) {
-    truth.checkAgain(dataCenter, truth.watermark(dataCenter))
+    const watermark = truth.watermark(dataCenter)
+    if (watermark !== null) truth.checkAgain(dataCenter, watermark)
     const fresh = new Gateway(world, `fresh-${dataCenter}`, dataCenter)
     await fresh.start()
     try {

@@ -1,5 +1,6 @@
 /** The store as a gateway opens it, on simulated time, disk and cluster: the one place that knows how it is opened. */
-import { openCassandraStore, type CassandraStore } from '#store/cassandra/store.ts'
+import type { CassandraStore } from '#store/cassandra/cassandra-store.ts'
+import { openCassandraStore } from '#store/cassandra/store.ts'
 import type { Keyring } from '#store/keyring.ts'
 import { createMemoryCopy } from '#store/memory.ts'
 import { createHash } from 'node:crypto'

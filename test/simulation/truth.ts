@@ -2,44 +2,30 @@
  * What the cluster has decided, as nobody in it can see it: the log in the order of its decisions, and the state after each revision
  * by the naive rules. The judge of what nodes report, and of what the projection in each data center vouches for.
  */
-import type { Row } from '#model/document.ts'
 import { entryOfRow, partsOfRow } from '#store/cassandra/entry-rows.ts'
 import type { TableRow } from '#store/cassandra/port.ts'
-import { CONFIG_LOG, CONFIG_PAYLOAD, ENTITIES, LOG_STATE } from '#store/cassandra/tables.ts'
-import { canonicalJson } from '#store/canonical.ts'
-import type { LogEntry, Operation } from '#store/contract.ts'
-import { NaiveState } from '../contract/naive-state.ts'
-import { definitions } from '../contract/store-fixture.ts'
+import { CONFIG_LOG, CONFIG_PAYLOAD, ENTITIES, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
+import { GENESIS_HASH } from '#store/chain.ts'
+import type { Head, Operation } from '#store/contract.ts'
 import { visibleRow, type Mutation } from './cells.ts'
 import type { Replica } from './replica.ts'
 import { majority } from './replication.ts'
 import type { SimulatedCassandra } from './simulated-cassandra.ts'
+import { Timeline, type Entity, type Version } from './timeline.ts'
 
-interface Version {
-  readonly revision: number
-  readonly document: string | null
-}
-
-interface Entity {
-  readonly kind: string
-  readonly workspace: string
-  readonly id: string
-  readonly versions: Version[]
-}
+/** Of what stands before a log that does not begin at 0. */
+export const SEEDED_HASH = 'b'.repeat(64)
 
 export class Truth {
   readonly #cluster: SimulatedCassandra
   readonly #bucketOf: (kind: string, id: string) => number
   readonly #operationsOf: (txid: string) => readonly Operation[]
   readonly #violation: (text: string) => void
-  readonly #naive = new NaiveState(definitions.entities)
-  readonly #states = new Map<number, readonly Row[]>()
-  readonly #entities = new Map<string, Entity>()
-  /** Up to where the projection of each data center was found right. */
+  /** Up to where the projection of each data center was found right, by epoch and data center. */
   readonly #checked = new Map<string, number>()
-  readonly entries = new Map<number, LogEntry>()
+  /** By the number of the epoch. */
+  readonly timelines = new Map<number, Timeline>()
   readonly base: number
-  head: number
 
   constructor(
     cluster: SimulatedCassandra,
@@ -52,40 +38,65 @@ export class Truth {
     this.#bucketOf = bucketOf
     this.#operationsOf = operationsOf
     this.#violation = violation
-    this.base = this.head = this.#naive.revision = base
-    this.#states.set(base, [])
+    this.base = base
+    const hash = base === 0 ? GENESIS_HASH : SEEDED_HASH
+    this.timelines.set(1, new Timeline(1, { revision: base, hash }, null))
     cluster.onDecided = (mutation) => this.#decided(mutation)
     cluster.onWrite = (mutation) => this.#written(mutation)
   }
 
-  stateAt(revision: number): readonly Row[] | undefined {
-    return this.#states.get(revision)
+  /** The one that counts: of the last epoch that was decided. */
+  get current(): Timeline {
+    return this.timelines.get(Math.max(...this.timelines.keys()))!
+  }
+
+  get head(): number {
+    return this.current.head
+  }
+
+  /** Every one that a node with this head may be on, the latest first. */
+  leadingOver(head: Pick<Head, 'revision' | 'hash'>): readonly Timeline[] {
+    return [...this.timelines.values()]
+      .filter((timeline) => timeline.leadsOver(head))
+      .toSorted((a, b) => b.epoch - a.epoch)
   }
 
   /** Compares what every local quorum of the data center reads with the log at its watermark. */
-  checkProjection(dataCenter: string, watermark: number): void {
+  checkProjection(dataCenter: string, watermark: number, timeline = this.current): void {
     const replicas = this.#cluster.replication.in(dataCenter)
-    const from = this.#checked.get(dataCenter) ?? this.base
-    for (const entity of this.#entities.values()) {
+    const place = `${timeline.epoch} ${dataCenter}`
+    const from = this.#checked.get(place) ?? -1
+    for (const entity of timeline.entities.values()) {
       const wanted = entity.versions.findLast(({ revision }) => revision <= watermark)
-      if (wanted && wanted.revision > from) this.#checkRow(dataCenter, replicas, entity, wanted, watermark)
+      if (wanted && wanted.revision > from)
+        this.#checkRow(dataCenter, replicas, entity, wanted, watermark, timeline.epoch)
     }
-    this.#checked.set(dataCenter, Math.max(from, watermark))
+    this.#checked.set(place, Math.max(from, watermark))
   }
 
   /** The same for everything, also what was found right before. */
   checkAgain(dataCenter: string, watermark: number): void {
-    this.#checked.delete(dataCenter)
+    this.#checked.delete(`${this.current.epoch} ${dataCenter}`)
     this.checkProjection(dataCenter, watermark)
   }
 
-  watermark(dataCenter: string): number {
-    const [row] = this.#cluster.peek(
-      LOG_STATE,
-      { partition: { epoch: 1, name: `projected ${dataCenter}` }, limit: 1 },
-      this.#cluster.replication.in(dataCenter),
+  /** Null before the first of the epoch. */
+  watermark(dataCenter: string): number | null {
+    return (
+      this.#mark(`projected ${dataCenter}`, this.#cluster.replication.in(dataCenter)) ??
+      (this.current.epoch === 1 ? this.base : null)
     )
-    return (row?.revision as number | undefined) ?? this.base
+  }
+
+  /** Whether some data center has the state that the epoch began with. */
+  get isBaseWritten(): boolean {
+    return this.current.base === 0 || this.#mark('projected base') !== null
+  }
+
+  #mark(name: string, replicas?: readonly Replica[]): number | null {
+    const partition = { epoch: this.current.epoch, name }
+    const [row] = this.#cluster.peek(LOG_STATE, { partition, limit: 1 }, replicas)
+    return (row?.revision as number | undefined) ?? null
   }
 
   #checkRow(
@@ -94,10 +105,11 @@ export class Truth {
     entity: Entity,
     wanted: Version,
     watermark: number,
+    epoch: number,
   ): void {
     const { kind, workspace, id } = entity
     const selection = {
-      partition: { epoch: 1, kind, bucket: this.#bucketOf(kind, id) },
+      partition: { epoch, kind, bucket: this.#bucketOf(kind, id) },
       equals: { workspace, id },
       limit: 1,
     }
@@ -113,35 +125,37 @@ export class Truth {
   }
 
   #decided({ table, rows }: Mutation): void {
-    if (table !== CONFIG_LOG) return
+    if (table !== CONFIG_LOG && table !== EPOCHS) return
     for (const cells of rows.values()) {
       const row = visibleRow(table, cells, this.#cluster.network.time.nowMs)
-      // A second decision of one slot: who was told of it will contradict the first.
-      if (row && !this.entries.has(row.revision as number)) this.#enter(row)
+      if (row && table === EPOCHS) this.#begin(row)
+      else if (row) this.#enter(row)
     }
   }
 
+  #begin(row: TableRow): void {
+    const epoch = row.epoch as number
+    const base = { revision: row.base_revision as number, hash: row.base_hash as string }
+    // The first of a cluster is made by its first node.
+    if (epoch === 1) return
+    const [parent] = this.leadingOver(base)
+    if (!parent) return this.#violation(`epoch: ${epoch} begins at revision ${base.revision} with the hash of no entry`)
+    if (this.timelines.has(epoch)) return this.#violation(`epoch: ${epoch} was begun twice`)
+    this.timelines.set(epoch, new Timeline(epoch, base, parent))
+  }
+
   #enter(row: TableRow): void {
+    const timeline = this.timelines.get(row.epoch as number)
+    if (!timeline) return this.#violation(`log: an entry of epoch ${String(row.epoch)}, which was not begun`)
+    // A second decision of one slot: who was told of it will contradict the first.
+    if (timeline.entries.has(row.revision as number)) return
     const entry = entryOfRow(
       row,
       partsOfRow(row).map((hash) => this.#part(hash)),
     )
-    const { revision, txid, members } = entry
-    this.entries.set(revision, entry)
-    if (revision !== this.head + 1)
-      return this.#violation(`log: revision ${revision} was decided where ${this.head + 1} comes next`)
-    this.head = revision
-    for (const [index, { kind, workspace, id }] of entry.effects.entries()) {
-      const place = `${kind}\0${workspace}\0${id}`
-      const document = entry.effects[index]?.document ?? null
-      let entity = this.#entities.get(place)
-      if (!entity) this.#entities.set(place, (entity = { kind, workspace, id, versions: [] }))
-      entity.versions.push({ revision, document: document && canonicalJson(document) })
-    }
-    const operations = (members ?? [{ txid }]).flatMap((member) => this.#operationsOf(member.txid))
-    if (!this.#naive.apply(operations))
-      this.#violation(`log: revision ${revision} breaks a rule: ${JSON.stringify(operations)}`)
-    this.#states.set(revision, this.#naive.rows)
+    const operations = (entry.members ?? [entry]).flatMap(({ txid }) => this.#operationsOf(txid))
+    const wrong = timeline.enter(entry, operations)
+    if (wrong !== null) this.#violation(`log: ${wrong}`)
   }
 
   #part(hash: string): string {
@@ -155,9 +169,10 @@ export class Truth {
     for (const { key, cells } of rows.values()) {
       const revision = cells[1]?.value as number
       const [, dataCenter] = String(key.name).split('projected ')
-      if (this.entries.get(revision)?.hash !== cells[2]?.value && revision !== this.base)
+      const timeline = this.timelines.get(key.epoch as number)
+      if (!timeline?.leadsOver({ revision, hash: cells[2]?.value as string }))
         this.#violation(`projection: the watermark ${revision} of ${dataCenter} has the hash of no entry`)
-      if (dataCenter) this.checkProjection(dataCenter, revision)
+      if (dataCenter && timeline) this.checkProjection(dataCenter, revision, timeline)
     }
   }
 }

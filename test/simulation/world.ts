@@ -3,7 +3,7 @@ import type { Keyring } from '#store/keyring.ts'
 import type { Flaw } from './flaws.ts'
 import type { History } from './history.ts'
 import { NO_FAULTS, type Faults } from './network.ts'
-import type { Random } from './random.ts'
+import { Random } from './random.ts'
 import type { SimulatedCassandra } from './simulated-cassandra.ts'
 import type { Truth } from './truth.ts'
 import type { VirtualTime } from './virtual-time.ts'
@@ -47,6 +47,8 @@ export interface Profile {
   /** How often, on average, something as large as a crash or a cut happens. */
   readonly disasterMs: number
   readonly compactMs: number
+  /** How often, on average, another epoch begins. */
+  readonly epochMs: number
 }
 
 const TOPOLOGIES: readonly Readonly<Record<string, number>>[] = [
@@ -57,7 +59,7 @@ const TOPOLOGIES: readonly Readonly<Record<string, number>>[] = [
 ]
 
 /** Each schedule has some kinds of trouble much and others not at all: what needs peace to happen happens as well. */
-export function drawProfile(random: Random): Profile {
+export function drawProfile(random: Random): Omit<Profile, 'epochMs'> {
   const topology = random.pick(TOPOLOGIES)
   const often = (most: number) => (random.chance(0.5) ? 0 : random.next() * most)
   const faults: Faults = {
@@ -94,4 +96,9 @@ export function drawProfile(random: Random): Profile {
     later: random.pick([[], ['groups', 'members', 'domains'], ['members'], ['groups', 'notes', 'links']]),
     fillMs: random.pick([100, 800]),
   }
+}
+
+/** Drawn apart, so that the schedules without epochs are those that their seeds always were. */
+export function drawEpochMs(seed: number): number {
+  return new Random(seed * 2 + 1).pick([1e9, 1e9, 1e9, 2_500])
 }

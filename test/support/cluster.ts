@@ -24,12 +24,19 @@ export interface BedOptions {
   readonly settings?: Readonly<Record<string, string>>
 }
 
+/** How a node's process is started: options of Node itself, and what is put before the command. */
+export interface ClusterProcess {
+  readonly nodeOptions?: readonly string[]
+  readonly wrapper?: readonly string[]
+}
+
 export class ClusterNode {
   readonly name: string
   readonly dataCenter: string
   readonly prefix: string
   readonly #ports: GatewayPorts
   readonly #settings: Readonly<Record<string, string>>
+  readonly #process: ClusterProcess
   #gateway: Gateway | null = null
   #id = ''
 
@@ -39,12 +46,14 @@ export class ClusterNode {
     prefix: string,
     ports: GatewayPorts,
     settings: Readonly<Record<string, string>>,
+    process: ClusterProcess,
   ) {
     this.name = name
     this.dataCenter = dataCenter
     this.prefix = prefix
     this.#ports = ports
     this.#settings = settings
+    this.#process = process
   }
 
   /** As the cluster names it; known after the first start. */
@@ -69,6 +78,7 @@ export class ClusterNode {
       ports: this.#ports,
       settings: this.#settings,
       readyMs: READY_MS,
+      ...this.#process,
     })
     this.#id = (await this.admin('GET', '/')).json.node_id
   }
@@ -135,13 +145,20 @@ export class ClusterBed {
   }
 
   /** A node of a data center, started; `settings` win. */
-  async start(name: string, dataCenter: string, settings: Readonly<Record<string, string>> = {}): Promise<ClusterNode> {
-    const node = new ClusterNode(name, dataCenter, path.join(this.#folder, name), await freeGatewayPorts(), {
+  async start(
+    name: string,
+    dataCenter: string,
+    settings: Readonly<Record<string, string>> = {},
+    process: ClusterProcess = {},
+  ): Promise<ClusterNode> {
+    const all = {
       ...this.#settings,
       cassandra_contact_points: (this.#address.dataCenters[dataCenter] ?? []).join(','),
       cassandra_local_datacenter: dataCenter,
       ...settings,
-    })
+    }
+    const prefix = path.join(this.#folder, name)
+    const node = new ClusterNode(name, dataCenter, prefix, await freeGatewayPorts(), all, process)
     this.nodes.push(node)
     await node.start()
     return node

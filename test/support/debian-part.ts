@@ -18,19 +18,30 @@ const FETCH_TIMEOUT_MS = 120_000
  * machine's own. Rejects with the reason when it can't be had.
  */
 export async function debianProgram(packageName: string, program: string): Promise<Program> {
-  const kept = keptFolder(packageName)
-  if (kept) return programIn(kept, program)
   try {
-    const version = await availableVersion(packageName)
-    const folder = await cached(`${packageName}_${version.replaceAll(':', '.')}_${process.arch}`, (into) =>
-      unpackWithLibraries(packageName, into),
-    )
-    return programIn(folder, program)
+    return programIn(await folderOf(packageName), program)
   } catch (error) {
     const own = onPath(program)
     if (own) return { command: own, env: {} }
     throw error
   }
+}
+
+/** The path of a shared library of a Debian package, for LD_PRELOAD. Rejects with the reason when it can't be had. */
+export async function debianLibrary(packageName: string, library: string): Promise<string> {
+  const folder = await folderOf(packageName)
+  const [found] = globSync(`usr/lib/**/${library}`, { cwd: folder })
+  if (found === undefined) throw new Error(`${folder} has no library ${library}; remove that folder to fetch it again`)
+  return path.join(folder, found)
+}
+
+async function folderOf(packageName: string): Promise<string> {
+  const kept = keptFolder(packageName)
+  if (kept) return kept
+  const version = await availableVersion(packageName)
+  return await cached(`${packageName}_${version.replaceAll(':', '.')}_${process.arch}`, (into) =>
+    unpackWithLibraries(packageName, into),
+  )
 }
 
 /** Any version that was fetched before, so that nothing is asked of the network when there is nothing to do. */

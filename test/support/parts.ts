@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { goProgram, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
 import { classArchive } from './cassandra-archive.ts'
 import type { CassandraProgram } from './cassandra-node.ts'
-import { debianProgram, type Program } from './debian-part.ts'
+import { debianLibrary, debianProgram, type Program } from './debian-part.ts'
 import { java17 } from './java.ts'
 
 /** Kong's recorded answers, beside the repository; not part of it. */
@@ -28,6 +28,7 @@ const parts = {
   redis: { isRequired: true, locate: () => debianProgram('redis-tools', 'redis-check-rdb') },
   h2load: { isRequired: true, locate: () => debianProgram('nghttp2-client', 'h2load') },
   slapd: { isRequired: true, locate: () => debianProgram('slapd', 'slapd') },
+  libfaketime: { isRequired: true, locate: () => debianLibrary('libfaketime', 'libfaketime.so.1') },
   reconciler: { isRequired: true, locate: locateReconciler },
   schemathesis: { isRequired: true, locate: locateSchemathesis },
   rsyslog: { isRequired: true, locate: () => debianProgram('rsyslog', 'rsyslogd') },

@@ -2,7 +2,7 @@
 import { canonicalJson } from '../canonical.ts'
 import { GENESIS_HASH } from '../chain.ts'
 import type { Head, LogEntry } from '../contract.ts'
-import { entryOfRow, partsOfRow, rowOfEntry, segmentOf } from './entry-rows.ts'
+import { entryOfRow, isReadable, partsOfRow, rowOfEntry, segmentOf } from './entry-rows.ts'
 import {
   CassandraFailure,
   type CassandraPort,
@@ -20,6 +20,8 @@ export interface Epoch {
   readonly writingDataCenter: string
   /** What its log starts after. */
   readonly base: Head
+  /** The node whose state that is. */
+  readonly madeBy: string
 }
 
 /** A slot of the log after an insert: ours, or what stood there. */
@@ -44,6 +46,7 @@ export const FIRST_EPOCH: Epoch = {
   serial: 'SERIAL',
   writingDataCenter: '',
   base: { revision: 0, hash: GENESIS_HASH, digests: {} },
+  madeBy: '',
 }
 
 /** Epochs are few; the greatest counts. */
@@ -67,8 +70,15 @@ export class ClusterLog {
     return last && epochOf(last)
   }
 
-  /** Begins the epoch with this number, unless another node was faster; answers the one that has the number then. */
-  async beginEpoch({ epoch, serial, writingDataCenter, base }: Epoch, madeBy: string, nowMs: number): Promise<Epoch> {
+  /**
+   * Begins the epoch with this number, unless another node was faster; answers the one that has the number then. `EACH_QUORUM` as
+   * commit: when it is answered, reads of each data center show it.
+   */
+  async beginEpoch(
+    { epoch, serial, writingDataCenter, base, madeBy }: Epoch,
+    nowMs: number,
+    commit: WriteConsistency = 'QUORUM',
+  ): Promise<Epoch> {
     const row = {
       cluster: CLUSTER,
       epoch,
@@ -80,7 +90,7 @@ export class ClusterLog {
       made_at_ms: nowMs,
       made_by: madeBy,
     }
-    const result = await this.#port.insertIfAbsent(EPOCHS, row, { serial: 'SERIAL', commit: 'QUORUM' })
+    const result = await this.#port.insertIfAbsent(EPOCHS, row, { serial: 'SERIAL', commit })
     return epochOf(result.isApplied || result.row === null ? row : { ...row, ...result.row })
   }
 
@@ -116,6 +126,8 @@ export class ClusterLog {
     const entries: LogEntry[] = []
     for await (const row of this.#rowsAfter(epoch, after, limit, consistency)) {
       if (row.revision !== after + entries.length + 1) return { entries, isHole: true }
+      // What comes before it counts; it is told when it is the next.
+      if (entries.length > 0 && !isReadable(row)) return { entries, isHole: false }
       const entry = await this.#read(row, consistency)
       if (!entry) return { entries, isHole: true }
       entries.push(entry)
@@ -139,6 +151,7 @@ export class ClusterLog {
         if (!isSame) return { isSame, entries, isHole: false }
         continue
       }
+      if (entries.length > 0 && !isReadable(row)) return { isSame, entries, isHole: false }
       const entry = row.revision === head.revision + entries.length + 1 && (await this.#read(row, consistency))
       if (!entry) return { isSame, entries, isHole: true }
       entries.push(entry)
@@ -242,5 +255,6 @@ function epochOf(row: TableRow): Epoch {
       hash: row.base_hash as string,
       digests: JSON.parse(row.base_digests as string) as Record<string, string>,
     },
+    madeBy: row.made_by as string,
   }
 }

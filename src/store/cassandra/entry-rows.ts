@@ -1,7 +1,9 @@
 /** An entry of the log as rows of Cassandra, and back. Large effects go beside the row, in parts named by their hash. */
 import { createHash } from 'node:crypto'
+import { GatewayError } from '#core/errors.ts'
 import type { Change, Document } from '#model/document.ts'
 import { canonicalJson } from '../canonical.ts'
+import { ENTRY_FORMATS } from '../cluster-view.ts'
 import type { LogEntry, PayloadDigests } from '../contract.ts'
 import type { TableRow } from './port.ts'
 import { SEGMENT_REVISIONS } from './tables.ts'
@@ -54,8 +56,22 @@ export function partsOfRow({ chunks }: TableRow): readonly string[] {
   return typeof chunks === 'string' ? (JSON.parse(chunks) as string[]) : []
 }
 
-/** `parts`: the contents of the row's parts in order. */
+/** Whether this version can read the row's entry. */
+export function isReadable(row: TableRow): boolean {
+  return ENTRY_FORMATS.includes(formatOf(row))
+}
+
+function formatOf(row: TableRow): number {
+  return (JSON.parse(row.entry as string) as { readonly format?: number }).format ?? 1
+}
+
+/** `parts`: the contents of the row's parts in order. Throws SCHEMA_NEWER for an entry in a form that this version does not read. */
 export function entryOfRow(row: TableRow, parts: readonly string[]): LogEntry {
+  if (!isReadable(row))
+    throw new GatewayError(
+      'SCHEMA_NEWER',
+      `revision ${row.revision} of the log is in format ${formatOf(row)}, which a newer version wrote; this one reads ${ENTRY_FORMATS.join(', ')}`,
+    )
   const text = typeof row.effects === 'string' ? row.effects : parts.join('')
   const effects: Change[] = []
   const before: (Document | null)[] = []

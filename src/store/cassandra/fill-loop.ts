@@ -3,7 +3,7 @@
  * entries that it has to take over, come first. A failure is said once when it begins; the next try follows.
  */
 import type { Logger } from '#telemetry/logger.ts'
-import type { CassandraStore } from './store.ts'
+import type { CassandraStore } from './cassandra-store.ts'
 
 export interface FillLoopOptions {
   readonly store: Pick<CassandraStore, 'filling' | 'fillNext'>

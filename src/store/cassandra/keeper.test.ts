@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { Keeper } from './keeper.ts'
 import { CassandraFailure } from './port.ts'
 import type { ProjectionScope } from './projection-tables.ts'
-import type { CassandraStore } from './store.ts'
+import type { CassandraStore } from './cassandra-store.ts'
 
 const UPDATE_MS = 500
 
@@ -171,4 +171,50 @@ test('another data center projects for itself when nobody has done it for long',
     ['own'],
   )
   assert.equal(store.projected, 3)
+})
+
+test('a node that lacks what another one has asks all data centers for it, after a second and not more often', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let nowMs = 0
+  let newest = 0
+  let head = 0
+  const settledMs: number[] = []
+  const store = {
+    hasHole: false,
+    projected: 0,
+    head: async () => ({ revision: head }),
+    poll: async () => {},
+    settle: async () => void settledMs.push(nowMs),
+  } as unknown as CassandraStore
+  const keeper = new Keeper({
+    store,
+    updateMs: UPDATE_MS,
+    isProjector: () => false,
+    isFirstProjector: () => false,
+    newestKnown: () => newest,
+    log: { info() {}, warn() {} },
+    random: () => 0,
+    monotonicMs: () => nowMs,
+  })
+  const pass = async (ms: number) => {
+    for (const endMs = nowMs + ms; nowMs < endMs; nowMs += 10) {
+      t.mock.timers.tick(10)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  keeper.start()
+  await pass(5_000)
+  assert.deepEqual(settledMs, [])
+  newest = 7
+  const sinceMs = nowMs
+  await pass(5_000)
+  assert.ok(settledMs[0]! >= sinceMs + 1_000 && settledMs[0]! <= sinceMs + 1_000 + 3 * UPDATE_MS, settledMs.join())
+  assert.ok(settledMs.length >= 2 && settledMs.length <= 5, settledMs.join())
+  head = 7
+  await pass(UPDATE_MS)
+  const count = settledMs.length
+  await pass(5_000)
+  assert.equal(settledMs.length, count)
+  t.mock.timers.runAll()
+  await keeper.close()
 })

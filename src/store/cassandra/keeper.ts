@@ -5,7 +5,7 @@
 import type { Logger } from '#telemetry/logger.ts'
 import { CassandraFailure } from './port.ts'
 import type { ProjectionScope } from './projection-tables.ts'
-import type { CassandraStore } from './store.ts'
+import type { CassandraStore } from './cassandra-store.ts'
 
 export interface KeeperOptions {
   readonly store: CassandraStore
@@ -17,6 +17,8 @@ export interface KeeperOptions {
   readonly isProjector: () => boolean
   /** Whether it does so for all data centers, while they can be reached. */
   readonly isFirstProjector: () => boolean
+  /** The newest revision that a node is known to have: this one's data center may have missed it. */
+  readonly newestKnown?: () => number
   readonly log: Pick<Logger, 'info' | 'warn'>
   readonly random: () => number
   /** Milliseconds that only go forward. */
@@ -29,6 +31,8 @@ const SHORTEST_REST = 0.1
 const SETTLE_EVERY_MS = 30_000
 /** Every node looks for another epoch, which only a restore begins. */
 const EPOCH_EVERY_MS = 10_000
+/** An entry that is there elsewhere, or after which another one is there: replication is slower than this only when something is wrong. */
+const BEHIND_MS = 1_000
 /**
  * From the end of one projection to the start of the next. A write of a partition costs the same whether one row is in it or thirty,
  * and nobody waits for it. A slow cluster is left alone for longer.
@@ -40,8 +44,6 @@ const PROJECT_REST = 5
 const PATIENCE_MS = 90_000
 /** After not all data centers could be reached. */
 const OWN_ONLY_MS = 60_000
-/** A later entry that is there while one before it is not: replication is slower than this only when something is wrong. */
-const HOLE_MS = 1_000
 
 export class Keeper {
   readonly #options: KeeperOptions
@@ -55,7 +57,7 @@ export class Keeper {
   #isClosed = false
   #isWoken = false
   #wake = () => {}
-  #holeSinceMs: number | null = null
+  #behindSinceMs: number | null = null
   #settledAtMs: number
   #lookedAtMs: number
   /** Why the cluster can't be asked now; null while it answers. */
@@ -107,17 +109,18 @@ export class Keeper {
     const { store, monotonicMs, isProjector, settleEveryMs = SETTLE_EVERY_MS } = this.#options
     await store.poll()
     const nowMs = monotonicMs()
-    if (!store.hasHole) this.#holeSinceMs = null
-    else this.#holeSinceMs ??= nowMs
-    const isStuck = this.#holeSinceMs !== null && nowMs - this.#holeSinceMs >= HOLE_MS
+    if (!(await this.#isBehind())) this.#behindSinceMs = null
+    else this.#behindSinceMs ??= nowMs
+    const isStuck = this.#behindSinceMs !== null && nowMs - this.#behindSinceMs >= BEHIND_MS
     if (isStuck || (isProjector() && nowMs - this.#settledAtMs >= settleEveryMs)) {
       this.#settledAtMs = this.#lookedAtMs = nowMs
+      this.#behindSinceMs = null
       await store.settle()
     } else if (nowMs - this.#lookedAtMs >= EPOCH_EVERY_MS) {
       this.#lookedAtMs = nowMs
       await store.lookForEpoch()
     }
-    if (isProjector() && !this.#isProjecting && nowMs >= this.#projectAtMs) {
+    if ((store.owesState || isProjector()) && !this.#isProjecting && (store.owesState || nowMs >= this.#projectAtMs)) {
       // Beside the next looks: a large projection must not hold up what this node serves.
       this.#projecting = this.#project(nowMs).catch((error: unknown) => this.#fail(error))
     }
@@ -142,6 +145,8 @@ export class Keeper {
   /** Null while there is nothing to write, or the node that projects for all is likely to be at it. */
   async #projectionScope(nowMs: number): Promise<ProjectionScope | null> {
     const { store, isFirstProjector } = this.#options
+    // Nobody else can.
+    if (store.owesState) return 'own'
     const { revision } = await store.head()
     if (store.projected >= revision) {
       this.#unmoved = null
@@ -164,6 +169,12 @@ export class Keeper {
       this.#ownOnlyUntilMs = nowMs + OWN_ONLY_MS
       await store.project('own')
     }
+  }
+
+  /** A later entry is there, or another node has it, and this node lacks one. */
+  async #isBehind(): Promise<boolean> {
+    const { store, newestKnown } = this.#options
+    return store.hasHole || (newestKnown !== undefined && newestKnown() > (await store.head()).revision)
   }
 
   #fail(error: unknown): void {

@@ -43,6 +43,8 @@ export interface ApplyOptions extends MigrationOptions {
   /** How long all nodes are waited for after each statement. */
   readonly consensusMs: number
   readonly leaseMs?: number
+  /** The lease of another process is taken over at once. That process learns of it before its next change, and stops. */
+  readonly takeOver?: boolean
   readonly monotonicMs: () => number
   /** A line for the operator. */
   readonly report: (line: string) => void
@@ -256,18 +258,22 @@ class Run {
   }
 
   async #acquire(): Promise<HeldLease> {
-    const { holder, nowMs, monotonicMs, report, waitMs, leaseMs = LEASE_MS } = this.#options
+    const { holder, nowMs, monotonicMs, report, waitMs, leaseMs = LEASE_MS, takeOver = false } = this.#options
     const options: LeaseOptions = {
       port: this.#port,
       name: LEASE,
       holder,
-      leaseMs,
+      leaseMs: takeOver ? 0 : leaseMs,
       conditional: CONDITIONAL,
       monotonicMs,
       nowMs,
       delay,
       observer: {
-        waits: (other) => report(`waiting for ${other.holder}, which renewed its lease ${age(other)} ago`),
+        waits: (other) =>
+          report(
+            `waiting for ${other.holder}, which renewed its lease ${age(other)} ago; ` +
+              `if it has died its lease is over ${Math.round(leaseMs / 1000)} s from now, or at once with --take-over`,
+          ),
         takesOver: (other) => report(`taking over from ${other.holder}, which renewed its lease ${age(other)} ago`),
       },
     }

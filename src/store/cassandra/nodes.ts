@@ -148,6 +148,19 @@ export class Membership implements ClusterView {
     return candidates.toSorted()[0]
   }
 
+  /** The newest revision that another node which is up says it holds; -1 when there is none. An epoch may have begun before it. */
+  get newestRevision(): number {
+    const { nodeId, dataCenter } = this.#options
+    let newest = -1
+    for (const [name, { nodes, readAtMs }] of this.#seen) {
+      for (const [id, node] of nodes) {
+        if ((id === nodeId && name === dataCenter) || this.#statusOf(node, readAtMs) !== 'up') continue
+        newest = Math.max(newest, node.state.applied_revision)
+      }
+    }
+    return newest
+  }
+
   #statusOf({ state, changedAtMs }: Seen, readAtMs: number | null): NodeStatus {
     if (state.stopped) return 'down'
     const nowMs = this.#options.monotonicMs()

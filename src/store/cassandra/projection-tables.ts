@@ -107,10 +107,13 @@ export class ProjectionTables {
     return row && { revision: row.revision as number, hash: row.hash as string }
   }
 
-  /** Moves the watermark to where the epoch begins, after its whole state was written, and tells so to the other data centers. */
+  /**
+   * Tells the other data centers that the whole state is written that the epoch begins with, and moves the watermark there. In this
+   * order: with the watermark nobody comes back to this, also when the process dies in between.
+   */
   async markBase(epoch: number, base: Watermark): Promise<void> {
-    await this.#mark(epoch, nameOf(this.#dataCenter), base, 'LOCAL_QUORUM')
     await this.#mark(epoch, BASE, base, 'LOCAL_QUORUM')
+    await this.#mark(epoch, nameOf(this.#dataCenter), base, 'LOCAL_QUORUM')
   }
 
   /**

@@ -23,6 +23,8 @@ export class Projector {
   #isClosed = false
   /** The last revision that the projection of this data center is known to hold. */
   projected = 0
+  /** The epoch whose first state is known to be written. */
+  writtenFor = 0
 
   constructor(options: ProjectorOptions) {
     this.#options = options
@@ -65,6 +67,7 @@ export class Projector {
       await projection.projectState(epoch.epoch, await rows())
       await projection.markBase(epoch.epoch, epoch.base)
     }
+    this.writtenFor = epoch.epoch
     const lowest = scope === 'all' ? await projection.watermark(epoch.epoch, 'all') : undefined
     // The state at the base is not in the log: each data center writes that for itself.
     const isForAll = scope === 'all' && (lowest !== undefined || epoch.base.revision === 0)

@@ -104,6 +104,9 @@ test('a node without a copy begins with the projection and the log after it, ove
   assert.deepEqual(await allRows(fresh), await allRows(writer))
   // What its copy does not reach back to it has from the cluster.
   assert.equal((await fresh.entry(3))?.revision, 3)
+  // By the id of a transaction it can't, and says from where on it can.
+  const { txid } = (await writer.entry(3))!
+  assert.deepEqual([await fresh.entry(txid), await fresh.logStart(), await writer.logStart()], [undefined, 1023, 0])
   assert.deepEqual(await fresh.changes(1000, 5), await writer.changes(1000, 5))
 })
 

@@ -7,7 +7,6 @@
  */
 import { GatewayError } from '#core/errors.ts'
 import type { Change, Row } from '#model/document.ts'
-import type { Logger } from '#telemetry/logger.ts'
 import type {
   AppendResult,
   ConfigStore,
@@ -21,73 +20,13 @@ import type {
   Transaction,
 } from '../contract.ts'
 import type { LocalCopy } from '../local-copy.ts'
+import type { CassandraStore, CassandraStoreOptions } from './cassandra-store.ts'
 import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
 import { Filler, type FillProgress } from './filler.ts'
 import { loadCopy } from './load.ts'
-import { CassandraFailure, type CassandraPort, type ReadConsistency, type WriteConsistency } from './port.ts'
+import { CassandraFailure, type ReadConsistency } from './port.ts'
 import { ProjectionTables, type ProjectionScope } from './projection-tables.ts'
 import { Projector } from './projector.ts'
-
-export interface CassandraStoreOptions {
-  readonly onAppended?: (revision: number) => void // As soon as an entry of this node is decided.
-  readonly port: CassandraPort
-  readonly copy: LocalCopy
-  readonly dataCenter: string
-  /** All of the cluster that are known here. */
-  readonly dataCenters?: readonly string[]
-  readonly nodeId: string
-  /** In how many partitions the rows of a kind are; the same on all nodes, for good. */
-  readonly bucketsOf: (kind: string) => number
-  /** Kinds that a node without a copy can do without at first: it is loaded when it has the others, and fills these in afterwards. */
-  readonly isLater?: (kind: string) => boolean
-  /** So many rows of those kinds are loaded with the others nevertheless. */
-  readonly wholeRows?: number
-  readonly nowMs: () => number
-  readonly delay: (ms: number) => Promise<void>
-  /** 0 to 1, for the jitter of repetitions. */
-  readonly random: () => number
-  readonly log: Pick<Logger, 'info' | 'warn'>
-  /** Of reads of the log; LOCAL_QUORUM at least, which is the default. */
-  readonly readConsistency?: ReadConsistency
-  /** How many replicas have a transaction before it is told; QUORUM by default. */
-  readonly commitConsistency?: WriteConsistency
-  /** How long an append repeats an insert without an answer before it says that its outcome is open. */
-  readonly settleMs?: number
-}
-
-export interface CassandraStore extends ConfigStore {
-  /** Whether the copy holds a state of this cluster: before the first load it does not, and nothing can be read. */
-  readonly isLoaded: boolean
-  /** How far the copy is filled; null when it is whole. */
-  readonly filling: FillProgress | null
-  /** Fills in the next part; false when the copy is whole. Rejects when the cluster can't be asked. */
-  fillNext(): Promise<boolean>
-  /** Whether the last look found an entry after one that is missing. */
-  readonly hasHole: boolean
-  /** The last revision that the projection of this data center is known to hold. */
-  readonly projected: number
-  /**
-   * Takes over what the log has after the copy's head; loads the whole state where the copy is empty or went another way than the
-   * cluster. Rejects when the cluster can't be asked.
-   */
-  poll(): Promise<void>
-  /** Reads the next slot so that an entry is found that was decided and never told, and whether another epoch began. */
-  settle(): Promise<void>
-  /** Looks whether another epoch began. */
-  lookForEpoch(): Promise<void>
-  /**
-   * Begins another epoch with the state of this node's copy: after the database was lost or put back to an earlier state. Nodes that
-   * stand elsewhere load this state; what was written beyond it is no longer there. Answers the revision that goes on from.
-   */
-  beginEpoch(): Promise<number>
-  /**
-   * Writes what the projection of this data center, or of all, lacks, as far as this node knows it. Any number of nodes may. Rejects
-   * for all as soon as one of them can't be reached.
-   */
-  project(scope?: ProjectionScope): Promise<void>
-  /** Reads how far the projection of this data center is: another node may have written it. */
-  lookAtProjection(): Promise<void>
-}
 
 const BATCH = 100
 const SETTLE_MS = 8_000
@@ -120,6 +59,8 @@ class Store implements CassandraStore {
   #unsettled: LogEntry | null = null
   /** The slots of all transactions whose insert had no answer: while such a slot is free, none of them can be told not to be done. */
   readonly #open = new Map<string, number>()
+  /** Those of them whose epoch ended before that was known: nobody here can tell any more. */
+  readonly #unknowable = new Set<string>()
   #isClosed = false
 
   constructor(options: CassandraStoreOptions) {
@@ -158,6 +99,15 @@ class Store implements CassandraStore {
 
   #follow({ epoch }: Epoch): Promise<void> {
     return this.#copy.setNote(this.#copy.filling ? FILLING_NOTE : EPOCH_NOTE, String(epoch))
+  }
+
+  get owesState(): boolean {
+    const epoch = this.#epoch
+    return epoch?.madeBy === this.#options.nodeId && epoch.epoch !== this.#projector.writtenFor && this.#follows(epoch)
+  }
+
+  get epoch(): number {
+    return this.#epoch?.epoch ?? 0
   }
 
   // ---- reading: from the copy
@@ -233,6 +183,10 @@ class Store implements CassandraStore {
     return (await this.changes(revisionOrTxid - 1, 1))[0]
   }
 
+  logStart(): Promise<number> {
+    return this.#copy.logStart()
+  }
+
   load(kinds: readonly string[]): ReturnType<ConfigStore['load']> {
     return this.#copy.load(kinds)
   }
@@ -272,17 +226,30 @@ class Store implements CassandraStore {
     if (prepared.outcome !== 'prepared') return prepared
     const { entry } = prepared
     const { nowMs } = this.#options
+    const open = { outcome: 'open', txid: transaction.txid } as const
+    if (this.#unknowable.has(entry.txid)) return open
+    // One that is open may be done already: only its repetition tells.
+    const reason = this.#open.has(entry.txid)
+      ? null
+      : this.#options.whoCannotRead?.(entry.effects.map(({ kind }) => kind))
+    if (reason) throw new GatewayError('NODE_OLDER', reason)
     const deadlineMs = nowMs() + this.#settleMs
     for (let tries = 0; ; tries++) {
       try {
         const epoch = await this.#writableEpoch(entry)
-        if (!epoch) return { outcome: 'conflict', head: (await this.#copy.head()).revision }
+        if (!epoch) {
+          // The state that the new epoch begins with may have it: done again it would be done twice.
+          return this.#unknowable.has(entry.txid)
+            ? open
+            : { outcome: 'conflict', head: (await this.#copy.head()).revision }
+        }
         const slot = await this.#log.insert(epoch, entry)
         if (slot.isOurs) this.#options.onAppended?.(entry.revision)
         await this.#take(epoch, slot)
         if (slot.isOurs) return { outcome: 'appended', entry: slot.entry }
         return { outcome: 'conflict', head: (await this.#copy.head()).revision }
       } catch (error) {
+        if (this.#unknowable.has(entry.txid)) return open
         if (!(error instanceof CassandraFailure)) throw error
         // Certainly not done, and nothing open from before: who asked may be told so.
         if (error.isSettled && !this.#open.has(entry.txid)) {
@@ -291,7 +258,7 @@ class Store implements CassandraStore {
         this.#unsettled = entry
         this.#open.set(entry.txid, entry.revision)
         if (this.#isClosed || nowMs() >= deadlineMs) {
-          return { outcome: 'open', txid: transaction.txid }
+          return open
         }
         await this.#options.delay(this.#pauseMs(tries))
       }
@@ -326,9 +293,15 @@ class Store implements CassandraStore {
 
   async #poll(): Promise<void> {
     const epoch = await this.#enteredEpoch()
+    await this.#catchUp(epoch, this.#reads)
+    await this.#repeatUnsettled(epoch)
+  }
+
+  /** Takes over what can be read in a row after the copy's head. */
+  async #catchUp(epoch: Epoch, consistency: ReadConsistency): Promise<void> {
     for (let isAtEnd = false; !isAtEnd && !this.#isClosed;) {
       const head = await this.#copy.head()
-      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, this.#reads)
+      const { isSame, entries, isHole } = await this.#log.follow(epoch, head, BATCH, consistency)
       this.hasHole = isHole
       if (isSame === false) return this.#refill(epoch, `revision ${head.revision} is another one in the cluster`)
       try {
@@ -339,7 +312,6 @@ class Store implements CassandraStore {
       }
       isAtEnd = entries.length < BATCH
     }
-    await this.#repeatUnsettled(epoch)
   }
 
   /** An outcome that was told to be open is found out as soon as that is possible. */
@@ -364,6 +336,8 @@ class Store implements CassandraStore {
     return this.#exclusively(async () => {
       await this.#lookForEpoch('SERIAL')
       const epoch = await this.#currentEpoch()
+      // What this data center missed, a majority of all has: in one go, where serial reads find one entry at a time.
+      await this.#catchUp(epoch, 'QUORUM')
       for (let entry: LogEntry | undefined; !this.#isClosed;) {
         entry = await this.#log.decided(epoch, (await this.#copy.head()).revision + 1)
         if (!entry) return
@@ -374,10 +348,12 @@ class Store implements CassandraStore {
 
   /** The epoch that counts, after the copy stands in it. */
   async #enteredEpoch(): Promise<Epoch> {
-    const epoch = await this.#currentEpoch()
-    if (this.#follows(epoch)) return epoch
+    const known = await this.#currentEpoch()
+    if (this.#follows(known)) return known
+    const epoch = (this.#epoch = await this.#newest(known))
     const { revision, hash } = await this.#copy.head()
     this.#unsettled = null
+    for (const txid of this.#open.keys()) this.#unknowable.add(txid)
     // Nothing of this epoch is projected as far as this node knows, though its base may have been in the one before.
     this.#projector.forget()
     this.#open.clear()
@@ -393,6 +369,18 @@ class Store implements CassandraStore {
       await this.#fill(epoch, epoch.base.revision)
     }
     return epoch
+  }
+
+  /** The state of the known one may be lost, with the node that began it; who waits for it must hear of the one after it. */
+  async #newest(known: Epoch): Promise<Epoch> {
+    try {
+      const latest = await this.#log.epoch('SERIAL')
+      return latest && latest.epoch > known.epoch ? latest : known
+    } catch (error) {
+      if (!(error instanceof CassandraFailure)) throw error
+      // Without a majority of all replicas the known one is what there is to go on with.
+      return known
+    }
   }
 
   #follows({ epoch }: Epoch): boolean {
@@ -439,8 +427,16 @@ class Store implements CassandraStore {
       // Also above what the copy knows: a database that was put back has forgotten epochs, and their keys may still be in use.
       const epoch = Math.max(latest?.epoch ?? 0, Number(this.#followed())) + 1
       const base = await this.#copy.head()
-      const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base }
-      this.#epoch = await this.#log.beginEpoch(wanted, this.#options.nodeId, this.#options.nowMs())
+      const { nodeId, nowMs } = this.#options
+      const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base, madeBy: nodeId }
+      try {
+        // Appends look for epochs nearby, so the beginning has to be told everywhere before it is answered.
+        this.#epoch = await this.#log.beginEpoch(wanted, nowMs(), 'EACH_QUORUM')
+      } catch (error) {
+        // It may have begun, with a state that only this node has: it must not go on in the old one.
+        await this.#lookForEpoch('SERIAL').catch(() => undefined)
+        throw error
+      }
       await this.#enteredEpoch()
       return base.revision
     })
@@ -449,7 +445,7 @@ class Store implements CassandraStore {
   async #currentEpoch(): Promise<Epoch> {
     this.#epoch ??=
       (await this.#log.epoch('LOCAL_QUORUM')) ??
-      (await this.#log.beginEpoch(FIRST_EPOCH, this.#options.nodeId, this.#options.nowMs()))
+      (await this.#log.beginEpoch({ ...FIRST_EPOCH, madeBy: this.#options.nodeId }, this.#options.nowMs()))
     return this.#epoch
   }
 
