@@ -247,6 +247,7 @@ export class Workers {
         this.#publisher?.served(index, message.revision)
         return
       case 'listening':
+        this.#pool.begun(index)
         this.#onListening(index)
         return
       case 'failed':

@@ -18,15 +18,11 @@ import { loadCertificates } from '#listen/configured-certificates.ts'
 import { openDefaultCertificate } from '#listen/default-certificate.ts'
 import { reserveListeners } from '#listen/reserve.ts'
 import type { Model } from '#model/contract.ts'
-import { coreEntities } from '#model/entities/index.ts'
-import { vaultConfigs } from '#model/entities/vault-configs.ts'
-import { createModel } from '#model/model.ts'
 import type { Settings } from '#model/settings.ts'
 import type { LogTarget } from '#model/settings/composites.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { ReadSettings } from '#model/settings/read.ts'
-import { refusalsOf, type AnyPlugin } from '#pdk/pdk.ts'
-import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
+import type { AnyPlugin } from '#pdk/pdk.ts'
 import { Propagation } from '#snapshot/propagation.ts'
 import { Publisher } from '#snapshot/publisher.ts'
 import { References } from '#snapshot/references.ts'
@@ -46,6 +42,7 @@ import { adminPorts } from './gateway-admin.ts'
 import { describeNode, registerCassandraFigures, registerClusterFigures } from './gateway-cluster.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
 import { NodeHealth } from './gateway-health.ts'
+import { gatewayModel } from './gateway-model.ts'
 import { openSecrets } from './gateway-secrets.ts'
 import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
 import { GatewayRedis } from './gateway-redis.ts'
@@ -81,22 +78,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await gateway.close()
     throw error
   }
-}
-
-/** The model of a gateway with these plugins and settings. */
-export function gatewayModel(plugins: readonly AnyPlugin[], settings: Pick<Settings, 'database' | 'functions'>): Model {
-  const known = new Set<string>(pluginSchemas.map(({ name }) => name))
-  const own = plugins.filter(({ schema }) => !known.has(schema.name))
-  return createModel({
-    entities: [...coreEntities, ...pluginEntities, ...own.flatMap(({ entities = [] }) => entities)],
-    plugins: [...pluginSchemas, ...own.map(({ schema }) => schema)],
-    built: plugins.map(({ schema }) => schema.name),
-    vaults: vaultConfigs,
-    refuse: refusalsOf(plugins, {
-      hasClusterCounters: settings.database === 'cassandra',
-      functions: settings.functions,
-    }),
-  })
 }
 
 export class Gateway {

@@ -25,7 +25,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   async checkDeclarative(read, { path: file, text }) {
     const [{ gatewayModel }, { loadPluginSet }, { checkContext }, { loadDeclarative }, { describeProblem }] =
       await Promise.all([
-        import('./gateway.ts'),
+        import('./gateway-model.ts'),
         import('./plugin-set.ts'),
         import('./gateway-store.ts'),
         import('#model/declarative/load.ts'),

@@ -23,12 +23,10 @@ import type { Service } from '#model/entities/service.ts'
 import type { LogLevel } from '#model/settings/node.ts'
 import { tlsParameters } from '#model/settings/tls-parameters.ts'
 import type { ConsumerGroup } from '#pdk/exchange.ts'
-import { orderPlugins } from '#pdk/order.ts'
 import { decodeStored } from '#pdk/stored-response.ts'
 import type { AnyPlugin } from '#pdk/pdk.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
 import { coreEntities } from '#model/entities/index.ts'
-import type { PluginInstance } from '#snapshot/plan.ts'
 import { createClientTrust } from '#proxy/client-trust.ts'
 import { proxySettings } from '#proxy/settings.ts'
 import type { WorkerContext } from '#proxy/worker-context.ts'
@@ -48,8 +46,10 @@ import { WorkerMetrics } from '#telemetry/worker-metrics.ts'
 import { nodeLookup } from '#upstream/dns/node-lookup.ts'
 import { createResolver } from '#upstream/dns/resolver.ts'
 import { Http2Pool } from '#upstream/h2-pool.ts'
-import { ConnectionPool, plainPoolKeys, type PoolSettings } from '#upstream/pool.ts'
+import { ConnectionPool, plainPoolKeys } from '#upstream/pool.ts'
 import { UpstreamTls } from '#upstream/tls-targets.ts'
+import { clientLimits, poolSettings } from './connection-settings.ts'
+import { orderInstances } from './plugin-order.ts'
 import { scopeOf } from './plugin-scope.ts'
 import { loadPluginSet } from './plugin-set.ts'
 import { resolverSettings } from './resolver-settings.ts'
@@ -61,7 +61,6 @@ import { StoreLookups } from './worker-lookups.ts'
 import { openRedisLimits } from './worker-redis.ts'
 import { updateCertificates } from './worker-certificates.ts'
 import { proxyHandler } from './worker-handler.ts'
-import { clientLimits } from './worker-limits.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
 import {
   DELIVERY_DEADLINE_MS,
@@ -129,14 +128,9 @@ class WorkerThread {
       loopDelay: this.#loopDelay,
       heapUsed: () => process.memoryUsage().heapUsed,
     })
-    const poolSettings: PoolSettings = {
-      size: settings.upstream_keepalive_pool_size,
-      idleTimeoutMs: settings.upstream_keepalive_idle_timeout,
-      maxRequests: settings.upstream_keepalive_max_requests || Infinity,
-      maxHeadBytes: settings.upstream_max_header_size,
-    }
-    const pool = new ConnectionPool(poolSettings, this.#deadlines, this.#outbox)
-    const http2Pool = new Http2Pool(poolSettings, this.#deadlines, this.#outbox, pool.figures)
+    const ofPools = poolSettings(settings)
+    const pool = new ConnectionPool(ofPools, this.#deadlines, this.#outbox)
+    const http2Pool = new Http2Pool(ofPools, this.#deadlines, this.#outbox, pool.figures)
     const resolver = createResolver({ settings: resolverSettings(settings), log: this.#log.log })
     const tls = new UpstreamTls({
       verify: settings.upstream_tls_verify,
@@ -236,7 +230,7 @@ class WorkerThread {
         workerIndex: start.index,
         sharedMemory: [{ name: 'kong_rate_limiting_counters', capacityBytes: start.counters.byteLength }],
       }),
-      orderPlugins: (instances) => this.#order(instances),
+      orderPlugins: (instances) => orderInstances(instances, this.#log.log),
       tlsTargets: (service, upstream, find) => tls.targetsOf(service, upstream, find),
       idHash,
       figuresFor: (route: Route, service: Service | null, workspace: string) =>
@@ -355,21 +349,6 @@ class WorkerThread {
       })
     const memberships = this.#cache.listBy('consumer_group_consumers', 'consumer', consumerId)
     return memberships instanceof Promise ? memberships.then(named) : named(memberships)
-  }
-
-  /** By priority and `ordering`; a cycle is logged, and priorities alone decide. */
-  #order(instances: readonly PluginInstance[]): readonly PluginInstance[] {
-    const list = instances.map((instance) => ({
-      name: instance.name,
-      priority: instance.plugin.schema.priority,
-      ordering: (instance.document as { ordering?: null }).ordering ?? null,
-      instance,
-    }))
-    const ordered = orderPlugins(list)
-    if (ordered.ok) return ordered.order.map(({ instance }) => instance)
-    this.#log.log.error({ cycle: ordered.cycle }, 'the ordering of plugins runs in a circle, priorities decide')
-    const plain = orderPlugins(list.map((item) => ({ ...item, ordering: null })))
-    return plain.ok ? plain.order.map(({ instance }) => instance) : instances
   }
 
   #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {

@@ -58,6 +58,7 @@ function bed(count: number, silenceMs = 400) {
     startData: (index, pulse) => ({ index, pulse }),
     onMessage: (from, message) => {
       said.push({ from, ...(message as { index: number; message: string }) })
+      if ((message as { message: string }).message === 'begun') pool.begun(from)
       changed()
     },
     onStarted: (index) => started.push(index),

@@ -31,6 +31,11 @@ export interface WorkerLoss {
 /** Restarts follow each other at least this far apart, doubling, so that a worker that dies at once does not eat the machine. */
 const FIRST_RESTART_MS = 100
 const LAST_RESTART_MS = 10_000
+/**
+ * A worker that does not serve yet keeps nobody waiting: loading modules and the first configuration may hold up its loop, for long
+ * on a machine that is busy.
+ */
+const BEGIN_SILENCE_MS = 30_000
 
 interface Slot {
   worker: Worker | null
@@ -39,6 +44,8 @@ interface Slot {
   lastBeatAtMs: number
   /** Silence counts from here on at the earliest: work was given that takes long. */
   patientUntilMs: number
+  /** It has said that it serves. */
+  hasBegun: boolean
   restartMs: number
   startedAtMs: number
   isLost: boolean
@@ -66,6 +73,7 @@ export class WorkerPool<Start extends object, Message> {
         lastBeat: 0,
         lastBeatAtMs: 0,
         patientUntilMs: 0,
+        hasBegun: false,
         restartMs: FIRST_RESTART_MS,
         startedAtMs: 0,
         isLost: false,
@@ -85,6 +93,11 @@ export class WorkerPool<Start extends object, Message> {
 
   tellAll(message: Message): void {
     for (const { worker } of this.#slots) worker?.postMessage(message)
+  }
+
+  /** The worker serves: from now on it is missed as soon as it is silent. */
+  begun(index: number): void {
+    this.#slots[index]!.hasBegun = true
   }
 
   /** Ends every worker. */
@@ -115,9 +128,9 @@ export class WorkerPool<Start extends object, Message> {
     slot.isLost = false
     slot.startedAtMs = performance.now()
     slot.lastBeat = Atomics.load(slot.pulse, PULSE_BEAT)
-    // The first beat may take as long as loading the modules does.
-    slot.lastBeatAtMs = performance.now() + 10_000
+    slot.lastBeatAtMs = performance.now()
     slot.patientUntilMs = 0
+    slot.hasBegun = false
     worker.on('message', (message: unknown) => {
       if (slot.worker === worker) this.#options.onMessage(index, message)
     })
@@ -141,9 +154,14 @@ export class WorkerPool<Start extends object, Message> {
       if (beat !== slot.lastBeat) {
         slot.lastBeat = beat
         slot.lastBeatAtMs = now
-      } else if (now - Math.max(slot.lastBeatAtMs, slot.patientUntilMs) > this.#options.silenceMs)
+      } else if (now - Math.max(slot.lastBeatAtMs, slot.patientUntilMs) > this.#silenceMs(slot))
         this.#lost(index, slot.worker, 'silent', null)
     }
+  }
+
+  #silenceMs({ hasBegun }: Slot): number {
+    const { silenceMs } = this.#options
+    return hasBegun ? silenceMs : Math.max(silenceMs, BEGIN_SILENCE_MS)
   }
 
   #lost(index: number, worker: Worker, reason: WorkerLoss['reason'], error: Error | null): void {

@@ -145,7 +145,7 @@ test('after a GOAWAY what is under way ends well, and the next call gets another
   using b = await bench((stream) => void open.push(stream))
   const first = b.call('a')
   await waitUntil('the first', () => open.length === 1, 10_000)
-  open[0]!.session!.goaway(0, open[0]!.id!)
+  open[0]!.session!.goaway(0, open[0]!.id)
   await new Promise((resolve) => setTimeout(resolve, 50))
   const second = b.call('b')
   await waitUntil('the second', () => open.length === 2, 10_000)

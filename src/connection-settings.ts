@@ -1,6 +1,7 @@
-/** What a client may ask of a worker's listeners, by the settings. */
+/** What connections of clients and to upstreams may cost, as the settings say. */
 import type { ClientLimits } from '#http/connection-facts.ts'
 import type { Settings } from '#model/settings.ts'
+import type { PoolSettings } from '#upstream/pool.ts'
 
 export function clientLimits(settings: Settings): ClientLimits {
   const { lineBytes, totalBytes } = settings.large_client_header_buffers
@@ -14,5 +15,14 @@ export function clientLimits(settings: Settings): ClientLimits {
     idleTimeoutMs: settings.keepalive_timeout,
     concurrentStreams: settings.http2_max_concurrent_streams,
     requestsPerConnection: settings.keepalive_timeout === 0 ? 1 : settings.keepalive_requests,
+  }
+}
+
+export function poolSettings(settings: Settings): PoolSettings {
+  return {
+    size: settings.upstream_keepalive_pool_size,
+    idleTimeoutMs: settings.upstream_keepalive_idle_timeout,
+    maxRequests: settings.upstream_keepalive_max_requests || Infinity,
+    maxHeadBytes: settings.upstream_max_header_size,
   }
 }
