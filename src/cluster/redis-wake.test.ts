@@ -57,10 +57,13 @@ test('what one node writes wakes the others, many revisions once, and itself nev
   const [writer, reader] = [startNode(t, redis), startNode(t, redis)]
   const listening = async () => ((await redis.client.pubsub('NUMSUB', 'm:revision')) as [string, number])[1]
   await waitUntil('both listen', async () => (await listening()) === 2)
+  // A link that came up late looks once, because it may have missed something.
+  await sleep(100)
+  const atFirst = [writer.wakes, reader.wakes] as const
   for (let revision = 1; revision <= 50; revision++) writer.wake.tell(revision)
-  await waitUntil('the other one is woken', () => reader.wakes > 0)
+  await waitUntil('the other one is woken', () => reader.wakes > atFirst[1])
   await sleep(50)
-  assert.deepEqual([writer.wakes, reader.wakes], [0, 1])
+  assert.deepEqual([writer.wakes - atFirst[0], reader.wakes - atFirst[1]], [0, 1])
 
   await redis.kill()
   writer.wake.tell(51)
@@ -68,9 +71,14 @@ test('what one node writes wakes the others, many revisions once, and itself nev
     'it is found that Redis is gone',
     () => writer.states.includes(false) && reader.states.includes(false),
   )
+  const whileDown = [writer.wakes, reader.wakes] as const
   await redis.start()
-  await waitUntil('both look, since they may have missed something', () => writer.wakes === 1 && reader.wakes === 2)
+  await waitUntil(
+    'both look, since they may have missed something',
+    () => writer.wakes > whileDown[0] && reader.wakes > whileDown[1],
+  )
   await waitUntil('both listen again', async () => (await listening()) === 2)
+  const again = reader.wakes
   writer.wake.tell(52)
-  await waitUntil('the other one is woken again', () => reader.wakes === 3)
+  await waitUntil('the other one is woken again', () => reader.wakes > again)
 })

@@ -67,6 +67,7 @@ export class RedisWake {
   }
 
   #hear(message: string): void {
-    if (Number(message) !== this.#told) this.#options.wake()
+    // What this node has told, or an older revision, is in its log already.
+    if (Number(message) > this.#told) this.#options.wake()
   }
 }
