@@ -195,6 +195,8 @@ function commonOptions(endpoint: RedisEndpoint, { connectTimeoutMs }: Connection
     // A command that was under way is not sent again: its outcome is open, and nobody waits for it any more.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    // ioredis would subscribe by a promise that nobody holds, whose failure ends the process.
+    autoResubscribe: false,
     // INFO may not be allowed to the user; the link asks what it needs itself.
     enableReadyCheck: false,
     disableClientInfo: true,
