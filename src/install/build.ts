@@ -91,6 +91,8 @@ const siblings: Plugin = {
 function siblingOf(file: string): string {
   if (file === path.join(ROOT, 'package.json')) return 'package.json'
   if (file === path.join(ROOT, 'cql')) return 'cql'
+  // Put into dist/ by `main`.
+  if (path.basename(file) === 'quickjs.wasm') return 'quickjs.wasm'
   const found = Object.entries(ENTRY_POINTS).find(([, source]) => path.join(ROOT, source) === file)
   if (!found) throw new Error(`${file} is reached by its URL, so it has to be one of the entry points of the build`)
   return `${found[0]}.js`

@@ -53,7 +53,7 @@ export function decodeStored(bytes: Buffer): StoredResponse | null {
   const headEnd = aboutEnd + bytes.readUInt32LE(4)
   if (headEnd > bytes.length) return null
   const { key, ...facts } = JSON.parse(bytes.toString('utf8', 8, aboutEnd)) as StoredFacts & { key: string }
-  const lines = bytes.latin1Slice(aboutEnd, headEnd) + '\r\n'
+  const lines = bytes.toString('latin1', aboutEnd, headEnd) + '\r\n'
   const spans: number[] = []
   const parsed = new FieldFacts()
   if (!parseFields(Buffer.from(lines, 'latin1'), lines, 0, 0, lines.length, spans, parsed, MORE_THAN_ANY)) return null

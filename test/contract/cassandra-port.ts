@@ -186,8 +186,17 @@ export function cassandraPortSuite(name: string, open: (test: TestContext) => Pr
         const blank = { serial_domain: null, writing_data_center: null, base_hash: null, base_digests: null }
         const row = { ...partition, epoch: 1, ...blank, base_revision: 0, made_at_ms: 0, made_by: 'x' }
         await port.insertIfAbsent(EPOCHS, row, CONDITIONAL)
-        const read = async () =>
-          (await port.select(EPOCHS, { partition, equals: { epoch: 1 }, limit: 1, consistency: 'SERIAL' }))[0]!
+        const select = () => port.select(EPOCHS, { partition, equals: { epoch: 1 }, limit: 1, consistency: 'SERIAL' })
+        const read = async () => {
+          // Between writers a read at SERIAL may lose every race; it has done nothing, and is asked again.
+          for (;;) {
+            const rows = await select().catch((error: unknown) => {
+              if ((error as { reason?: unknown }).reason === 'timeout') return null
+              throw error
+            })
+            if (rows !== null) return rows[0]!
+          }
+        }
         const add = async (by: string) => {
           for (;;) {
             const now = await read()
