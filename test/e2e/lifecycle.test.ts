@@ -234,12 +234,18 @@ test('a start writes compiled code under the prefix, and the next one runs from 
   assert.ok(written.length > 100, `${written.length} files`)
 
   // Node then says of each module whether its code came from the cache.
-  process.env['NODE_DEBUG_NATIVE'] = 'COMPILE_CACHE'
-  const second = await startGateway({ prefix, workers: 2 }).finally(() => delete process.env['NODE_DEBUG_NATIVE'])
-  await second.stop()
-  const accepted = (file: string) => second.child.output.split(`src/${file} was accepted`).length - 1
-  assert.equal(accepted('gateway.ts'), 1)
-  assert.equal(accepted('proxy/run.ts'), 2, 'once in each worker')
+  const accepted = async (): Promise<readonly [number, number]> => {
+    process.env['NODE_DEBUG_NATIVE'] = 'COMPILE_CACHE'
+    const next = await startGateway({ prefix, workers: 2 }).finally(() => delete process.env['NODE_DEBUG_NATIVE'])
+    await next.stop()
+    const count = (file: string) => next.child.output.split(`src/${file} was accepted`).length - 1
+    return [count('gateway.ts'), count('proxy/run.ts')]
+  }
+  // Once in the main thread, once in each worker. Threads say it at the same time, and may write into each other's lines: then it is
+  // asked again.
+  let counts = await accepted()
+  for (let tries = 1; tries < 4 && counts.join() !== '1,2'; tries++) counts = await accepted()
+  assert.deepEqual(counts, [1, 2])
   // What only its orderly end loaded may be new.
   const now = new Set(compiled())
   assert.deepEqual(

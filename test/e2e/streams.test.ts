@@ -161,7 +161,6 @@ test('a plugin that logs tells of the session', async () => {
   const record = JSON.parse(records.split('\n')[0]!) as Record<string, object>
   assert.partialDeepStrictEqual(record, {
     session: { received: 5, sent: 14, status: 200, server_port: tcp },
-    protocol: 'tcp',
     client_ip: '127.0.0.1',
     service: { name: 'plain' },
     tries: [{ ip: '127.0.0.1', port: portOf(plain) }],

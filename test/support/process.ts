@@ -21,7 +21,7 @@ export interface ChildExit {
 }
 
 /** Kept of a child's output, from the end: enough for any message, bounded under any flood. */
-const OUTPUT_LIMIT_CHARS = 1 << 20
+const OUTPUT_LIMIT_CHARS = 1 << 22
 
 export class Child {
   readonly name: string
