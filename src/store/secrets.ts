@@ -5,6 +5,7 @@
  */
 import type { Document } from '#model/document.ts'
 import type { EntityDefinition, Field, Fields, PluginSchema } from '#model/schema.ts'
+import { isVaultReference } from '#model/vault-reference.ts'
 import { canonicalJson } from './canonical.ts'
 import type { Keyring } from './keyring.ts'
 
@@ -31,7 +32,7 @@ export class Secrets {
 
   seal(kind: string, document: Document): Document {
     return this.#walk(kind, document, (value, path) =>
-      isReference(value)
+      isVaultReference(value)
         ? value
         : { $sealed: this.#keyring.seal(canonicalJson(value), context(kind, document.id, path)) },
     )
@@ -52,7 +53,7 @@ export class Secrets {
   /** Takes sealed and open documents. Of a kind that is not defined nobody knows what is secret: only the id is left. */
   redact(kind: string, document: Document): Document {
     if (!this.#definitions.entities.has(kind)) return { id: document.id }
-    return this.#walk(kind, document, (value) => (isReference(value) ? value : REDACTED))
+    return this.#walk(kind, document, (value) => (isVaultReference(value) ? value : REDACTED))
   }
 
   /** What stands in look-up rows for the value of a secret field. */
@@ -133,10 +134,6 @@ type Change = (value: unknown, path: string) => unknown
 /** What a sealed value belongs to: moved to another entity or field it does not open. */
 function context(kind: string, id: string, path: string): string {
   return `${kind}\0${id}\0${path}`
-}
-
-function isReference(value: unknown): boolean {
-  return typeof value === 'string' && value.startsWith('{vault://') && value.endsWith('}')
 }
 
 function sealedText(value: unknown): string | undefined {

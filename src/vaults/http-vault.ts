@@ -4,8 +4,8 @@
  * API: https://developer.hashicorp.com/vault/api-docs/secret/kv
  */
 import { readFile } from 'node:fs/promises'
-import { request } from 'undici'
-import type { Fetched, Vault, VaultConfig } from './vault.ts'
+import type { Followed } from '#model/vault-reference.ts'
+import type { Vault, VaultConfig } from './vault.ts'
 
 const ANSWER_BYTES_MAX = 1024 * 1024
 /** Where Kubernetes puts the token of the pod's service account. */
@@ -23,14 +23,14 @@ interface Login {
 export interface HttpVaultOptions {
   readonly nowMs: () => number
   /** Follows a reference in the vault's own token; only the environment can be meant. */
-  readonly follow: (text: string) => Fetched
+  readonly follow: (text: string) => Followed
 }
 
 /** Fails with reasons that name the status, never an answer's body: it may have secrets. */
 export function createHttpVault({ nowMs, follow }: HttpVaultOptions): Vault {
   const logins = new Map<string, Login>()
 
-  async function tokenFor(config: VaultConfig, signal: AbortSignal): Promise<Fetched> {
+  async function tokenFor(config: VaultConfig, signal: AbortSignal): Promise<Followed> {
     const method = config['auth_method']
     if (method === 'token' || method === undefined || method === null) {
       const token = follow(textOf(config, 'token', ''))
@@ -84,7 +84,7 @@ export function createHttpVault({ nowMs, follow }: HttpVaultOptions): Vault {
 
 type Credentials = { readonly path: string; readonly body: object } | { readonly reason: string }
 
-async function credentialsOf(config: VaultConfig, follow: (text: string) => Fetched): Promise<Credentials> {
+async function credentialsOf(config: VaultConfig, follow: (text: string) => Followed): Promise<Credentials> {
   if (config['auth_method'] === 'approle') {
     const secret = follow(textOf(config, 'approle_secret_id', ''))
     if ('reason' in secret) return secret
@@ -118,6 +118,8 @@ async function ask(
   const namespace = textOf(config, 'namespace', '')
   let status: number | null = null
   try {
+    // Loaded where there is such a vault: it takes longer than a start has.
+    const { request } = await import('undici')
     const response = await request(`${origin}/v1/${path}`, {
       method: body === null ? 'GET' : 'POST',
       headers: {

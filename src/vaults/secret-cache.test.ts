@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { SecretCache, type SecretAddress } from './secret-cache.ts'
-import type { Fetched } from './vault.ts'
+import type { Followed } from '#model/vault-reference.ts'
 
 const closers: (() => void)[] = []
 after(() => {
   for (const close of closers) close()
 })
 
-function bed(answers: (resource: string) => Fetched | Promise<Fetched>) {
+function bed(answers: (resource: string) => Followed | Promise<Followed>) {
   const lines: string[] = []
   const changed: string[][] = []
   const clock = { nowMs: 0 }
@@ -50,7 +50,7 @@ test('what was read is known, is read once for all who ask, and is told when it 
 })
 
 test('a secret that can not be read any more stays, which is said once, as is its return', async () => {
-  let answer: Fetched = { value: 'one' }
+  let answer: Followed = { value: 'one' }
   const { cache, changed, nextReads, lines } = bed(() => answer)
   await cache.read(new Map([['k', address('a')]]))
   answer = { reason: 'down' }
@@ -62,7 +62,7 @@ test('a secret that can not be read any more stays, which is said once, as is it
 })
 
 test('after `resurrect_ttl` it is gone, and what could never be read is told when it can', async () => {
-  let answer: Fetched = { value: 'one' }
+  let answer: Followed = { value: 'one' }
   const { cache, changed, clock, nextReads } = bed(() => answer)
   await cache.read(new Map([['k', address('a', { resurrect_ttl: 10 })]]))
   answer = { reason: 'down' }
@@ -78,7 +78,7 @@ test('after `resurrect_ttl` it is gone, and what could never be read is told whe
 })
 
 test('`ttl` and `neg_ttl` say when it is read again', async () => {
-  let answer: Fetched = { value: 'one' }
+  let answer: Followed = { value: 'one' }
   const { cache, clock, reads, nextReads } = bed(() => answer)
   const config = { ttl: 60, neg_ttl: 5 }
   await cache.read(

@@ -3,7 +3,8 @@
  * then again and again, because secrets are rotated where they are kept. A value that can't be read any more stays as it was
  * (for `resurrect_ttl`, if the vault has one): a vault that is down must not take the gateway's secrets away.
  */
-import type { Fetched, Vault, VaultConfig } from './vault.ts'
+import type { Followed } from '#model/vault-reference.ts'
+import type { Vault, VaultConfig } from './vault.ts'
 
 export interface SecretAddress {
   /** The kind of vault: `file`, `hcv`. */
@@ -24,7 +25,7 @@ export interface SecretCacheOptions {
 
 interface Entry {
   readonly address: SecretAddress
-  fetched: Fetched
+  fetched: Followed
   /** When it was last read with success. */
   readAtMs: number
   /** When it is read again. */
@@ -62,7 +63,7 @@ export class SecretCache {
   }
 
   /** What is known of a resource; null when it was never read. */
-  get(key: string): Fetched | null {
+  get(key: string): Followed | null {
     return this.#entries.get(key)?.fetched ?? null
   }
 
@@ -108,7 +109,7 @@ export class SecretCache {
   }
 
   /** True when the text is another one now. */
-  #take(entry: Entry, fetched: Fetched): boolean {
+  #take(entry: Entry, fetched: Followed): boolean {
     const { log, nowMs } = this.#options
     const isFailing = 'reason' in fetched
     const { kind, resource } = entry.address
@@ -127,7 +128,7 @@ export class SecretCache {
     return ('value' in before ? before.value : null) !== ('value' in fetched ? fetched.value : null)
   }
 
-  async #fetch({ kind, config, resource, version }: SecretAddress): Promise<Fetched> {
+  async #fetch({ kind, config, resource, version }: SecretAddress): Promise<Followed> {
     const vault = this.#options.vaults.get(kind)
     if (vault === undefined) return { reason: `there is no vault of the kind ${kind}` }
     try {
