@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   snapshot: ['model', 'store', 'router', 'balancer', 'upstream', 'pdk', 'telemetry', 'vaults'],
   proxy: ['model', 'http', 'router', 'balancer', 'upstream', 'pdk', 'snapshot', 'telemetry'],
   listen: ['model', 'http', 'telemetry'],
-  stream: ['model', 'balancer', 'upstream', 'pdk', 'snapshot', 'proxy', 'listen', 'telemetry'],
+  stream: ['model', 'http', 'balancer', 'upstream', 'pdk', 'snapshot', 'proxy', 'listen', 'telemetry'],
   admin: ['model', 'http', 'store', 'snapshot', 'cluster', 'telemetry'],
   cli: ['model', 'store', 'admin', 'telemetry'],
 }

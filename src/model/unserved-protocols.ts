@@ -1,8 +1,6 @@
 /** Protocols that entities may have and that this node does not serve: they are stored, and whoever writes them is told. */
 import type { Document } from './document.ts'
-
-/** Served by the addresses of `stream_listen`. */
-const STREAM: ReadonlySet<unknown> = new Set(['tcp', 'tls', 'tls_passthrough', 'udp'])
+import { STREAM_PROTOCOLS } from './stream-protocols.ts'
 
 /** The field that says by which protocols traffic comes to, or leaves for, an entity. A plugin's say only where it may run. */
 const PROTOCOL_FIELDS: Readonly<Record<string, string>> = { routes: 'protocols', services: 'protocol' }
@@ -12,5 +10,5 @@ export function unservedProtocols(kind: string, document: Document, servesStream
   if (servesStreams) return []
   const field = Object.hasOwn(PROTOCOL_FIELDS, kind) ? PROTOCOL_FIELDS[kind]! : null
   const value = field === null ? null : document[field]
-  return (Array.isArray(value) ? value : [value]).filter((protocol) => STREAM.has(protocol))
+  return (Array.isArray(value) ? value : [value]).filter((protocol) => STREAM_PROTOCOLS.has(protocol))
 }

@@ -2,6 +2,7 @@
  * One request with its response, from the first byte to the log record: the object that every phase works on.
  * Its shape is fixed (all fields are set in the constructor), so that the whole request path reads it at one speed.
  */
+import type { StreamProtocol } from '#model/stream-protocols.ts'
 import type { HeaderList } from '#http/header-list.ts'
 import type { Consumer } from '#model/entities/consumer.ts'
 import type { Route } from '#model/entities/route.ts'
@@ -176,7 +177,7 @@ export class Exchange {
   }
   #shared: Map<string, unknown> | null = null
   /** Of a session of TCP, TLS or UDP what it is; null for HTTP. */
-  sessionProtocol: 'tcp' | 'tls' | 'tls_passthrough' | 'udp' | null = null
+  sessionProtocol: StreamProtocol | null = null
   /** What `shared` has under a name; does not make the map. */
   recall(name: string): unknown {
     return this.#shared === null ? undefined : this.#shared.get(name)

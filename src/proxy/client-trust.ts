@@ -1,5 +1,6 @@
 /** Whose X-Forwarded-* count, and which address the client has (Kong: trusted_ips, real_ip_header, real_ip_recursive). */
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import { addressSet } from '#core/address-set.ts'
 import type { HeaderList } from '#http/header-list.ts'
 
 export interface ClientTrustSettings {
@@ -18,18 +19,8 @@ export interface ClientTrust {
 export function createClientTrust(settings: ClientTrustSettings): ClientTrust {
   const { trustedIps, realIpHeader, realIpRecursive } = settings
   if (trustedIps.length === 0) return { isTrusted: () => false, realIp: (peerIp) => peerIp }
-  const list = new BlockList()
-  let trustsUnix = false
-  for (const entry of trustedIps) {
-    if (entry === 'unix:') {
-      trustsUnix = true
-      continue
-    }
-    const [address = '', bits] = entry.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
-  }
+  const trustsUnix = trustedIps.includes('unix:')
+  const list = addressSet(trustedIps.filter((entry) => entry !== 'unix:'))
   const isTrusted = (ip: string) => {
     const version = isIP(ip)
     return version === 0 ? trustsUnix && ip === '' : list.check(ip, version === 6 ? 'ipv6' : 'ipv4')

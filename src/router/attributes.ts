@@ -1,4 +1,5 @@
 /** What a route matches by: its attributes, with empty ones taken for absent as Kong does. */
+import { STREAM_PROTOCOLS } from '#model/stream-protocols.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { RouterFlavor } from './contract.ts'
 
@@ -18,8 +19,6 @@ export interface Attributes {
   /** Ours: all names must be there, each with one of its values (with any when it lists none). */
   readonly query: NamedValues
 }
-
-const STREAM_PROTOCOLS = new Set(['tcp', 'tls', 'udp', 'tls_passthrough'])
 
 export function attributesOf(route: Route): Attributes {
   return {

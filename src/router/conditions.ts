@@ -1,5 +1,6 @@
 /** What a request must be like besides host, path and usual method. */
-import { BlockList, isIPv6 } from 'node:net'
+import { isIPv6, type BlockList } from 'node:net'
+import { addressSet } from '#core/address-set.ts'
 import type { SafeRegex } from '#core/pcre.ts'
 import type { Networks } from './attributes.ts'
 import type { RoutableRequest } from './contract.ts'
@@ -132,7 +133,7 @@ export class NetworkCondition implements Condition {
   constructor(attribute: 'sources' | 'destinations', networks: Networks) {
     this.attribute = attribute
     this.expected = networks
-    this.#items = networks.map(({ ip, port }) => ({ addresses: ip === null ? null : addressesOf(ip), port }))
+    this.#items = networks.map(({ ip, port }) => ({ addresses: ip === null ? null : addressSet([ip]), port }))
   }
 
   holds(request: RoutableRequest): boolean {
@@ -155,13 +156,4 @@ export class NetworkCondition implements Condition {
 
 export function foldHeaderName(name: string): string {
   return name.toLowerCase().replaceAll('_', '-')
-}
-
-function addressesOf(ip: string): BlockList {
-  const list = new BlockList()
-  const [address = ip, bits] = ip.split('/')
-  const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-  if (bits === undefined) list.addAddress(address, family)
-  else list.addSubnet(address, Number(bits), family)
-  return list
 }

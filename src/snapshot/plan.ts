@@ -2,6 +2,7 @@
 import type { AnyPlugin, BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
+import { STREAM_PROTOCOLS } from '#model/stream-protocols.ts'
 
 /** A configured plugin: made once per plugin entity and shared by every plan that uses it. */
 export interface PluginInstance {
@@ -37,7 +38,6 @@ export interface Plan {
 
 /** As in Kong, a plugin runs in a subsystem when one of its protocols is of it. */
 const HTTP: ReadonlySet<string> = new Set(['http', 'https', 'grpc', 'grpcs', 'ws', 'wss'])
-const STREAM: ReadonlySet<string> = new Set(['tcp', 'tls', 'tls_passthrough', 'udp'])
 
 export function createPlan(instances: readonly PluginInstance[]): Plan {
   const access: Plan['access'][number][] = []
@@ -48,7 +48,7 @@ export function createPlan(instances: readonly PluginInstance[]): Plan {
   const sessionLog: Plan['sessionLog'][number][] = []
   for (const instance of instances) {
     const { plugin, document } = instance
-    if (document.protocols.some((protocol) => STREAM.has(protocol))) {
+    if (document.protocols.some((protocol) => STREAM_PROTOCOLS.has(protocol))) {
       if (instance.broken !== null) preread.push({ instance, run: failClosed })
       else {
         if (plugin.preread) preread.push({ instance, run: plugin.preread })

@@ -19,8 +19,6 @@ export interface SessionRecord {
   readonly bytesSent: number
   readonly startedAtMs: number
   readonly durationMs: number
-  readonly route: string | null
-  readonly target: string | null
 }
 
 /** What sessions of one worker share. */
@@ -44,7 +42,6 @@ export class Session {
   readonly #startedAtMs = Date.now()
   readonly #beganMs = performance.now()
   #compiled: CompiledRoute | null = null
-  #target: PickedTarget | null = null
   bytesReceived = 0
   bytesSent = 0
   #isEnded = false
@@ -94,7 +91,6 @@ export class Session {
     // Another target is only asked for when one has failed.
     if (before !== undefined) before.state = picked.ok ? 'next' : 'failed'
     if (!picked.ok) return null
-    this.#target = picked.target
     startTry(this.exchange, picked.target, performance.now())
     return picked.target
   }
@@ -123,8 +119,6 @@ export class Session {
       bytesSent: this.bytesSent,
       startedAtMs: this.#startedAtMs,
       durationMs: exchange.totalLatencyMs,
-      route: exchange.route === null ? null : (exchange.route.name ?? exchange.route.id),
-      target: this.#target === null ? null : `${this.#target.ip}:${this.#target.port}`,
     })
   }
 }

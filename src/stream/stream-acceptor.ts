@@ -5,12 +5,12 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
-import { tlsServerOptions, type AcceptorTls } from '#listen/tls-server-options.ts'
+import { secureOptions, tlsServerOptions, type AcceptorTls } from '#listen/tls-server-options.ts'
+import { plainAddress } from '#http/connection-facts.ts'
 import type { Listener } from '#model/settings/listener.ts'
+import type { StreamProtocol } from '#model/stream-protocols.ts'
 import { HELLO_BYTES_MAX, readClientHello } from './client-hello.ts'
-import { plainIp } from './plain-ip.ts'
 import { Session, type StreamContext } from './session.ts'
-import type { StreamProtocol } from './stream-router.ts'
 import { serveTcp } from './tcp-session.ts'
 import { UdpSessions } from './udp-sessions.ts'
 
@@ -55,8 +55,7 @@ export class StreamAcceptor {
   }
 
   setFallback(fallback: AcceptorTls['fallback']): void {
-    for (const server of this.#tlsServers)
-      server.setSecureContext(tlsServerOptions({ ...this.#options.tls, fallback }, this.#options.ticketKeys))
+    for (const server of this.#tlsServers) server.setSecureContext(secureOptions({ ...this.#options.tls, fallback }))
   }
 
   setTicketKeys(keys: Buffer): void {
@@ -164,9 +163,9 @@ export class StreamAcceptor {
     return {
       protocol,
       serverName: serverName === null ? null : serverName.toLowerCase().replace(/\.$/, ''),
-      sourceIp: plainIp(socket.remoteAddress ?? ''),
+      sourceIp: plainAddress(socket.remoteAddress ?? ''),
       sourcePort: socket.remotePort ?? 0,
-      destinationIp: plainIp(socket.localAddress ?? listener.host),
+      destinationIp: plainAddress(socket.localAddress ?? listener.host),
       destinationPort: listener.port,
     }
   }

@@ -3,12 +3,10 @@
  * (`kong-compat/routing.json`, priority of streams): names, or source and destination together, first; then exact addresses before
  * ports before networks, the source's before the destination's; then the greater id. Such routes are few: they are tried in order.
  */
-import { BlockList, isIP } from 'node:net'
+import { isIP, type BlockList } from 'node:net'
+import { addressSet } from '#core/address-set.ts'
 import type { Route } from '#model/entities/route.ts'
-
-export type StreamProtocol = 'tcp' | 'tls' | 'tls_passthrough' | 'udp'
-
-export const STREAM_PROTOCOLS: ReadonlySet<string> = new Set<StreamProtocol>(['tcp', 'tls', 'tls_passthrough', 'udp'])
+import { STREAM_PROTOCOLS, type StreamProtocol } from '#model/stream-protocols.ts'
 
 export interface StreamFacts {
   readonly protocol: StreamProtocol
@@ -83,16 +81,7 @@ type WrittenPlace = { readonly ip?: string | null; readonly port?: number | null
 
 function placesOf(written: readonly WrittenPlace[] | null): readonly Place[] | null {
   if (written === null || written.length === 0) return null
-  return written.map(({ ip, port }) => ({ network: ip == null ? null : networkOf(ip), port: port ?? null }))
-}
-
-function networkOf(text: string): BlockList {
-  const [address = '', bits] = text.split('/')
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-  const network = new BlockList()
-  if (bits === undefined) network.addAddress(address, family)
-  else network.addSubnet(address, Number(bits), family)
-  return network
+  return written.map(({ ip, port }) => ({ network: ip == null ? null : addressSet([ip]), port: port ?? null }))
 }
 
 function weightOf(written: readonly WrittenPlace[] | null): number {

@@ -4,7 +4,7 @@
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
-import { plainIp } from './plain-ip.ts'
+import { plainAddress } from '#http/connection-facts.ts'
 import { Session, type StreamContext } from './session.ts'
 
 export interface UdpOptions {
@@ -68,7 +68,7 @@ export class UdpSessions {
     const session = new Session(context, {
       protocol: 'udp',
       serverName: null,
-      sourceIp: plainIp(address),
+      sourceIp: plainAddress(address),
       sourcePort,
       destinationIp,
       destinationPort,

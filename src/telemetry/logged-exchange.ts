@@ -1,4 +1,6 @@
 /** What logs read of an exchange; `Exchange` of the plugin kit has this shape, and so has what stands for an Admin API request. */
+import type { StreamProtocol } from '#model/stream-protocols.ts'
+
 export interface LoggedHeaders {
   get(name: string): string | null
   /** Lower-case names; the value is a list where the name came several times. */
@@ -58,7 +60,7 @@ export interface LoggedExchange {
   readonly credential: { readonly id: string } | null
   readonly error: Error | null
   /** What it is when it is no exchange over HTTP but a session; null for HTTP. */
-  readonly sessionProtocol: 'tcp' | 'tls' | 'tls_passthrough' | 'udp' | null
+  readonly sessionProtocol: StreamProtocol | null
   /** Fields that plugins add to the log record. */
   readonly logFields: Readonly<Record<string, unknown>> | null
 }

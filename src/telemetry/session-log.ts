@@ -1,11 +1,12 @@
 /** The log of TCP, TLS and UDP sessions: a line for each when it ends, in the form that Kong has nginx write (`basic`). */
+import type { StreamProtocol } from '#model/stream-protocols.ts'
 import type { LogTarget } from '#model/settings/composites.ts'
 import { LineWriter } from './line-writer.ts'
 import { localTime } from './local-time.ts'
 
 export interface LoggedSession {
   readonly ip: string
-  readonly protocol: 'tcp' | 'tls' | 'tls_passthrough' | 'udp'
+  readonly protocol: StreamProtocol
   readonly status: number
   readonly bytesSent: number
   readonly bytesReceived: number

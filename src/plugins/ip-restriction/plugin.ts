@@ -1,5 +1,6 @@
 /** Lets requests in by the client's address, as Kong's ip-restriction does. */
-import { BlockList, isIP } from 'node:net'
+import { isIP, type BlockList } from 'node:net'
+import { addressSet } from '#core/address-set.ts'
 import { definePlugin, type Exchange, type Exit } from '#pdk'
 import { schema } from './schema.ts'
 
@@ -39,12 +40,5 @@ function decide(exchange: Exchange, { allow, deny, status, message }: State): vo
 /** Null for an empty list, which as in Kong restricts nobody. */
 function addressList(entries: readonly string[] | null): BlockList | null {
   if (entries === null || entries.length === 0) return null
-  const list = new BlockList()
-  for (const entry of entries) {
-    const [address = '', bits] = entry.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
-  }
-  return list
+  return addressSet(entries)
 }
