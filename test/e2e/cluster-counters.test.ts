@@ -6,28 +6,13 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startGateway, type Gateway } from '../support/gateway.ts'
-import { runChild } from '../support/process.ts'
+import { runMeridian } from '../support/run-meridian.ts'
 import { sharedCassandra } from '../support/shared-cassandra.ts'
 import { startUpstream } from '../support/upstream-server.ts'
 import { waitUntil } from '../support/wait.ts'
 
-const MAIN = path.resolve(import.meta.dirname, '..', '..', 'src', 'main.ts')
 /** Some times what an exchange of counts takes, as this machine may be busy. */
 const EXCHANGED_MS = 1500
-
-async function run(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<void> {
-  const env = Object.fromEntries(
-    Object.entries(settings).map(([key, value]) => [`MERIDIAN_${key.toUpperCase()}`, value]),
-  )
-  const child = await runChild({
-    command: process.execPath,
-    args: [MAIN, ...args],
-    env: { ...process.env, ...env },
-    name: args[0]!,
-    timeoutMs: 120_000,
-  })
-  assert.equal(child.code, 0, child.output)
-}
 
 /** Statuses of so many requests, so many at a time. */
 async function ask(gateway: Gateway, url: string, count: number, atOnce = 8): Promise<number[]> {
@@ -72,8 +57,8 @@ test('two data centers admit the limit together, a restart forgets nothing, and 
     keyring_file: keyring,
     overload_delay: '0',
   })
-  await run(['keyring', 'create', keyring])
-  await run(['migrations', 'up'], { prefix: folder, ...settingsOf('dc1') })
+  await runMeridian(['keyring', 'create', keyring])
+  await runMeridian(['migrations', 'up'], { prefix: folder, ...settingsOf('dc1') })
   const start = (dataCenter: string) =>
     startGateway({ workers: 2, settings: settingsOf(dataCenter), prefix: path.join(folder, dataCenter) })
 

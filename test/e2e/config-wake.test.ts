@@ -6,27 +6,12 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { startGateway, type Gateway } from '../support/gateway.ts'
 import { requirePart } from '../support/parts.ts'
-import { runChild } from '../support/process.ts'
+import { runMeridian } from '../support/run-meridian.ts'
 import { startRedis } from '../support/redis.ts'
 import { sharedCassandra } from '../support/shared-cassandra.ts'
 import { waitUntil } from '../support/wait.ts'
 
-const MAIN = path.resolve(import.meta.dirname, '..', '..', 'src', 'main.ts')
 const CHANGES = 20
-
-async function run(args: readonly string[], settings: Readonly<Record<string, string>> = {}): Promise<void> {
-  const env = Object.fromEntries(
-    Object.entries(settings).map(([key, value]) => [`MERIDIAN_${key.toUpperCase()}`, value]),
-  )
-  const child = await runChild({
-    command: process.execPath,
-    args: [MAIN, ...args],
-    env: { ...process.env, ...env },
-    name: args[0]!,
-    timeoutMs: 120_000,
-  })
-  assert.equal(child.code, 0, child.output)
-}
 
 async function revisionOf(gateway: Gateway): Promise<number> {
   const status = await (await fetch(`${gateway.statusUrl}/status`)).json()
@@ -72,8 +57,8 @@ test('a node hears of a revision at once over Redis, and with its usual rhythm w
     redis_profiles: `events=redis://127.0.0.1:${redis.port}`,
     redis_wake: 'events',
   }
-  await run(['keyring', 'create', keyring])
-  await run(['migrations', 'up'], { prefix: folder, ...settings })
+  await runMeridian(['keyring', 'create', keyring])
+  await runMeridian(['migrations', 'up'], { prefix: folder, ...settings })
   const start = (name: string) => startGateway({ settings, prefix: path.join(folder, name) })
   const [first, second] = await Promise.all([start('one'), start('two')])
   t.after(() => Promise.all([first.stop(), second.stop()]))

@@ -114,31 +114,35 @@ test('while workers die under 200 changes no answer is wrong, and at the end all
   // Told when the load ends; until then it must not count as unhandled.
   loading.catch(() => undefined)
 
-  const losses = () => gateway.child.output.split('a worker was lost and is replaced').length - 1
-  for (let change = 1; change <= CHANGES; change++) {
-    if (change % CHANGES_PER_LOSS === 0) {
-      const before = losses()
-      using client = await openRawClient(gateway.proxyPort)
-      client.request('GET /deadly HTTP/1.1')
-      // The next changes come while the worker is gone, and while its replacement loads.
-      await waitUntil('the loss is logged', () => losses() > before)
+  try {
+    const losses = () => gateway.child.output.split('a worker was lost and is replaced').length - 1
+    for (let change = 1; change <= CHANGES; change++) {
+      if (change % CHANGES_PER_LOSS === 0) {
+        const before = losses()
+        using client = await openRawClient(gateway.proxyPort)
+        client.request('GET /deadly HTTP/1.1')
+        // The next changes come while the worker is gone, and while its replacement loads.
+        await waitUntil('the loss is logged', () => losses() > before)
+      }
+      sent = change
+      const response = await admin('PATCH', '/services/s', { path: `/v${change}` })
+      if (response.headers.get('x-config-serving') === null) served = change
     }
-    sent = change
-    const response = await admin('PATCH', '/services/s', { path: `/v${change}` })
-    if (response.headers.get('x-config-serving') === null) served = change
+    await waitUntil(
+      'all workers serve the last revision',
+      async () => {
+        const page = await pageOf(gateway)
+        const [head] = figures(page, 'meridian_config_head_revision')
+        const revisions = figures(page, 'meridian_config_revision')
+        return revisions.length === WORKERS && revisions.every((revision) => revision === head)
+      },
+      20_000,
+    )
+    served = CHANGES
+  } finally {
+    // It would keep a test that has failed from ending.
+    load.isOn = false
   }
-  await waitUntil(
-    'all workers serve the last revision',
-    async () => {
-      const page = await pageOf(gateway)
-      const [head] = figures(page, 'meridian_config_head_revision')
-      const revisions = figures(page, 'meridian_config_revision')
-      return revisions.length === WORKERS && revisions.every((revision) => revision === head)
-    },
-    20_000,
-  )
-  served = CHANGES
-  load.isOn = false
   await loading
   assert.ok(answers > 100, `${answers} answers`)
   const agent = new Agent({ keepAlive: false, maxSockets: 8 })
