@@ -22,10 +22,10 @@ const CLOSE_MS = 20
 /** Errors that a new connection may get rid of: after a fail-over the old master answers as a replica. */
 const ELSEWHERE = /^(READONLY|MASTERDOWN)/
 
-export const openRedisConnection: OpenConnection = (endpoint, times, observer) =>
-  endpoint.kind === 'cluster'
-    ? new ClusterConnection(endpoint, times, observer)
-    : new SingleConnection(endpoint, times, observer)
+export const openRedisConnection: OpenConnection = (endpoint, times, observer) => {
+  const client = openClient(endpoint, times)
+  return client instanceof Cluster ? new ClusterConnection(client, observer) : new SingleConnection(client, observer)
+}
 
 /** A connection of its own, which is subscribed anew whenever it is made anew. */
 export function openRedisSubscription(
@@ -35,12 +35,7 @@ export function openRedisSubscription(
   onMessage: (message: string) => void,
 ): RedisSubscription {
   let isClosed = false
-  const client =
-    endpoint.kind === 'cluster'
-      ? new Cluster([...endpoint.addresses], clusterOptions(endpoint, times))
-      : endpoint.kind === 'sentinel'
-        ? new Redis(sentinelOptions(endpoint, times))
-        : new Redis(standaloneOptions(endpoint, times))
+  const client = openClient(endpoint, times)
   const ignore = (): void => undefined
   watch(
     client,
@@ -55,6 +50,17 @@ export function openRedisSubscription(
       isClosed = true
       client.disconnect()
     },
+  }
+}
+
+function openClient(endpoint: RedisEndpoint, times: ConnectionTimes): Redis | Cluster {
+  switch (endpoint.kind) {
+    case 'cluster':
+      return new Cluster([...endpoint.addresses], clusterOptions(endpoint, times))
+    case 'sentinel':
+      return new Redis(sentinelOptions(endpoint, times))
+    case 'standalone':
+      return new Redis(standaloneOptions(endpoint, times))
   }
 }
 
@@ -84,83 +90,61 @@ function send(client: Client, name: string, args: readonly RedisArgument[]): Pro
   return command.promise as Promise<unknown>
 }
 
-/** One server, or the master that Sentinels name. */
-class SingleConnection implements RedisConnection {
-  readonly #client: Redis
+/** What is the same of both forms. */
+abstract class ClientConnection<C extends Redis | Cluster> implements RedisConnection {
+  protected readonly client: C
   #isClosed = false
 
-  constructor(endpoint: RedisEndpoint, times: ConnectionTimes, observer: ConnectionObserver) {
-    this.#client =
-      endpoint.kind === 'sentinel'
-        ? new Redis(sentinelOptions(endpoint, times))
-        : new Redis(standaloneOptions(endpoint, times))
-    watch(this.#client, observer, () => this.#isClosed)
+  constructor(client: C, observer: ConnectionObserver) {
+    this.client = client
+    watch(client, observer, () => this.#isClosed)
   }
 
   get isReady(): boolean {
-    return this.#client.status === 'ready'
+    return this.client.status === 'ready'
   }
 
   run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
-    return runScript(this.#client, script, keys, args)
+    return runScript(this.client, script, keys, args)
   }
 
   command(name: string, args: readonly RedisArgument[]): Promise<unknown> {
-    return send(this.#client, name, args)
+    return send(this.client, name, args)
   }
 
+  close(): void {
+    this.#isClosed = true
+    this.client.disconnect()
+  }
+
+  abstract shardOf(key: string): string
+  abstract reset(shard: string): void
+}
+
+/** One server, or the master that Sentinels name. */
+class SingleConnection extends ClientConnection<Redis> {
   shardOf(): string {
     return ''
   }
 
   reset(): void {
-    this.#client.disconnect(true)
-  }
-
-  close(): void {
-    this.#isClosed = true
-    this.#client.disconnect()
+    this.client.disconnect(true)
   }
 }
 
-class ClusterConnection implements RedisConnection {
-  readonly #client: Cluster
-  #isClosed = false
-
-  constructor(endpoint: RedisEndpoint, times: ConnectionTimes, observer: ConnectionObserver) {
-    this.#client = new Cluster([...endpoint.addresses], clusterOptions(endpoint, times))
-    watch(this.#client, observer, () => this.#isClosed)
-  }
-
-  get isReady(): boolean {
-    return this.#client.status === 'ready'
-  }
-
-  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
-    return runScript(this.#client, script, keys, args)
-  }
-
-  command(name: string, args: readonly RedisArgument[]): Promise<unknown> {
-    return send(this.#client, name, args)
-  }
-
+class ClusterConnection extends ClientConnection<Cluster> {
   /** The master of the key's slot, as far as known. */
   shardOf(key: string): string {
-    return this.#client.slots[new Command('get', [key]).getSlot() ?? 0]?.[0] ?? ''
+    return this.client.slots[new Command('get', [key]).getSlot() ?? 0]?.[0] ?? ''
   }
 
   reset(shard: string): void {
-    for (const node of this.#client.nodes('all')) {
+    for (const node of this.client.nodes('all')) {
       const { host, port } = node.options
       if (`${host}:${port}` === shard) node.disconnect()
     }
     // Somebody else may answer for its slots by now.
-    this.#client.refreshSlotsCache(() => undefined)
-  }
-
-  close(): void {
-    this.#isClosed = true
-    this.#client.disconnect()
+    this.client.refreshSlotsCache(() => undefined)
   }
 }
 
