@@ -66,10 +66,9 @@ export class Publisher {
     const { head, rows } = await this.#options.store.load(this.heldKinds)
     const held = new Map<string, Change>()
     for await (const row of rows) held.set(`${row.kind} ${row.document.id}`, changeOf(row))
-    await this.#read([...held.values()])
+    this.#takeVaults(held)
+    await this.#options.references?.readWhole([...held.values()])
     this.#held = held
-    this.#takeVaults()
-    this.#options.references?.keepOnly([...held.values()])
     this.#position = { revision: head.revision, hash: head.hash }
     for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#tellWhole(index)
     this.#options.onPublished?.(this.#position, [...held.values()], true)

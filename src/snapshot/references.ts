@@ -84,9 +84,11 @@ export class References {
     return null
   }
 
-  /** Forgets what none of these documents refers to. */
-  keepOnly(changes: readonly Change[]): void {
-    this.#options.secrets.keepOnly(new Set(this.addressesIn(changes).keys()))
+  /** The same for all that there is: forgets what nothing refers to any more. */
+  async readWhole(changes: readonly Change[]): Promise<void> {
+    const addresses = this.addressesIn(changes)
+    await this.#options.secrets.read(addresses)
+    this.#options.secrets.keepOnly(addresses)
   }
 
   #follow(text: string): Followed {

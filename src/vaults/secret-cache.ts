@@ -82,7 +82,7 @@ export class SecretCache {
   }
 
   /** Forgets what no configuration refers to any more. */
-  keepOnly(keys: ReadonlySet<string>): void {
+  keepOnly(keys: { has(key: string): boolean }): void {
     for (const key of this.#entries.keys()) if (!keys.has(key)) this.#entries.delete(key)
   }
 
