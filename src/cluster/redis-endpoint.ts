@@ -1,5 +1,6 @@
 /** Which Redis is meant, as plain data: what a profile of the settings or the `redis` block of a plugin says. */
 import { createHash } from 'node:crypto'
+import type { RedisBlock } from '#model/redis-block.ts'
 import type { RedisProfile } from '#model/settings/redis.ts'
 
 /** Its `name` is what messages and metrics say: the profile's name, else address and database; no secret is in it. */
@@ -15,20 +16,6 @@ export interface RedisTls {
   readonly serverName: string | null
   /** PEM of the authorities; null is Node's own list. */
   readonly ca: string | null
-}
-
-/** The `redis` block of Kong's plugins, in its own words. */
-export interface RedisBlock {
-  readonly host: string | null
-  readonly port: number | null
-  /** ms */
-  readonly timeout: number | null
-  readonly username: string | null
-  readonly password: string | null
-  readonly database: number | null
-  readonly ssl: boolean | null
-  readonly ssl_verify: boolean | null
-  readonly server_name: string | null
 }
 
 export interface EndpointDefaults {

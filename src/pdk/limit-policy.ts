@@ -1,14 +1,30 @@
-/** Whose requests are counted together, by `config.limit_by`. */
-import type { Exchange } from '#pdk'
-import { toWire } from '#pdk/wire-text.ts'
+/** What plugins that limit have in common: whose requests are counted together, and which nodes can count together. */
+import type { Exchange } from './exchange.ts'
+import type { ClusterCounters, NodeAbilities } from './pdk.ts'
+import { toWire } from './wire-text.ts'
+
+/** Refuses the policy `cluster` where nodes share no store; null otherwise. */
+export function refuseClusterPolicy(policy: string | null, { hasClusterCounters }: NodeAbilities) {
+  if (policy !== 'cluster' || hasClusterCounters) return null
+  return {
+    field: 'policy',
+    message:
+      "policy 'cluster' is not available without a store that nodes share (database = cassandra); 'local' counts on each node for itself, 'redis' over all that have the same Redis",
+  }
+}
+
+/** Throws for a configuration that only a node with another database can have written. */
+export function requireClusterCounters(policy: string | null, counters: ClusterCounters | null): void {
+  if (policy === 'cluster' && counters === null) throw new Error("policy 'cluster' needs database = cassandra")
+}
 
 export type Identifier = (exchange: Exchange) => string
 
-/** Where there is nothing to go by, the client's address counts. */
+/** By `config.limit_by`. Where there is nothing to go by, the client's address counts. */
 export function identifierOf(
   limitBy: 'consumer' | 'credential' | 'ip' | 'service' | 'header' | 'path',
-  headerName: string | null,
-  path: string | null,
+  headerName: string | null = null,
+  path: string | null = null,
 ): Identifier {
   switch (limitBy) {
     case 'consumer':

@@ -2,6 +2,7 @@
 import type { ConfigOf, EntityDefinition, PluginSchema } from '#model/schema.ts'
 import type { LookupFunction } from 'node:net'
 import type { Document } from '#model/document.ts'
+import type { RedisBlock } from '#model/redis-block.ts'
 import type { PluginDelivery } from '#telemetry/log-delivery.ts'
 import type { Exchange, Exit } from './exchange.ts'
 import type { StoredResponse } from './stored-response.ts'
@@ -20,6 +21,7 @@ export { encodeStored, StoredResponse, type StoredFacts } from './stored-respons
 export { FieldName } from './field-name.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
+export type { RedisBlock } from '#model/redis-block.ts'
 export type { HeaderList } from '#http/header-list.ts'
 export type { Consumer } from '#model/entities/consumer.ts'
 export type { DeliveryQueue, LineFile, PluginDelivery, QueueOptions } from '#telemetry/log-delivery.ts'
@@ -78,21 +80,6 @@ export interface ResponseCache {
   awaitFill(text: string, atMostMs: number): Promise<void>
 }
 
-/** The `redis` block of Kong's plugins: which Redis, and how it is reached. */
-export interface RedisBlock {
-  /** An address, or the name of a profile of the settings. */
-  readonly host: string | null
-  readonly port: number | null
-  /** ms */
-  readonly timeout: number | null
-  readonly username: string | null
-  readonly password: string | null
-  readonly database: number | null
-  readonly ssl: boolean | null
-  readonly ssl_verify: boolean | null
-  readonly server_name: string | null
-}
-
 /** Counters in a Redis. Connections are shared, made in the background and closed with the last who uses them. */
 export interface RedisCounters {
   /** Asks Redis for every decision. */
@@ -133,6 +120,7 @@ export interface StrictCounters {
 export interface SyncedCounters extends ClusterCounters {
   close(): void
 }
+
 /** How functions in configurations run: not at all, in an interpreter without rights, or with all rights of the gateway. */
 export type FunctionsMode = 'off' | 'sandbox' | 'trusted'
 
@@ -152,6 +140,9 @@ export interface EntityReader {
   /** All rows of `kind` whose foreign `field` is `id`. */
   listBy(kind: string, field: string, id: string): readonly Document[] | Promise<readonly Document[]>
 }
+
+/** For values that never end: the longest time to live that every store can keep. */
+export const FOREVER_MS = 19 * 365 * 86_400_000
 
 /** What JSON can say, but null. */
 export type RuntimeValue = object | string | number | boolean

@@ -3,7 +3,7 @@
  * from Kong) are configuration: they are found, too, and what replaces them is noted in the runtime store.
  */
 import { randomBytes } from 'node:crypto'
-import { EXPIRES_AT, type Document, type EntityReader, type RuntimeValues } from '#pdk'
+import { EXPIRES_AT, FOREVER_MS, type Document, type EntityReader, type RuntimeValues } from '#pdk'
 
 /** What a token stands for. */
 export interface Grant {
@@ -49,8 +49,6 @@ export interface Lifetimes {
 const LONGEST = 1024
 /** Kong's. */
 const CODE_TTL_MS = 300_000
-/** What ends never ends after so long: the longest that every store can keep. */
-const FOREVER_MS = 19 * 365 * 86_400_000
 
 export class Tokens {
   readonly #runtime: RuntimeValues

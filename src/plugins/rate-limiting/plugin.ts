@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { definePlugin, type Exchange, type Exit, type StrictCounters } from '#pdk'
 import { CalendarLimits, PERIODS, type LimitWindow } from '#pdk/calendar-window.ts'
-import { identifierOf, type Identifier } from './identifier.ts'
+import { identifierOf, refuseClusterPolicy, requireClusterCounters, type Identifier } from '#pdk/limit-policy.ts'
 import { schema } from './schema.ts'
 import { shownLimit, usageOf, writeHeaders, type ShownLimit, type Usage } from './usage.ts'
 
@@ -40,23 +40,16 @@ const LATE_MS = 2000
 export const rateLimiting = definePlugin({
   schema,
 
-  refuse(config, { hasClusterCounters }) {
-    if (config.policy === 'cluster' && !hasClusterCounters) {
-      return {
-        field: 'policy',
-        message:
-          "policy 'cluster' is not available without a store that nodes share (database = cassandra); 'local' counts on each node for itself, 'redis' over all that have the same Redis",
-      }
-    }
+  refuse(config, node) {
+    const refused = refuseClusterPolicy(config.policy, node)
+    if (refused !== null) return refused
     const status = config.error_code ?? 429
     if (Number.isInteger(status) && status >= 200 && status <= 599) return null
     return { field: 'error_code', message: `expected an HTTP status from 200 to 599, got ${status}` }
   },
 
   prepare(config, { counters, clusterCounters, redis, scope }): State {
-    // Only a node with another database than the one that wrote this comes here.
-    if (config.policy === 'cluster' && clusterCounters === null)
-      throw new Error("policy 'cluster' needs database = cassandra")
+    requireClusterCounters(config.policy, clusterCounters)
     const isInRedis = config.policy === 'redis'
     const synced = isInRedis && config.sync_rate > 0 ? redis.synced(config.redis, config.sync_rate) : null
     const strict = isInRedis && synced === null ? redis.strict(config.redis) : null

@@ -14,6 +14,7 @@ import {
   type StrictCounters,
 } from '#pdk'
 import { PERIODS, type Period } from '#pdk/calendar-window.ts'
+import { identifierOf, refuseClusterPolicy, requireClusterCounters, type Identifier } from '#pdk/limit-policy.ts'
 import { schema } from './schema.ts'
 import { namedLimit, parseIncrements, tellClient, tellUpstream, usageOf } from './usage.ts'
 import type { NamedLimit, Usage, Windows } from './usage.ts'
@@ -27,7 +28,7 @@ interface State {
   readonly isFaultTolerant: boolean
   /** What ends with this configuration. */
   readonly opened: { close(): void } | null
-  readonly identify: (exchange: Exchange) => string
+  readonly identify: Identifier
   readonly keyPrefix: string
   readonly limits: readonly NamedLimit[]
   readonly usageHeader: FieldName
@@ -46,14 +47,9 @@ const NO_BODY: BodyTransform = { chunk: () => null, end: () => null }
 export const responseRatelimiting = definePlugin({
   schema,
 
-  refuse(config, { hasClusterCounters }) {
-    if (config.policy === 'cluster' && !hasClusterCounters) {
-      return {
-        field: 'policy',
-        message:
-          "policy 'cluster' is not available without a store that nodes share (database = cassandra); 'local' counts on each node for itself, 'redis' over all that have the same Redis",
-      }
-    }
+  refuse(config, node) {
+    const refused = refuseClusterPolicy(config.policy, node)
+    if (refused !== null) return refused
     for (const name of Object.keys(config.limits)) {
       if (!TOKEN.test(name))
         return { field: 'limits', message: `expected names that can stand in a header's name, got '${name}'` }
@@ -65,9 +61,7 @@ export const responseRatelimiting = definePlugin({
   },
 
   prepare(config, { counters, clusterCounters, redis, scope }): State {
-    // Only a node with another database than the one that wrote this comes here.
-    if (config.policy === 'cluster' && clusterCounters === null)
-      throw new Error("policy 'cluster' needs database = cassandra")
+    requireClusterCounters(config.policy, clusterCounters)
     const strict = config.policy === 'redis' ? redis.strict(config.redis) : null
     return {
       local: counters,
@@ -166,17 +160,6 @@ function count(state: State, key: string, amount: number, windows: Windows): voi
   for (const { keySuffix, endMs, startMs } of windows) {
     if (shared === null) local.add(key + keySuffix, amount, endMs + LATE_MS)
     else shared.count(key + keySuffix, amount, endMs + LATE_MS, startMs)
-  }
-}
-
-function identifierOf(limitBy: 'consumer' | 'credential' | 'ip'): (exchange: Exchange) => string {
-  switch (limitBy) {
-    case 'consumer':
-      return ({ consumer, credential, request }) => consumer?.id ?? credential?.id ?? request.clientIp
-    case 'credential':
-      return ({ credential, request }) => credential?.id ?? request.clientIp
-    case 'ip':
-      return ({ request }) => request.clientIp
   }
 }
 

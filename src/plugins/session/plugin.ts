@@ -6,6 +6,7 @@
 import {
   definePlugin,
   FieldName,
+  FOREVER_MS,
   identify,
   storeFailure,
   type Consumer,
@@ -30,8 +31,6 @@ import { tell, toldFields, type ToldField } from './told-headers.ts'
 const AUTHENTICATED_GROUPS = new FieldName('X-Authenticated-Groups')
 /** Browsers keep cookies of 4096 bytes with name and attributes (RFC 6265 6.1). */
 const LONGEST_COOKIE = 3900
-/** What never ends is kept for so long. */
-const FOREVER_MS = 19 * 365 * 86_400_000
 
 /** One of the two cookies: of the session, and of what outlives the browser. */
 interface CookieKind {
