@@ -29,6 +29,12 @@ export type KillPoint = (typeof KILL_POINTS)[number]
 export const KILL_POINT_FILE = 'kill-point'
 
 type Execute = (query: string, ...rest: unknown[]) => Promise<unknown>
+/** Whether the slot has the entry that was sent: by this insert, or by one before it whose answer was lost. */
+function isDecided(result: unknown, sent: unknown): boolean {
+  const [row] = (result as { readonly rows: readonly Readonly<Record<string, unknown>>[] }).rows
+  return row?.['[applied]'] === true || (sent as readonly unknown[]).includes(row?.['txid'])
+}
+
 type Batch = (queries: readonly { readonly query: string }[], ...rest: unknown[]) => Promise<unknown>
 interface DriverClient {
   execute: Execute
@@ -75,7 +81,8 @@ function watchDriver(reach: (point: KillPoint) => void, inserted: () => void): v
     // The driver writes to its socket within the next turns of the loop; the answer takes a round trip at least.
     if (isInsert) setImmediate(() => setImmediate(() => reach('after the insert is sent')))
     const result = await answer
-    if (isInsert) {
+    // Refused, the slot was another entry's, and the write has yet to find its own.
+    if (isInsert && isDecided(result, rest[0])) {
       reach('after the answer of the insert')
       inserted()
     }
