@@ -26,7 +26,7 @@ const HOOK = path.resolve(import.meta.dirname, '..', 'support', 'kill-points.ts'
 /** Kills by the clock are spread over the time that a write takes, and a part of it more. */
 const SPREAD = 1.5
 /** Until a step is reached that comes at all. */
-const REACHED_MS = 30_000
+const REACHED_MS = 60_000
 
 interface Victim {
   readonly effect: Effect

@@ -54,7 +54,12 @@ function install(file: string): void {
     // The whole group, as when a machine goes.
     if (armed() === point) process.kill(-process.pid, 'SIGKILL')
   }
-  watchDriver(reach, () => (isInserted = armed() !== null))
+  watchDriver(
+    reach,
+    () => (isInserted = armed() !== null),
+    // Before it is the projection of earlier writes, which a node that has just started catches up with.
+    (point) => isInserted && reach(point),
+  )
   const { exec } = DatabaseSync.prototype
   DatabaseSync.prototype.exec = function (this: DatabaseSync, sql: string) {
     if (isInserted && sql === 'COMMIT') reach("in the copy's transaction, before its commit")
@@ -70,7 +75,11 @@ function install(file: string): void {
   } as typeof ServerResponse.prototype.end
 }
 
-function watchDriver(reach: (point: KillPoint) => void, inserted: () => void): void {
+function watchDriver(
+  reach: (point: KillPoint) => void,
+  inserted: () => void,
+  reachInserted: (point: KillPoint) => void,
+): void {
   const { Client } = createRequire(import.meta.url)('cassandra-driver') as { Client: { prototype: DriverClient } }
   const { execute, batch } = Client.prototype
   Client.prototype.execute = async function (this: DriverClient, query, ...rest) {
@@ -86,18 +95,18 @@ function watchDriver(reach: (point: KillPoint) => void, inserted: () => void): v
       reach('after the answer of the insert')
       inserted()
     }
-    if (/^INSERT INTO \S*entities /.test(query)) reach('after the answer to a row of the projection')
+    if (/^INSERT INTO \S*entities /.test(query)) reachInserted('after the answer to a row of the projection')
     return result
   }
   Client.prototype.batch = async function (this: DriverClient, queries, ...rest) {
     for (const { query } of queries) beforeProjection(query)
     const result = await batch.call(this, queries, ...rest)
     if (queries.some(({ query }) => /^INSERT INTO \S*entities /.test(query)))
-      reach('after the answer to a row of the projection')
+      reachInserted('after the answer to a row of the projection')
     return result
   }
   const beforeProjection = (query: string): void => {
-    if (/^INSERT INTO \S*entities /.test(query)) reach('before a row of the projection is sent')
-    if (/^INSERT INTO \S*log_state /.test(query)) reach('before the watermark is sent')
+    if (/^INSERT INTO \S*entities /.test(query)) reachInserted('before a row of the projection is sent')
+    if (/^INSERT INTO \S*log_state /.test(query)) reachInserted('before the watermark is sent')
   }
 }
