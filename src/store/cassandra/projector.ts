@@ -10,6 +10,8 @@ export interface ProjectorOptions {
   readonly epoch: () => Epoch | null
   /** Entries after a revision, in order. */
   readonly changes: (after: number, limit: number) => Promise<readonly LogEntry[]>
+  /** The last revision of the copy. */
+  readonly head: () => Promise<number>
   /** Every row of the copy. */
   readonly rows: () => Promise<AsyncIterable<StoredRow>>
 }
@@ -55,9 +57,12 @@ export class Projector {
     await this.#projecting
   }
 
-  /** The epoch is fixed for the pass; what it writes has that epoch in its keys. */
+  /**
+   * The epoch is fixed for the pass; what it writes has that epoch in its keys. So is its end: what is appended meanwhile waits for the
+   * next pass, where more of it goes into the same writes.
+   */
   async #project(scope: ProjectionScope): Promise<void> {
-    const { projection, changes, rows } = this.#options
+    const { projection, changes, head, rows } = this.#options
     const epoch = this.#options.epoch()
     if (!epoch) return
     const own = await projection.watermark(epoch.epoch)
@@ -72,7 +77,8 @@ export class Projector {
     // The state at the base is not in the log: each data center writes that for itself.
     const isForAll = scope === 'all' && (lowest !== undefined || epoch.base.revision === 0)
     let revision = isForAll ? (lowest?.revision ?? 0) : this.projected
-    while (!this.#isClosed && epoch === this.#options.epoch()) {
+    const end = await head()
+    while (revision < end && !this.#isClosed && epoch === this.#options.epoch()) {
       const entries = await changes(revision, BATCH)
       const last = entries.at(-1)
       if (!last) return

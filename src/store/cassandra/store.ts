@@ -77,6 +77,7 @@ class Store implements CassandraStore {
       projection: this.#projection,
       epoch: () => (this.#epoch && this.#follows(this.#epoch) ? this.#epoch : null),
       changes: (after, limit) => this.changes(after, limit),
+      head: async () => (await this.#copy.head()).revision,
       rows: async () => (await this.#copy.stored()).rows,
     })
     this.#filler = new Filler({
