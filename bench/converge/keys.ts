@@ -16,8 +16,8 @@ export async function measureKeys(seat: GatewaySeat, count: number): Promise<Con
     answeredMs.push(performance.now() - start)
   }
   const answeredMs: number[] = []
-  // Connections and compiled code first.
-  await inParallel(WIDTH, WIDTH, (n) => create(`warm-${id}-${n}`))
+  // Connections and compiled code first, Cassandra's too.
+  await inParallel(5 * WIDTH, WIDTH, (n) => create(`warm-${id}-${n}`))
   answeredMs.length = 0
   const pressure = watchPressure([seat.gateway.child.pid])
   const start = performance.now()
