@@ -37,7 +37,7 @@ const BEHIND_MS = 1_000
  * From the end of one projection to the start of the next. A write of a partition costs the same whether one row is in it or thirty,
  * and nobody waits for it. A slow cluster is left alone for longer.
  */
-const SHORTEST_PROJECT_REST_MS = 15_000
+const SHORTEST_PROJECT_REST_MS = 30_000
 const LONGEST_PROJECT_REST_MS = 60_000
 const PROJECT_REST = 5
 /** When the watermark here has not moved for so long, this data center projects for itself. */

@@ -22,7 +22,7 @@ export type ProjectedRow = Omit<StoredRow, 'sealed'> & { readonly sealed: string
 /** Partitions read at once. */
 const READS_AT_ONCE = 32
 /** Batches written at once: few, because appends to the log stand in the same queues, and nobody waits for a projection. */
-const WRITES_AT_ONCE = 16
+const WRITES_AT_ONCE = 8
 /** The largest limit that CQL takes: all of a partition. */
 const MAX_ROWS = 2 ** 31 - 1
 /** Rows that are collected before they are written: those of one partition are then one write. */
