@@ -33,7 +33,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'the clock as timestamp of the projection, instead of the revision',
     within: 300,
-    seenBy: 7,
+    seenBy: 16,
     port: (port) => ({
       ...port,
       insertAll: (table, rows, { timestamp: _dropped, ...options }) => port.insertAll(table, rows, options),
@@ -42,7 +42,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'an insert that found its own row is a conflict',
     within: 600,
-    seenBy: 9,
+    seenBy: 4,
     port: (port) => ({
       ...port,
       insertIfAbsent: async (table, row, options) => {
@@ -55,7 +55,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a time-out is taken for not done',
     within: 300,
-    seenBy: 1,
+    seenBy: 3,
     port: (port) => ({
       ...port,
       insertIfAbsent: (table, row, options) =>
@@ -69,7 +69,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'after a time-out a serial read that finds no row is taken for not done',
     within: 1500,
-    seenBy: 4,
+    seenBy: 14,
     port: (port) => ({
       ...port,
       insertIfAbsent: async (table, row, options) => {
@@ -94,7 +94,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a decision that too few replicas can be told of is taken for not done',
     within: 3000,
-    seenBy: 58,
+    seenBy: 67,
     port: (port) => ({
       ...port,
       insertIfAbsent: (table, row, options) =>
@@ -108,7 +108,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'local serial in both data centers',
     within: 100,
-    seenBy: 3,
+    seenBy: 1,
     port: (port) => ({
       ...port,
       select: (table, selection) =>
@@ -133,7 +133,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'one replica is enough for the rows of the projection',
     within: 1000,
-    seenBy: 7,
+    seenBy: 1,
     port: (port) => ({
       ...port,
       insertAll: (table, rows, options) => port.insertAll(table, rows, { ...options, consistency: 'LOCAL_ONE' }),
@@ -142,7 +142,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'the watermarks of all data centers after the acknowledgements of one',
     within: 300,
-    seenBy: 2,
+    seenBy: 1,
     port: (port) => ({
       ...port,
       insertAll: (table, rows, options) =>
@@ -155,7 +155,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'one watermark for all data centers',
     within: 300,
-    seenBy: 1,
+    seenBy: 7,
     port: (port, { cluster }) => ({
       ...port,
       insert: async (table, row, options) => {
@@ -169,7 +169,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'names are kept that a row no longer has, and those that it has are not',
     within: 600,
-    seenBy: 6,
+    seenBy: 9,
     port: (port) => ({
       ...port,
       insertAll: (table, rows, options) =>
@@ -183,7 +183,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a copy that lacks rows answers that they are not there',
     within: 600,
-    seenBy: 6,
+    seenBy: 11,
     copy: (copy) =>
       new Proxy(copy, {
         get(target, name) {
@@ -217,7 +217,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'deletions by tombstones, which are purged while a replica lacks them',
     within: 1500,
-    seenBy: 285,
+    seenBy: 110,
     port: (port, { cluster, client }) => ({
       ...port,
       insertAll: async (table, rows, options) => {
@@ -232,7 +232,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'an entry is applied over a hole',
     within: 3000,
-    seenBy: 988,
+    seenBy: 4,
     copy: (copy) => ({ ...copy, adopt: (entries) => adoptAnyway(copy, entries) }),
     port: (port) => ({
       ...port,
@@ -248,13 +248,13 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'no serial read of the end of the log',
     within: 600,
-    seenBy: 67,
+    seenBy: 220,
     store: (store) => overridden(store, { settle: () => store.poll() }),
   },
   {
     name: 'an append does not look whether its epoch still counts',
     within: 1500,
-    seenBy: 19,
+    seenBy: 5,
     port: (port) => {
       // What this node saw of epochs it goes on believing, until it looks at the end of the log.
       let known: readonly TableRow[] | null = null
@@ -271,7 +271,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a beginning of an epoch is answered before every data center was told',
     within: 3000,
-    seenBy: 651,
+    seenBy: 695,
     port: (port) => ({
       ...port,
       insertIfAbsent: (table, row, options) =>
@@ -281,7 +281,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'the epoch is no part of the keys of the projection',
     within: 1500,
-    seenBy: 5,
+    seenBy: 2,
     port: (port) => ({
       ...port,
       select: (table, selection) =>
@@ -297,7 +297,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a revision is reported before it is on the disk',
     within: 300,
-    seenBy: 3,
+    seenBy: 7,
     losesLastWrite: true,
   },
 ]
