@@ -1,4 +1,5 @@
 /** What a gateway knows of entities and plugins: the definitions that everything else is derived from. */
+import { canLease } from '#cluster/data-centers.ts'
 import type { Model } from '#model/contract.ts'
 import { coreEntities } from '#model/entities/index.ts'
 import { vaultConfigs } from '#model/entities/vault-configs.ts'
@@ -7,8 +8,10 @@ import type { Settings } from '#model/settings.ts'
 import { refusalsOf, type AnyPlugin } from '#pdk/pdk.ts'
 import { pluginEntities, pluginSchemas } from '#plugins/schemas.ts'
 
+type ModelSettings = Pick<Settings, 'database' | 'functions'> & Parameters<typeof canLease>[0]
+
 /** The model of a gateway with these plugins and settings. */
-export function gatewayModel(plugins: readonly AnyPlugin[], settings: Pick<Settings, 'database' | 'functions'>): Model {
+export function gatewayModel(plugins: readonly AnyPlugin[], settings: ModelSettings): Model {
   const known = new Set<string>(pluginSchemas.map(({ name }) => name))
   const own = plugins.filter(({ schema }) => !known.has(schema.name))
   return createModel({
@@ -19,6 +22,8 @@ export function gatewayModel(plugins: readonly AnyPlugin[], settings: Pick<Setti
     refuse: refusalsOf(plugins, {
       hasClusterCounters: settings.database === 'cassandra',
       functions: settings.functions,
+      hasDataCenters: settings.redis_data_centers.length > 0,
+      canLease: canLease(settings),
     }),
   })
 }

@@ -7,6 +7,7 @@ import type { Settings } from '#model/settings.ts'
 import type { ClusterView } from '#store/cluster-view.ts'
 import type { Figures } from '#telemetry/figures.ts'
 import type { Logger } from '#telemetry/logger.ts'
+import { openDataCenterLimits, type DataCenterLimits } from './gateway-limits.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
 
 /** How often the nodes are counted among which limits are divided. */
@@ -16,13 +17,17 @@ const SHARE_MS = 1000
 export class GatewayRedis {
   readonly states: RedisStates
   readonly main: MainRedis
+  /** Exchanges limits with the other data centers; null where there are none. */
+  limits: DataCenterLimits | null = null
   readonly #settings: Settings
+  readonly #log: Pick<Logger, 'warn' | 'info'>
   readonly #figures: Figures
   #timer: NodeJS.Timeout | null = null
 
   constructor(settings: Settings, log: Pick<Logger, 'warn' | 'info'>, figures: Figures) {
     this.#settings = settings
     this.#figures = figures
+    this.#log = log
     this.states = new RedisStates(log)
     this.main = new MainRedis(settings, this.states, figures)
   }
@@ -38,10 +43,12 @@ export class GatewayRedis {
     const share = (): void => workers.shareLimits(this.#settings.redis_nodes ?? nodesOf(cluster))
     share()
     this.#timer = setInterval(share, SHARE_MS)
+    this.limits = openDataCenterLimits(this.#settings, this.main, this.#log, this.#figures)
   }
 
-  close(): void {
+  async close(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer)
+    await this.limits?.close()
     this.main.close()
   }
 }
@@ -73,9 +80,10 @@ export class MainRedis {
     })
   }
 
-  /** Throws SETTINGS_INVALID when the setting `key` names a profile that is not there. */
-  take(key: string, name: string): SharedLink {
-    const { redis_profiles: profiles, redis_command_timeout: commandTimeoutMs } = this.#settings
+  /** A command has `redis_command_timeout`, or more where nothing waits for it. Throws SETTINGS_INVALID when the setting `key` names a profile that is not there. */
+  take(key: string, name: string, leastTimeoutMs = 0): SharedLink {
+    const { redis_profiles: profiles } = this.#settings
+    const commandTimeoutMs = Math.max(leastTimeoutMs, this.#settings.redis_command_timeout)
     const profile = profiles.find((each) => each.name === name)
     if (profile === undefined) {
       const names = profiles.map((each) => each.name).join(', ') || 'none'

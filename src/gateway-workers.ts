@@ -4,6 +4,7 @@ import type { TargetStates } from '#balancer/target-states.ts'
 import type { CounterSync } from '#cluster/counter-sync.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { createResponseCacheBuffers, ResponseCache, type ResponseCacheBuffers } from '#cluster/response-cache.ts'
+import { dataCentersOf } from '#cluster/data-centers.ts'
 import { createRedisLimitBuffers, type RedisLimitBuffers } from '#cluster/redis-limits.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
@@ -98,7 +99,7 @@ export class Workers {
     const { settings } = options
     this.#responseBuffers = createResponseCacheBuffers(settings.proxy_cache_size)
     this.responses = new ResponseCache({ buffers: this.#responseBuffers, decode: decodeStored, nearBytes: 1 })
-    this.redisLimits = createRedisLimitBuffers(options.nodeId)
+    this.redisLimits = createRedisLimitBuffers(options.nodeId, dataCentersOf(settings)?.local ?? null)
     this.redis = options.redis
     const trusted = trustedAuthorities(settings)
     const clientCertificate = clientCertificateOf(settings)

@@ -268,7 +268,7 @@ export class Gateway {
     this.#health?.close()
     await this.#workers?.close()
     await this.#opened?.close()
-    this.#redis.close()
+    await this.#redis.close()
     for (const log of this.#accessLogs) await log.close()
     await this.log.close()
   }

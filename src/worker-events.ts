@@ -26,6 +26,7 @@ export function createWorkerEvents(
     requestFinished: (exchange, selection) => {
       selected = { exchange, selection }
     },
+    limitRefused: (limit, mode) => figures.counter('meridian_limit_refusals_total', { limit, mode }).value++,
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

@@ -1,4 +1,6 @@
 /** Redis as a worker has it. */
+import { dataCentersOf } from '#cluster/data-centers.ts'
+import { createLocalCounters } from '#cluster/local-counters.ts'
 import { openRedisLazily } from '#cluster/redis-lazy.ts'
 import { RedisLimits } from '#cluster/redis-limits.ts'
 import { RedisLinks } from '#cluster/redis-links.ts'
@@ -7,7 +9,7 @@ import type { Logger } from '#telemetry/logger.ts'
 import type { FromWorker, WorkerStart } from './worker-protocol.ts'
 
 export function openRedisLimits(
-  { settings, redisLimits, trusted }: WorkerStart,
+  { settings, redisLimits, counters, trusted }: WorkerStart,
   figures: Figures,
   log: Pick<Logger, 'warn' | 'info'>,
   say: (message: FromWorker) => void,
@@ -25,6 +27,8 @@ export function openRedisLimits(
     }),
     endpoints: { commandTimeoutMs: settings.redis_command_timeout, ca: trusted, profiles: settings.redis_profiles },
     keyPrefix,
+    dataCenters: dataCentersOf(settings),
+    table: createLocalCounters(counters),
     log,
   })
 }

@@ -110,6 +110,11 @@ export class ClusterCounters {
     return this.#others.read(name) + this.#own.read(name)
   }
 
+  /** What other nodes counted, as far as known. */
+  readOthers(key: string): number {
+    return this.#others.read(shortName(key))
+  }
+
   /** Tells what has grown now, and not only after a while. */
   flush(): void {
     if (this.#grown.size === 0) return

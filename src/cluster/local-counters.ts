@@ -62,6 +62,8 @@ export class LocalCountersTable {
   #slot = 0
   #isFound = false
   #evicts = false
+  /** What the total was that was changed last. */
+  #before = 0
 
   constructor(
     buffer: SharedArrayBuffer,
@@ -97,7 +99,27 @@ export class LocalCountersTable {
     return total > 0 ? this.#change(key, 0, Infinity, total, expiresAtMs) : this.read(key)
   }
 
-  #change(key: string, amount: number, limit: number, least: number, expiresAtMs: number): number {
+  /** Makes the total at least this, and answers by how much it grew: of threads that do the same only one gets it. */
+  growTo(key: string, total: number, expiresAtMs: number): number {
+    return total > this.read(key) ? total - Math.min(total, this.#raise(key, total, expiresAtMs)) : 0
+  }
+
+  /**
+   * For a total that falls behind a floor with time: adds to the floor or to the total, whichever is more, if the result then is at
+   * most `limit`. Answers what it is, or would have been.
+   */
+  addAbove(key: string, floor: number, amount: number, limit: number, expiresAtMs: number): number {
+    return this.#change(key, amount, limit, floor, expiresAtMs)
+  }
+
+  /** Answers what the total was. */
+  #raise(key: string, total: number, expiresAtMs: number): number {
+    this.#change(key, 0, Infinity, total, expiresAtMs)
+    return this.#before
+  }
+
+  /** Adds to the total, or to `floor` where that is more. */
+  #change(key: string, amount: number, limit: number, floor: number, expiresAtMs: number): number {
     const words = this.#words
     const numbers = this.#numbers
     const hash = this.#hash
@@ -111,7 +133,8 @@ export class LocalCountersTable {
       this.#find(bucket, tag, b, c, nowMs)
       const slot = this.#slot
       const at = slotWord(bucket, slot)
-      const total = Math.max(least, (this.#isFound ? numbers[(at + 4) >> 1]! : 0) + amount)
+      const before = this.#isFound ? numbers[(at + 4) >> 1]! : 0
+      const total = Math.max(0, Math.max(floor, before) + amount)
       if (total > limit) {
         if (Atomics.load(words, bucket) === version) return total
         continue
@@ -123,6 +146,7 @@ export class LocalCountersTable {
       numbers[(at + 2) >> 1] = expiresAtMs
       numbers[(at + 4) >> 1] = total
       Atomics.store(words, bucket, version + 2)
+      this.#before = before
       if (this.#evicts) Atomics.add(words, EVICTED, 1)
       return total
     }

@@ -8,6 +8,8 @@ export interface RedisCounterRowsOptions {
   /** Before the names of counters. */
   readonly keyPrefix: string
   readonly now: () => number
+  /** Told of each counter that this node has made grow. */
+  readonly note: (key: string) => void
 }
 
 /**
@@ -22,12 +24,13 @@ export class RedisCounterRows implements CounterRows {
   }
 
   async exchange(counter: CounterName, row: CounterRow, expiresAtMs: number): Promise<CounterTotals> {
-    const { link, keyPrefix, now } = this.#options
+    const { link, keyPrefix, now, note } = this.#options
     const lifeMs = Math.max(1, Math.ceil(expiresAtMs - now()))
     const key = `${keyPrefix}{${counter.key}}${counter.windowStartMs.toString(36)}`
     const answer = await link.run(EXCHANGE, [key], [row.incarnation, row.count, lifeMs])
     if (answer instanceof RedisFailure) throw new Error(answer.message)
     const [own, sum] = answer as [number, number]
+    if (own <= row.count && own > 0) note(key)
     return { own, others: sum - own }
   }
 }

@@ -9,10 +9,16 @@ import type { Logger } from '#telemetry/logger.ts'
 import { ClusterCounters } from './cluster-counters.ts'
 import { sharedName } from './counter-name.ts'
 import { CounterSync } from './counter-sync.ts'
-import { createLocalCounters, sizeFor } from './local-counters.ts'
+import { ChangedNames } from './changed-names.ts'
+import { exchangeKeys, rowsOf, type DataCenters } from './data-centers.ts'
+import { LeasedLimiter } from './leased-limiter.ts'
+import type { Limiter, LimiterOptions } from '#model/limiter.ts'
+import { createLocalCounters, sizeFor, type LocalCountersTable } from './local-counters.ts'
+import { MemoryLimiter } from './memory-limiter.ts'
 import { RedisCounterRows } from './redis-counter-rows.ts'
 import type { RedisBlock } from '#model/redis-block.ts'
-import { endpointOf, type EndpointDefaults } from './redis-endpoint.ts'
+import { endpointId, endpointOf, profileEndpoint, type EndpointDefaults, type RedisEndpoint } from './redis-endpoint.ts'
+import { RedisLimiter } from './redis-limiter.ts'
 import type { RedisLinks, SharedLink } from './redis-links.ts'
 import { StrictCounters } from './redis-strict.ts'
 import { SyncedCounters } from './redis-synced.ts'
@@ -36,6 +42,10 @@ export interface RedisLimitsOptions {
   readonly links: RedisLinks
   readonly endpoints: EndpointDefaults
   readonly keyPrefix: string
+  /** Null where there is one data center, or each limits for itself. */
+  readonly dataCenters: DataCenters | null
+  /** Counters of this node alone; they have its part of buckets. */
+  readonly table: LocalCountersTable
   readonly log: Pick<Logger, 'warn' | 'info'>
 }
 
@@ -45,14 +55,18 @@ const ENTRIES = 200_000
 const ROUND_COUNTERS = 2000
 /** What is shorter means strict counters. */
 const LEAST_SYNC_MS = 20
+/** How long names of what has changed are collected. */
+const NOTE_MS = 50
+const noNote = (): void => undefined
 
-export function createRedisLimitBuffers(nodeId: string): RedisLimitBuffers {
+/** With data centers the names of a node's rows say in which one it is. */
+export function createRedisLimitBuffers(nodeId: string, dataCenter: string | null): RedisLimitBuffers {
   return {
     own: new SharedArrayBuffer(sizeFor(ENTRIES)),
     known: new SharedArrayBuffer(sizeFor(ENTRIES)),
     nodes: new SharedArrayBuffer(4),
     timesAlone: new SharedArrayBuffer(4),
-    incarnation: `${nodeId.slice(0, 8)}${randomUUID().slice(0, 13)}`,
+    incarnation: `${dataCenter === null ? '' : rowsOf(dataCenter)}${nodeId.slice(0, 8)}${randomUUID().slice(0, 13)}`,
   }
 }
 
@@ -60,10 +74,20 @@ export class RedisLimits {
   readonly #options: RedisLimitsOptions
   readonly #nodes: Int32Array
   readonly #synced = new Map<string, SyncedCounters>()
+  /** What has changed in the Redis of this data center; null before it is used. */
+  #changed: { readonly names: ChangedNames; readonly release: () => void } | null = null
+
+  /** Of this data center; null where there is one. */
+  readonly #localEndpoint: RedisEndpoint | null
+  readonly #localId: string | null
 
   constructor(options: RedisLimitsOptions) {
     this.#options = options
     this.#nodes = new Int32Array(options.buffers.nodes)
+    const { dataCenters, endpoints } = options
+    const profile = endpoints.profiles.find(({ name }) => name === dataCenters?.profile)
+    this.#localEndpoint = profile === undefined ? null : profileEndpoint(profile, endpoints)
+    this.#localId = this.#localEndpoint && endpointId(this.#localEndpoint)
   }
 
   /** Throws when the block names no Redis. */
@@ -80,22 +104,43 @@ export class RedisLimits {
       keyPrefix: `${keyPrefix}limit:`,
       nodes: () => this.#liveNodes(),
       now: Date.now,
+      note: this.#noteFor(id),
       release,
     })
   }
 
-  /** The same for all plugins with this Redis and interval. Throws when the block names no Redis. */
-  synced(block: RedisBlock, seconds: number): SyncedCounters {
+  /** Throws when the block names no Redis and this node has none of its own data center. */
+  limiter(options: LimiterOptions): Limiter {
+    const { table } = this.#options
+    const { policy, syncRate, isFaultTolerant, consistency } = options
+    const nodes = () => this.#liveNodes()
+    if (policy === 'local') return new MemoryLimiter({ table, shared: null, nodes, isFaultTolerant })
+    const block = this.#blockOf(options)
+    if (consistency !== 'leased' && syncRate > 0)
+      return new MemoryLimiter({
+        table,
+        shared: this.synced(block, syncRate, consistency === 'local'),
+        nodes,
+        isFaultTolerant,
+      })
+    return this.#inRedis(block, options)
+  }
+
+  /**
+   * The same for all plugins with this Redis and interval; `isApart` keeps data centers apart that limit together. Throws when the
+   * block names no Redis.
+   */
+  synced(block: RedisBlock, seconds: number, isApart = false): SyncedCounters {
     const { links, endpoints } = this.#options
     const shared = links.take(endpointOf(block, endpoints))
     const syncMs = Math.max(LEAST_SYNC_MS, seconds * 1000)
-    const key = `${shared.id}/${syncMs}`
+    const key = `${shared.id}/${isApart ? 'apart' : ''}${syncMs}`
     const known = this.#synced.get(key)
     if (known !== undefined) {
       shared.release()
       return known.use()
     }
-    const counters = this.#start(shared, syncMs, () => {
+    const counters = this.#start(shared, syncMs, isApart, () => {
       this.#synced.delete(key)
       void counters.finish().then(shared.release)
     })
@@ -106,16 +151,73 @@ export class RedisLimits {
   /** Exchanges what was counted last. */
   async close(): Promise<void> {
     await Promise.all([...this.#synced.values()].map((counters) => counters.finish()))
+    await this.#changed?.names.close()
+    this.#changed?.release()
   }
 
-  #start({ link, id }: SharedLink, syncMs: number, onUnused: () => void): SyncedCounters {
+  #inRedis(block: RedisBlock, { consistency, isFaultTolerant }: LimiterOptions): Limiter {
+    const { buffers, links, endpoints, keyPrefix, dataCenters } = this.#options
+    const { link, id, release } = links.take(endpointOf(block, endpoints))
+    const common = {
+      link,
+      own: createLocalCounters(buffers.own),
+      known: createLocalCounters(buffers.known),
+      timesAlone: new Int32Array(buffers.timesAlone),
+      incarnation: buffers.incarnation,
+      nodes: () => this.#liveNodes(),
+      now: Date.now,
+      isFaultTolerant,
+      release,
+    }
+    if (consistency === 'leased') {
+      if (dataCenters === null) throw new Error("consistency 'leased' needs redis_data_centers")
+      const { birth, leased } = exchangeKeys(keyPrefix)
+      const names = { name: `l${id}`, keyPrefix: leased, birthKey: birth }
+      return new LeasedLimiter({ ...common, ...names, dataCenters, note: this.#noteFor(id) })
+    }
+    const isApart = consistency === 'local' && dataCenters !== null
+    const names = { name: `${isApart ? 'a' : 't'}${id}`, keyPrefix: `${keyPrefix}${isApart ? 'apart' : 'traffic'}:` }
+    return new RedisLimiter({ ...common, ...names, note: isApart ? noNote : this.#noteFor(id) })
+  }
+
+  /** Without a host it is the Redis of this data center that is meant; what data centers share is only there. */
+  #blockOf({ redis, consistency }: LimiterOptions): RedisBlock {
+    const { dataCenters } = this.#options
+    if (dataCenters === null || (redis.host !== null && consistency === 'local')) return redis
+    return { ...redis, host: dataCenters.profile }
+  }
+
+  /** Who is told of windows that change in this Redis: the exchange, where it is that of the data center. */
+  #noteFor(id: string): (key: string) => void {
+    const { dataCenters, links, keyPrefix } = this.#options
+    if (dataCenters === null || id !== this.#localId) return noNote
+    if (this.#changed === null) {
+      const { link, release } = links.take(this.#localEndpoint!)
+      const names = new ChangedNames({
+        link,
+        key: exchangeKeys(keyPrefix).changed,
+        everyMs: Math.min(NOTE_MS, dataCenters.exchangeMs / 4),
+        later: (run, ms) => void setTimeout(run, ms),
+      })
+      this.#changed = { names, release }
+    }
+    return this.#changed.names.note
+  }
+
+  #start({ link, id }: SharedLink, syncMs: number, isApart: boolean, onUnused: () => void): SyncedCounters {
     const { buffers, keyPrefix, log } = this.#options
+    const apart = isApart ? 'apart' : ''
     // The name before those of counters is local: nodes may reach one Redis in several ways.
-    const name = `${id}/${syncMs}/`
+    const name = `${id}/${apart}${syncMs}/`
     const tables = { own: buffers.own, others: buffers.known, state: new SharedArrayBuffer(4) }
     const sync = new CounterSync({
       buffers: tables,
-      rows: new RedisCounterRows({ link, keyPrefix: `${keyPrefix}sync${syncMs}:`, now: Date.now }),
+      rows: new RedisCounterRows({
+        link,
+        keyPrefix: `${keyPrefix}sync${apart}${syncMs}:`,
+        now: Date.now,
+        note: isApart ? noNote : this.#noteFor(id),
+      }),
       nameOf: (key) => sharedName(key.slice(name.length)),
       incarnation: buffers.incarnation,
       log,

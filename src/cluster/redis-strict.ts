@@ -33,6 +33,8 @@ export interface StrictCountersOptions {
   readonly keyPrefix: string
   readonly nodes: () => number
   readonly now: () => number
+  /** Told of each window that has changed in Redis. */
+  readonly note: (key: string) => void
   readonly release: () => void
 }
 
@@ -114,7 +116,7 @@ export class StrictCounters {
     windows: readonly CounterWindow[],
     isLimited: boolean,
   ): Promise<readonly number[] | null> | null {
-    const { link, keyPrefix, own, known, timesAlone, incarnation, now } = this.#options
+    const { link, keyPrefix, own, known, timesAlone, incarnation, now, note } = this.#options
     const tag = `${keyPrefix}{${sharedName(key)}}`
     if (!link.answersFor(tag)) return null
     const nowMs = now()
@@ -133,6 +135,7 @@ export class StrictCounters {
     }
     return link.run(TAKE, keys, args).then((answer) => {
       if (answer instanceof RedisFailure) return null
+      if ((answer as readonly number[])[0] === 0) for (const each of keys) note(each)
       const isExact = Atomics.load(timesAlone, 0) === timesBefore
       this.#remember(key, cost, windows, answer as readonly number[], isExact)
       return answer as readonly number[]

@@ -64,6 +64,10 @@ export class SyncedCounters {
     return this.#counters.read(this.#nameOf(key))
   }
 
+  readOthers(key: string): number {
+    return this.#counters.readOthers(this.#nameOf(key))
+  }
+
   close(): void {
     if (--this.#users === 0) this.#options.onUnused()
   }

@@ -1,5 +1,7 @@
 /** Redis for tests of plugins. */
 import { FakeClock, FakeCounters } from './fake-counters.ts'
+import { FakeLimiter } from './fake-limiter.ts'
+import type { LimiterOptions } from '#model/limiter.ts'
 import type { CounterWindow, RedisBlock, RedisCounters, StrictCounters, SyncedCounters } from './pdk.ts'
 
 /** A Redis in memory, which a test makes answer or not. */
@@ -24,6 +26,15 @@ export class FakeRedis implements RedisCounters {
 
   synced(block: RedisBlock, seconds: number): SyncedCounters {
     return new FakeSyncedCounters(this, this.#opened(block, seconds))
+  }
+
+  /** Those that were opened, with what was asked for. */
+  readonly limiters: { readonly options: LimiterOptions; readonly limiter: FakeLimiter }[] = []
+
+  limiter(options: LimiterOptions): FakeLimiter {
+    const limiter = new FakeLimiter()
+    this.limiters.push({ options, limiter })
+    return limiter
   }
 
   #opened(block: RedisBlock, seconds: number | null): () => void {

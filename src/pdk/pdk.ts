@@ -5,6 +5,7 @@ import type { Document } from '#model/document.ts'
 import type { RedisBlock } from '#model/redis-block.ts'
 import type { PluginDelivery } from '#telemetry/log-delivery.ts'
 import type { Exchange, Exit } from './exchange.ts'
+import type { Limiter, LimiterOptions } from '#model/limiter.ts'
 import type { StoredResponse } from './stored-response.ts'
 
 export {
@@ -21,6 +22,7 @@ export { encodeStored, StoredResponse, type StoredFacts } from './stored-respons
 export { FieldName } from './field-name.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
+export type { Limiter, LimiterOptions } from '#model/limiter.ts'
 export type { RedisBlock } from '#model/redis-block.ts'
 export type { HeaderList } from '#http/header-list.ts'
 export type { Consumer } from '#model/entities/consumer.ts'
@@ -86,6 +88,8 @@ export interface RedisCounters {
   strict(block: RedisBlock): StrictCounters
   /** Decides by memory, and exchanges counts with the other nodes every so many seconds. */
   synced(block: RedisBlock, seconds: number): SyncedCounters
+  /** Over limits with algorithms, in memory or Redis, of one data center or all. Throws when there is no such Redis. */
+  limiter(options: LimiterOptions): Limiter
 }
 
 /** A window of a limit at a moment. */
@@ -128,6 +132,9 @@ export type FunctionsMode = 'off' | 'sandbox' | 'trusted'
 export interface NodeAbilities {
   readonly hasClusterCounters: boolean
   readonly functions: FunctionsMode
+  /** Whether data centers limit together, and whether each may have a share of a limit. */
+  readonly hasDataCenters: boolean
+  readonly canLease: boolean
 }
 
 /**
@@ -187,6 +194,8 @@ export interface MetricsSelection {
 /** Where plugins report what the gateway's telemetry turns into series; it bounds their number. */
 export interface MetricsSink {
   requestFinished(exchange: Exchange, selection: MetricsSelection): void
+  /** A limit refused a request, or with `shadow` would have. Names of limits come from configurations only. */
+  limitRefused(limit: string, mode: 'enforced' | 'shadow'): void
 }
 
 /** What a plugin instance may use; made once per configuration of the plugin. */

@@ -161,16 +161,28 @@ export function prepare<Sch extends PluginSchema, S>(
 ): S {
   const given = fakeTools(tools)
   return plugin.prepare(
-    completeConfig(plugin, config, { hasClusterCounters: given.clusterCounters !== null, functions: given.functions }),
+    completeConfig(plugin, config, {
+      ...BARE_NODE,
+      hasClusterCounters: given.clusterCounters !== null,
+      functions: given.functions,
+    }),
     given,
   )
+}
+
+/** A node that shares nothing with others. */
+export const BARE_NODE: NodeAbilities = {
+  hasClusterCounters: false,
+  functions: 'sandbox',
+  hasDataCenters: false,
+  canLease: false,
 }
 
 /** The configuration as it is stored; what the node can't do is refused. */
 export function completeConfig<Sch extends PluginSchema>(
   plugin: Plugin<Sch, any>,
   config: object,
-  node: NodeAbilities = { hasClusterCounters: false, functions: 'sandbox' },
+  node: NodeAbilities = BARE_NODE,
 ): ConfigOf<Sch> {
   const { name } = plugin.schema
   const model = createModel({
@@ -217,7 +229,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
-    metrics: { requestFinished: ignore },
+    metrics: { requestFinished: ignore, limitRefused: ignore },
     delivery: new FakeDelivery(),
     lookup,
     trusted: null,
@@ -284,6 +296,10 @@ export class FakeMetrics {
   readonly finished: { readonly exchange: Exchange; readonly selection: MetricsSelection }[] = []
   requestFinished(exchange: Exchange, selection: MetricsSelection): void {
     this.finished.push({ exchange, selection })
+  }
+  readonly refused: string[] = []
+  limitRefused(limit: string, mode: 'enforced' | 'shadow'): void {
+    this.refused.push(`${limit} ${mode}`)
   }
 }
 

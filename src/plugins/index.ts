@@ -30,6 +30,7 @@ import { session } from './session/plugin.ts'
 import { statsd } from './statsd/plugin.ts'
 import { syslog } from './syslog/plugin.ts'
 import { tcpLog } from './tcp-log/plugin.ts'
+import { trafficLimit } from './traffic-limit/plugin.ts'
 import { udpLog } from './udp-log/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
@@ -63,5 +64,6 @@ export const builtPlugins: readonly AnyPlugin[] = [
   statsd,
   syslog,
   tcpLog,
+  trafficLimit,
   udpLog,
 ]

@@ -183,6 +183,36 @@ export const families = {
     help: 'Commands for a Redis that had no answer in time, or an error.',
     labels: ['redis'],
   },
+  meridian_limit_refusals_total: {
+    type: 'counter',
+    help: "Requests that limits of traffic-limit refused, or with mode 'shadow' would have, by the name of the limit.",
+    labels: ['limit', 'mode'],
+  },
+  meridian_limit_exchange_leader: {
+    type: 'gauge',
+    help: '1 on the node that exchanges limits with the other data centers, else 0.',
+    labels: [],
+  },
+  meridian_limit_exchange_age_seconds: {
+    type: 'gauge',
+    help: 'On the node that exchanges limits, the time since all was exchanged with a data center; 0 on the others.',
+    labels: ['data_center'],
+  },
+  meridian_limit_excess_bound: {
+    type: 'gauge',
+    help: 'Requests that may be admitted over counted limits, all together, because a data center admits them meanwhile: its rate times the age. 0 on nodes that do not exchange.',
+    labels: ['data_center'],
+  },
+  meridian_limit_exchange_windows_total: {
+    type: 'counter',
+    help: 'Windows of counters that were exchanged with the other data centers.',
+    labels: [],
+  },
+  meridian_limit_exchange_waiting: {
+    type: 'gauge',
+    help: 'Windows of counters that wait for their exchange.',
+    labels: [],
+  },
   meridian_rejected_requests_total: {
     type: 'counter',
     help: 'Requests and connections that were refused before a route was looked for, by the code in docs/reference/errors.md.',

@@ -1,5 +1,6 @@
 /** What settings have to keep together: rules over more than one of them. */
 import type { SettingKey, Settings } from '../settings.ts'
+import { checkRedisDataCenters } from './redis-data-centers.ts'
 import { isLoopback, listenersCollide, type Listener } from './listener.ts'
 
 export interface SettingChecks {
@@ -20,6 +21,7 @@ export function checkSettings(
   checkCertificates(settings, placeOf, problems)
   checkStore(settings, isGiven, placeOf, problems)
   checkCassandra(settings, placeOf, problems)
+  checkRedisDataCenters(settings, placeOf, problems)
 
   const logs = [settings.proxy_access_log, settings.admin_access_log, settings.status_access_log]
   if (settings.access_log_format === null && logs.some((log) => log.to !== 'off' && log.format === 'custom')) {

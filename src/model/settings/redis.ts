@@ -44,6 +44,29 @@ const profiles: Kind<readonly RedisProfile[]> = {
   },
 }
 
+/** A data center, and by which profile its Redis is reached from here. */
+export interface RedisDataCenter {
+  readonly name: string
+  readonly profile: string
+}
+
+const DATA_CENTER = /^([A-Za-z0-9][A-Za-z0-9_-]{0,62})=([a-z][a-z0-9_-]{0,62})$/
+
+const dataCenters: Kind<readonly RedisDataCenter[]> = {
+  form: 'list of DATA CENTER=PROFILE',
+  shape: 'array',
+  parse(value) {
+    const found = new Map<string, RedisDataCenter>()
+    for (const part of splitList(value)) {
+      const [, name, profile] = DATA_CENTER.exec(part) ?? []
+      if (name === undefined || profile === undefined) return expectAt('DATA_CENTER=PROFILE', part)
+      if (found.has(name)) return expectAt('each data center once', name)
+      found.set(name, { name, profile })
+    }
+    return accept([...found.values()])
+  },
+}
+
 /** The part that is told as wrong never holds the password. */
 function parseProfile(url: string): Parsed<RedisProfile> {
   const [, name = '', scheme = '', rest = ''] = BEGINNING.exec(url) ?? []
@@ -119,6 +142,21 @@ export const redisSettings = {
     text('name of a profile', new RegExp(`^${NAME}$`), 'the name of a profile in redis_profiles'),
     'With `database = cassandra`: the profile over which the nodes of a data center tell each other that there is a new revision, so that they look at once and not with the next `db_update_frequency`. Without it, and while that Redis is away, changes only take longer.',
     { default: null },
+  ),
+  redis_data_centers: setting(
+    dataCenters,
+    'Data centers that limit together, each with a Redis of its own: `east=limits, west=limits_west`. The names of data centers and how many there are have to be the same everywhere, the profiles say how each Redis is reached from here. Limits in the profile of this data center are then counted over all of them, see [rate limiting](../rate-limiting.md).',
+    { default: '' },
+  ),
+  redis_local_data_center: setting(
+    text('name of a data center', /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, 'the name of a data center'),
+    'Which of `redis_data_centers` this node is in. By default `cassandra_local_datacenter`.',
+    { default: null },
+  ),
+  redis_exchange_interval: setting(
+    milliseconds(20, 60_000),
+    'How often one node of each data center exchanges what was counted with the other data centers. A plain number is in milliseconds.',
+    { default: '200' },
   ),
   redis_command_timeout: setting(
     milliseconds(1, 10_000),
