@@ -45,6 +45,7 @@ export interface AdminParts {
   readonly figures: () => SharedFigures
   readonly countersBytes: number
   readonly responses: ResponseCache<StoredResponse>
+  readonly trafficLimits: AdminPorts['trafficLimits']
   /** Asks the first worker; undefined when it does not answer in time. */
   readonly ask: (question: (id: number) => ToWorker) => Promise<unknown>
   readonly tellAll: (message: ToWorker) => void
@@ -134,6 +135,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       },
     },
     responses: storedResponses(parts.responses),
+    trafficLimits: parts.trafficLimits,
     logLevel: {
       current: () => log.level,
       set(level, timeoutS) {

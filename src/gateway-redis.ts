@@ -1,8 +1,9 @@
 /** Redis as the main thread has it, and which Redis answer its threads: for log, metrics and `/status` once for the whole node. */
 import { GatewayError } from '#core/errors.ts'
 import { openRedisLazily } from '#cluster/redis-lazy.ts'
-import { profileEndpoint } from '#cluster/redis-endpoint.ts'
+import { endpointOf, profileEndpoint } from '#cluster/redis-endpoint.ts'
 import { RedisLinks, type SharedLink } from '#cluster/redis-links.ts'
+import type { RedisBlock } from '#model/redis-block.ts'
 import type { Settings } from '#model/settings.ts'
 import type { ClusterView } from '#store/cluster-view.ts'
 import type { Figures } from '#telemetry/figures.ts'
@@ -93,6 +94,13 @@ export class MainRedis {
       )
     }
     return this.#links.take(profileEndpoint(profile, { commandTimeoutMs, ca: trustedAuthorities(this.#settings) }))
+  }
+
+  /** The Redis of a plugin's block; without a host the profile of that name. Throws when there is neither. */
+  takeBlock(block: RedisBlock, profile: string | null): SharedLink {
+    const { redis_profiles: profiles, redis_command_timeout: commandTimeoutMs } = this.#settings
+    const ca = trustedAuthorities(this.#settings)
+    return this.#links.take(endpointOf({ ...block, host: block.host ?? profile }, { commandTimeoutMs, ca, profiles }))
   }
 
   close(): void {

@@ -45,6 +45,7 @@ import { NodeHealth } from './gateway-health.ts'
 import { gatewayModel } from './gateway-model.ts'
 import { openSecrets } from './gateway-secrets.ts'
 import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
+import { limitReports } from './gateway-limit-view.ts'
 import { GatewayRedis } from './gateway-redis.ts'
 import { readNamedFile } from './named-file.ts'
 import { resolverSettings } from './resolver-settings.ts'
@@ -405,6 +406,7 @@ export class Gateway {
       figures: () => workers.figures(),
       countersBytes: workers.counters.byteLength,
       responses: workers.responses,
+      trafficLimits: limitReports({ settings: this.#settings, store, redis: this.#redis, counters: workers.counters }),
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
       cluster: this.#cluster!,

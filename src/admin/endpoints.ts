@@ -20,6 +20,7 @@ import { routeExplainEndpoints } from './route-explain.ts'
 import { schemaEndpoints } from './schemas.ts'
 import { tagEndpoints } from './tags.ts'
 import { DISABLED_TARGET_PATHS, targetEndpoints } from './targets.ts'
+import { trafficLimitEndpoints } from './traffic-limits.ts'
 import { workspaceEndpoints } from './workspaces.ts'
 
 export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
@@ -43,6 +44,7 @@ export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
     ...targetEndpoints(ports),
     ...nodeEndpoints(ports),
     ...responseCacheEndpoints(ports),
+    ...trafficLimitEndpoints(ports),
     ...logEndpoints(ports),
     ...clusterEndpoints(ports),
     ...epochEndpoints(ports),

@@ -1,4 +1,5 @@
 /** What the Admin API needs from the rest of the gateway, handed in by `main.ts`. */
+import type { LimitAlgorithm } from '#model/limit-window.ts'
 import type { CheckContext, Model } from '#model/contract.ts'
 import type { Document } from '#model/document.ts'
 import type { ClusterView } from '#store/cluster-view.ts'
@@ -27,6 +28,7 @@ export interface AdminPorts extends EntityPorts {
   readonly health: UpstreamHealth
   readonly caches: Caches
   readonly responses: StoredResponses
+  readonly trafficLimits: LimitReports
   readonly logLevel: LogLevel
   readonly explain: ExplainRoute
   /** The nodes that follow this configuration. */
@@ -103,6 +105,35 @@ export interface Caches {
   get(key: string): Promise<unknown>
   delete(key: string): Promise<void>
   clear(): Promise<void>
+}
+
+/** What limits of the plugin traffic-limit counted. Both answer null when there is no such plugin. */
+export interface LimitReports {
+  show(pluginId: string, subject: string): Promise<readonly LimitReport[] | null>
+  /** The data centers whose Redis did not answer; or that counters with a sync_rate can't be reset. */
+  reset(pluginId: string, subject: string): Promise<readonly string[] | 'synced' | null>
+}
+
+export interface LimitReport {
+  readonly name: string
+  /** The consumer group; null for everybody else. */
+  readonly tier: string | null
+  readonly limit: number
+  /** What a bucket holds; else the limit. */
+  readonly most: number
+  readonly algorithm: LimitAlgorithm
+  readonly startsAtMs: number
+  readonly endsAtMs: number
+  /** Null where only the nodes know. */
+  readonly used: number | null
+  /** Without a name where there is one Redis. */
+  readonly dataCenters: readonly {
+    readonly name: string
+    readonly isReachable: boolean
+    readonly used: number
+    /** Null where data centers have none. */
+    readonly share: number | null
+  }[]
 }
 
 /** The responses that the plugin proxy-cache stored on this node. */

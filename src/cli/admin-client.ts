@@ -7,11 +7,14 @@ import { urlOf } from './listener-url.ts'
 import { loadSettings } from './load-settings.ts'
 
 const TIMEOUT_MS = 30_000
+
+type Method = 'GET' | 'POST' | 'DELETE'
+
 export interface AdminClient {
   /** For messages. */
   readonly url: string
   /** The answer's JSON. Throws ADMIN_UNREACHABLE when there is none, ADMIN_REFUSED for a status from 400 up. */
-  ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown>
+  ask(method: Method, path: string, body?: unknown): Promise<unknown>
   /** The same where a status of this list is an answer too. */
   askFor(statuses: readonly number[], path: string): Promise<{ readonly status: number; readonly answer: unknown }>
   close(): Promise<void>
@@ -39,7 +42,7 @@ async function openClient(context: CliContext, { url, socketPath, ca }: Place): 
     bodyTimeout: TIMEOUT_MS,
   })
   const token = context.environment['MERIDIAN_ADMIN_TOKEN']
-  const send = async (statuses: readonly number[], method: 'GET' | 'POST', target: string, body?: unknown) => {
+  const send = async (statuses: readonly number[], method: Method, target: string, body?: unknown) => {
     let status: number
     let text: string
     try {

@@ -3,6 +3,7 @@ import { configParse, configValidate } from './config-validate.ts'
 import { doctor } from './doctor.ts'
 import { epochBegin } from './epoch-begin.ts'
 import { keyringCreate } from './keyring-create.ts'
+import { limitReset, limitShow } from './limit-show.ts'
 import { log, logDiff } from './log.ts'
 import {
   migrationsBootstrap,
@@ -35,6 +36,8 @@ export const commands: readonly Command[] = [
   logDiff,
   rollback,
   routeExplain,
+  limitShow,
+  limitReset,
   tokenCreate,
   keyringCreate,
   epochBegin,

@@ -55,6 +55,8 @@ export class LimitExchange {
   readonly peers: readonly PeerState[]
   /** Windows that wait for their turn. */
   waiting = 0
+  /** Rounds in which everybody was reached, since the start. */
+  rounds = 0
   /** Windows exchanged, since the start. */
   exchanged = 0
   readonly #options: LimitExchangeOptions
@@ -135,6 +137,7 @@ export class LimitExchange {
         : Array.from({ length: Math.min(AT_ONCE, names.length) }, () => this.#drain(names, failures)),
     )
     this.#judge(failures)
+    if (failures.size === 0) this.rounds++
   }
 
   async #run(): Promise<void> {

@@ -49,11 +49,15 @@ function parseHeld([life, ...fields]: readonly string[]): Held {
   return { lifeMs: Number(life), rows, own }
 }
 
-/** What nodes of this data center counted. */
-export function usedBy(dataCenter: string, rows: readonly Row[]): number {
+/** What nodes of this data center counted, without what was reset; `known` is what it counted by what else is known. */
+export function usedBy(dataCenter: string, rows: readonly Row[], known = 0): number {
   let used = 0
-  for (const { name, value } of rows) if (name.startsWith(rowsOf(dataCenter))) used += value
-  return used
+  let forgiven = 0
+  for (const { name, value } of rows) {
+    if (name.startsWith(rowsOf(dataCenter))) used += value
+    else if (name === `!${rowsOf(dataCenter)}`) forgiven = value
+  }
+  return Math.max(used, known) - forgiven
 }
 
 /** The part of a limit that a data center has. */
@@ -72,7 +76,7 @@ export function shareOfDataCenter(
   return share
 }
 
-/** What a data center has left of its share; `known` is what it counted by what else is known. */
+/** What a data center has left of its share. */
 export function leftOf(
   dataCenter: string,
   names: readonly string[],
@@ -80,5 +84,5 @@ export function leftOf(
   rows: readonly Row[],
   known = 0,
 ): number {
-  return shareOfDataCenter(dataCenter, names, most, rows) - Math.max(usedBy(dataCenter, rows), known)
+  return shareOfDataCenter(dataCenter, names, most, rows) - usedBy(dataCenter, rows, known)
 }

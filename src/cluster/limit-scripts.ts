@@ -4,6 +4,8 @@
  * center and a dot. Fields without a dot belong to this Redis alone. Rows, and what one data center gave another (`>GIVER.TAKER`),
  * only grow, so that copying them late, twice or in any order changes nothing.
  *
+ * A reset writes down what was counted until then (`!all.`, or `!DATA CENTER.` of leased ones), which is then taken off.
+ *
  * Every write sets a time to live in the same step. Numbers are answered as texts, because Redis cuts fractions off.
  */
 import { MOST_OWED } from '#model/limit-window.ts'
@@ -27,11 +29,12 @@ local me, cost, limited, now = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1', tonum
 local n = #KEYS / 2
 local refused = 0
 local function load(key)
-  local found = {sum = 0, own = 0, k = 0, a = 0, p = 0}
+  local found = {sum = 0, own = 0, k = 0, a = 0, p = 0, forgiven = 0}
   local fields = redis.call('HGETALL', key)
   for f = 1, #fields, 2 do
     local name, value = fields[f], tonumber(fields[f + 1])
     if name == 'k' or name == 't' or name == 'a' or name == 'p' then found[name] = value
+    elseif name == '!all.' then found.forgiven = value
     elseif name == me then found.own = value
     else found.sum = found.sum + value end
   end
@@ -55,11 +58,11 @@ for i = 1, n do
     l.used = (l.full - now) / l.unit
   else
     l.total = math.max(tonumber(ARGV[at + 4]), current.k, current.sum + l.own)
-    l.used = l.total
+    l.used = math.max(0, l.total - current.forgiven)
     if l.algorithm == 'sliding' then
       local before = load(KEYS[2 * i])
       local totalBefore = math.max(tonumber(ARGV[at + 5]), before.k, before.sum + before.own)
-      l.used = l.total + tonumber(ARGV[at + 7]) * totalBefore
+      l.used = l.used + tonumber(ARGV[at + 7]) * math.max(0, totalBefore - before.forgiven)
     end
   end
   if refused == 0 and limited and l.used + cost > l.most + 1e-9 then refused = i end
@@ -150,7 +153,7 @@ local refused = 0
 local limits = {}
 for i = 1, n do
   local at = 6 + 5 * (i - 1)
-  local l = {most = tonumber(ARGV[at + 1]), ttl = ARGV[at + 2], stored = 0, sum = 0, elsewhere = 0, k = 0}
+  local l = {most = tonumber(ARGV[at + 1]), ttl = ARGV[at + 2], stored = 0, sum = 0, elsewhere = 0, k = 0, forgiven = 0}
   local start = tonumber(ARGV[at + 5])
   l.share = even(l.most, count, index)
   l.start = start
@@ -164,13 +167,15 @@ for i = 1, n do
     elseif begins(name, '>') then
       if begins(name, '>' .. dc .. '.') then l.share = l.share - value end
       if ends(name, '.' .. dc) then l.share = l.share + value end
+    elseif name == '!' .. dc .. '.' then l.forgiven = value
+    elseif begins(name, '!') then l.elsewhere = l.elsewhere - value
     elseif begins(name, dc .. '.') then l.sum = l.sum + value
     elseif #name > 1 then l.elsewhere = l.elsewhere + value end
   end
   l.own = math.max(tonumber(ARGV[at + 4]), l.stored)
   l.total = math.max(tonumber(ARGV[at + 3]), l.k, l.sum + l.own)
   l.isKnown = isKnown
-  if refused == 0 and limited and (not isKnown or l.total + cost > l.share + 1e-9) then refused = i end
+  if refused == 0 and limited and (not isKnown or l.total - l.forgiven + cost > l.share + 1e-9) then refused = i end
   limits[i] = l
 end
 for i = 1, n do
@@ -181,12 +186,12 @@ for i = 1, n do
   redis.call('PEXPIRE', KEYS[i], l.ttl)
 end
 local answer = {tostring(refused)}
-for i = 1, n do answer[1 + i] = text(limits[i].total + limits[i].elsewhere) end
+for i = 1, n do answer[1 + i] = text(limits[i].total - limits[i].forgiven + limits[i].elsewhere) end
 for i = 1, n do answer[1 + n + i] = text(limits[i].total) end
 for i = 1, n do answer[1 + 2 * n + i] = text(limits[i].own) end
 for i = 1, n do
   local l = limits[i]
-  answer[1 + 3 * n + i] = l.isKnown and text(l.share - l.total) or '-1'
+  answer[1 + 3 * n + i] = l.isKnown and text(l.share - l.total + l.forgiven) or '-1'
 end
 return answer
 `)
@@ -242,6 +247,8 @@ for f = 1, #fields, 2 do
     if ends(name, '.' .. dc) then mine = mine + value end
     if begins(name, '>' .. taker .. '.') then theirs = theirs - value end
     if ends(name, '.' .. taker) then theirs = theirs + value end
+  elseif name == '!' .. dc .. '.' then mine = mine + value
+  elseif name == '!' .. taker .. '.' then theirs = theirs + value
   elseif begins(name, dc .. '.') then used = used + value
   elseif begins(name, taker .. '.') then theirs = theirs - value end
 end
@@ -300,4 +307,26 @@ local names = redis.call('SPOP', KEYS[2], ARGV[2])
 table.insert(names, 1, tostring(redis.call('SCARD', KEYS[2])))
 table.insert(names, 1, '1')
 return names
+`)
+
+/**
+ * Takes off what was counted until now. KEYS: the window. ARGV: the data center whose part it is, or nothing for all of it. Answers
+ * whether there was anything.
+ */
+export const RESET = redisScript(`
+local dc = ARGV[1]
+local known, sum, field = 0, 0, '!' .. (dc == '' and 'all' or dc) .. '.'
+local fields = redis.call('HGETALL', KEYS[1])
+if #fields == 0 then return 0 end
+for f = 1, #fields, 2 do
+  local name, value = fields[f], tonumber(fields[f + 1])
+  local first = string.sub(name, 1, 1)
+  if name == 'k' then known = value
+  elseif name == 't' then redis.call('HSET', KEYS[1], 't', '0')
+  elseif #name > 1 and first ~= '!' and first ~= '>' and (dc == '' or string.sub(name, 1, #dc + 1) == dc .. '.') then
+    sum = sum + value
+  end
+end
+redis.call('HSET', KEYS[1], field, string.format('%.17g', math.max(known, sum)))
+return 1
 `)

@@ -53,8 +53,8 @@ export interface RedisLimitsOptions {
 const ENTRIES = 200_000
 /** At some 15 us of a worker each, a sixth of its time at most with the interval of 0.2 s. */
 const ROUND_COUNTERS = 2000
-/** What is shorter means strict counters. */
-const LEAST_SYNC_MS = 20
+/** What is shorter is taken for this. */
+export const LEAST_SYNC_MS = 20
 /** How long names of what has changed are collected. */
 const NOTE_MS = 50
 const noNote = (): void => undefined

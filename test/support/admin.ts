@@ -75,6 +75,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     store,
     writer,
     servesStreams: false,
+    trafficLimits: { show: async () => null, reset: async () => null },
     secrets: new Secrets(model, keyring),
     isDatabase: options.isDatabase ?? true,
     serving: { waitFor: async () => true, revision: 0 },

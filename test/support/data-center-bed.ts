@@ -19,8 +19,8 @@ import type { Program } from './debian-part.ts'
 import { freePort } from './free-port.ts'
 import { startRedis, type RedisServer } from './redis.ts'
 
-export const EXCHANGE_MS = 100
-const NOTE_MS = 20
+export const EXCHANGE_MS = 50
+const NOTE_MS = 10
 /** The test's machine may be busy; nothing here is about deadlines. */
 const COMMAND_MS = 1000
 
@@ -81,6 +81,11 @@ export class DataCenterBed {
 
   get nodes(): readonly BedNode[] {
     return this.places.flatMap(({ nodes }) => nodes)
+  }
+
+  /** Whole rounds of exchange that each data center has made. */
+  get rounds(): number {
+    return Math.min(...this.places.map(({ exchange }) => exchange.rounds))
   }
 
   /** Nothing goes between data centers any more. */
