@@ -29,7 +29,9 @@ export function openDataCenterLimits(
 ): DataCenterLimits | null {
   const dataCenters = dataCentersOf(settings)
   if (dataCenters === null) return null
-  const opened = settings.redis_data_centers.map(({ name, profile }) => {
+  // In the order of their names, by which each has its part of a limit.
+  const all = settings.redis_data_centers.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  const opened = all.map(({ name, profile }) => {
     const isLocal = name === dataCenters.local
     return { name, shared: redis.take('redis_data_centers', profile, isLocal ? 0 : PEER_TIMEOUT_MS) }
   })

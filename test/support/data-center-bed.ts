@@ -19,6 +19,7 @@ import type { Program } from './debian-part.ts'
 import { freePort } from './free-port.ts'
 import { startRedis, type RedisServer } from './redis.ts'
 
+/** Shorter than by default, so that tests are. */
 export const EXCHANGE_MS = 50
 const NOTE_MS = 10
 /** The test's machine may be busy; nothing here is about deadlines. */
@@ -45,8 +46,11 @@ export class DataCenterBed {
   readonly #changed: ChangedNames[] = []
   readonly #names: readonly string[]
 
-  private constructor(names: readonly string[]) {
+  readonly #exchangeMs: number
+
+  private constructor(names: readonly string[], exchangeMs: number) {
     this.#names = names
+    this.#exchangeMs = exchangeMs
   }
 
   /** `lines` are of each redis.conf. */
@@ -55,8 +59,9 @@ export class DataCenterBed {
     names: readonly string[],
     nodes: number,
     lines: readonly string[] = [],
+    exchangeMs = EXCHANGE_MS,
   ): Promise<DataCenterBed> {
-    const bed = new DataCenterBed(names)
+    const bed = new DataCenterBed(names, exchangeMs)
     const servers = await Promise.all(names.map(() => startRedis(program, { lines })))
     for (const [index, name] of names.entries()) {
       const redis = servers[index]!
@@ -155,7 +160,7 @@ export class DataCenterBed {
   }
 
   #of(local: string): DataCenters {
-    return { local, names: [...this.#names].sort(), profile: local, exchangeMs: EXCHANGE_MS }
+    return { local, names: [...this.#names].sort(), profile: local, exchangeMs: this.#exchangeMs }
   }
 
   #link(port: number): RedisLink {

@@ -1,6 +1,5 @@
 /** What clients are told of limits: Kong's fields, and those of the IETF draft (draft-ietf-httpapi-ratelimit-headers-10). */
-import { FieldName, type HeaderList } from '#pdk'
-import { resetMs, waitMs, type LimitDecision, type LimitWindow } from '#model/limit-window.ts'
+import { FieldName, resetMs, waitMs, type HeaderList, type LimitDecision, type LimitWindow } from '#pdk'
 import type { NamedLimit } from './windows.ts'
 
 export interface ShownLimits {

@@ -10,11 +10,12 @@ import {
   type EntityReader,
   type Exchange,
   type Exit,
+  type LimitDecision,
   type Limiter,
+  type LimitWindow,
   type MetricsSink,
   type NodeAbilities,
 } from '#pdk'
-import type { LimitDecision, LimitWindow } from '#model/limit-window.ts'
 import { identifierOf, type Identifier } from '#pdk/limit-policy.ts'
 import { groupsOf } from './groups.ts'
 import { shownLimits, standingOf, writeHeaders, type ShownLimits, type Standing } from './headers.ts'
@@ -67,9 +68,13 @@ export const trafficLimit = definePlugin({
     const wrong = problemOfLimits('limits', config.limits)
     if (wrong !== null) return wrong
     for (const [index, { limits }] of (config.tiers ?? []).entries()) {
-      const inTier = problemOfLimits(`tiers[${index + 1}].limits`, limits)
+      const inTier = problemOfLimits(`tiers.${index}.limits`, limits)
       if (inTier !== null) return inTier
     }
+    if (config.limit_by === 'header' && config.header_name === null)
+      return { field: 'header_name', message: "expected one with limit_by 'header'" }
+    if (config.limit_by === 'path' && config.path === null)
+      return { field: 'path', message: "expected one with limit_by 'path'" }
     return problemOfPlace(config, node)
   },
 
@@ -133,10 +138,10 @@ function problemOfLimits(field: string, limits: Config['limits']) {
   const names = new Set<string>()
   for (const [index, limit] of limits.entries()) {
     const problem = problemOf(limit)
-    if (problem !== null) return { field: `${field}[${index + 1}].${problem[0]}`, message: problem[1] }
+    if (problem !== null) return { field: `${field}.${index}.${problem[0]}`, message: problem[1] }
     const { name } = new LimitWindows([limit]).limits[0]!
     if (names.has(name.toLowerCase()))
-      return { field: `${field}[${index + 1}].name`, message: `expected another name, '${name}' is there already` }
+      return { field: `${field}.${index}.name`, message: `expected another name, '${name}' is there already` }
     names.add(name.toLowerCase())
   }
   return null
@@ -153,8 +158,6 @@ function problemOfPlace(config: Config, { hasDataCenters, canLease }: NodeAbilit
     return { field: 'sync_rate', message: `expected -1 or seconds from 0.02 on, got ${syncRate}` }
   if (redis.host === null && !hasDataCenters)
     return { field: 'redis.host', message: 'expected the address of a Redis, or the name of a profile' }
-  if (config.limit_by === 'header' && config.header_name === null)
-    return { field: 'header_name', message: "expected one with limit_by 'header'" }
   if (consistency === null || consistency === 'local') return null
   if (!hasDataCenters)
     return { field: 'consistency', message: `'${consistency}' needs data centers in redis_data_centers` }

@@ -1,6 +1,6 @@
 /** The limits of a configuration, and the windows that they are in at a moment. */
 import { PERIODS, windowEnd, windowStart, type Period } from '#pdk/calendar-window.ts'
-import { LATE_MS, MOST_OWED, type LimitAlgorithm, type LimitWindow } from '#model/limit-window.ts'
+import { LATE_MS, MOST_OWED, type LimitAlgorithm, type LimitWindow } from '#pdk'
 
 /** A limit as it is configured. */
 export interface ConfiguredLimit {

@@ -55,7 +55,8 @@ class Load {
     await Promise.all(
       this.#bed.nodes.map(async (node) => {
         const share = shares[node.dataCenter] ?? 0
-        while (share > 0 && performance.now() < untilMs) {
+        if (share === 0) return
+        while (performance.now() < untilMs) {
           await this.#ask(node)
           await sleep(Math.random() * (2 / share))
         }
