@@ -7,9 +7,9 @@
  * Nothing here has to be done once only: rows never get less. Of two that exchange at once the one that was replaced gets no names.
  */
 import type { Logger } from '#telemetry/logger.ts'
-import { exchangeKeys, rowsOf, type DataCenters } from './data-centers.ts'
+import { exchangeKeys, type DataCenters } from './data-centers.ts'
 import { CHANGED, GIVE, LEAD, RETIRE } from './limit-scripts.ts'
-import { leftOf, mergeWindow, type Held, type Row, type WindowLink } from './limit-rows.ts'
+import { leftOf, mergeWindow, moreOf, unionOf, type Held, type Row, type WindowLink } from './limit-rows.ts'
 import { LimitRestore } from './limit-restore.ts'
 import { RedisFailure, type RedisLink } from './redis-link.ts'
 
@@ -37,8 +37,8 @@ export interface PeerState {
   /** Since the last round in which all was exchanged, on the monotonic clock; null before the first. */
   exchangedAtMs: number | null
   isFailing: boolean
-  /** What was admitted there and learned here, since the start. */
-  admitted: number
+  /** What was counted in either and only now told the other, by this node, since the start. */
+  counted: number
   /** How much of it in a second, lately. */
   perSecond: number
 }
@@ -48,8 +48,8 @@ const ROUND_WINDOWS = 1000
 const AT_ONCE = 256
 /** A node that has the lease and is silent for so long is replaced. */
 const LEASE_MS = 2000
-/** Of a rate over the last seconds. */
-const SMOOTHING = 0.1
+/** What is left of a rate after a second. */
+const FADING = 0.5
 
 export class LimitExchange {
   readonly peers: readonly PeerState[]
@@ -68,7 +68,7 @@ export class LimitExchange {
   readonly #restore: LimitRestore
   #ratedAtMs: number
   /** What was learned of each when the rate was taken last. */
-  readonly #admittedBefore: Map<PeerState, number>
+  readonly #countedBefore: Map<PeerState, number>
 
   constructor(options: LimitExchangeOptions) {
     this.#options = options
@@ -79,10 +79,10 @@ export class LimitExchange {
       name,
       exchangedAtMs: null,
       isFailing: false,
-      admitted: 0,
+      counted: 0,
       perSecond: 0,
     }))
-    this.#admittedBefore = new Map(this.peers.map((peer) => [peer, 0]))
+    this.#countedBefore = new Map(this.peers.map((peer) => [peer, 0]))
   }
 
   /** Whether this node exchanges for its data center. */
@@ -97,8 +97,9 @@ export class LimitExchange {
   }
 
   /**
-   * What may be admitted over counted limits, all together, by a data center until it is heard of again, and what of it is late now:
-   * its rate times the longer of the interval and the age.
+   * The part of this exchange in what may be admitted over counted limits, all together, before data centers have heard of each
+   * other: the rate of what it tells them, times the longer of the interval and the age. Both exchanges of two data centers have
+   * the whole of it.
    */
   excessOf(peer: PeerState): number {
     if (!this.isLeader) return 0
@@ -207,13 +208,11 @@ export class LimitExchange {
       failures.set(state, theirs.message)
       return null
     }
-    const have = new Map(held.rows.map(({ name, value }) => [name, value]))
-    const gained = theirs.rows.filter(({ name, value }) => value > (have.get(name) ?? 0))
-    for (const { name, value } of gained)
-      if (name.startsWith(rowsOf(peer.name))) state.admitted += value - (have.get(name) ?? 0)
-    if (!isLeased) return gained
+    const gained = moreOf(theirs.rows, held.rows)
+    state.counted += gained.counted + moreOf(held.rows, theirs.rows).counted
+    if (!isLeased) return gained.rows
     const gift = await this.#ask(peer, key, held, theirs)
-    return gift === null ? gained : [...gained, gift]
+    return gift === null ? gained.rows : [...gained.rows, gift]
   }
 
   /** Asks for a part of what the other data center has left, where that is more than twice as much. */
@@ -222,8 +221,9 @@ export class LimitExchange {
     const most = held.own.get('L')
     const startMs = held.own.get('s')
     if (most === undefined || startMs === undefined) return null
-    const leftHere = leftOf(local, names, most, theirs.rows, held.own.get('k'))
-    const leftThere = leftOf(peer.name, names, most, theirs.rows, theirs.own.get('k'))
+    const rows = unionOf(held.rows, theirs.rows)
+    const leftHere = leftOf(local, names, most, rows, held.own.get('k'))
+    const leftThere = leftOf(peer.name, names, most, rows, theirs.own.get('k'))
     if (leftThere < 1 || Math.max(0, leftHere) * 2 >= leftThere) return null
     const answer = await peer.link.run(
       GIVE,
@@ -250,10 +250,10 @@ export class LimitExchange {
       const isFailing = failures.has(peer)
       if (!isFailing) {
         peer.exchangedAtMs = nowMs
-        const weight = 1 - (1 - SMOOTHING) ** seconds
-        peer.perSecond += weight * ((peer.admitted - this.#admittedBefore.get(peer)!) / seconds - peer.perSecond)
+        const weight = 1 - FADING ** seconds
+        peer.perSecond += weight * ((peer.counted - this.#countedBefore.get(peer)!) / seconds - peer.perSecond)
       }
-      this.#admittedBefore.set(peer, peer.admitted)
+      this.#countedBefore.set(peer, peer.counted)
       if (isFailing === peer.isFailing) continue
       peer.isFailing = isFailing
       if (isFailing)

@@ -26,7 +26,7 @@ export interface Merged {
   readonly isAllKnown?: boolean
 }
 
-/** Takes these rows over where they are more, and answers what there is then. */
+/** Takes these rows over where they are more, and answers what was there before. */
 export async function mergeWindow(
   link: WindowLink,
   key: string,
@@ -35,6 +35,23 @@ export async function mergeWindow(
   const args = rows.flatMap(({ name, value }) => [name, String(value)])
   const answer = await link.run(MERGE, [key], [Math.max(1, lifeMs), isAllKnown ? 1 : 0, ...args])
   return answer instanceof RedisFailure ? answer : parseHeld(answer as string[])
+}
+
+/** The greater of each row. */
+export function unionOf(...all: readonly (readonly Row[])[]): Row[] {
+  const greatest = new Map<string, number>()
+  for (const rows of all)
+    for (const { name, value } of rows) greatest.set(name, Math.max(value, greatest.get(name) ?? 0))
+  return [...greatest].map(([name, value]) => ({ name, value }))
+}
+
+/** Rows of `from` that are more than in `than`, and by how much nodes of any data center counted more. */
+export function moreOf(from: readonly Row[], than: readonly Row[]): { readonly rows: Row[]; readonly counted: number } {
+  const have = new Map(than.map(({ name, value }) => [name, value]))
+  const rows = from.filter(({ name, value }) => value > (have.get(name) ?? 0))
+  let counted = 0
+  for (const { name, value } of rows) if (!/^[!>]/.test(name)) counted += value - (have.get(name) ?? 0)
+  return { rows, counted }
 }
 
 function parseHeld([life, ...fields]: readonly string[]): Held {

@@ -198,7 +198,8 @@ return answer
 
 /**
  * Takes over rows of another Redis that are more than those here. KEYS: the window. ARGV: its time to live in ms, 1 when everything
- * is known now that was counted before, then names and values. Answers the time to live in ms (-2: there is nothing), then all fields.
+ * is known now that was counted before, then names and values. Answers the time to live in ms (-2: there is nothing), then all fields as they were
+ * before.
  */
 export const MERGE = redisScript(`
 local have = {}
@@ -219,9 +220,8 @@ if #news > 0 then
   redis.call('HSET', KEYS[1], unpack(news))
   if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 end
-local answer = redis.call('HGETALL', KEYS[1])
-table.insert(answer, 1, tostring(redis.call('PTTL', KEYS[1])))
-return answer
+table.insert(fields, 1, tostring(redis.call('PTTL', KEYS[1])))
+return fields
 `)
 
 /**

@@ -1,7 +1,7 @@
 /** What a limit has counted, in the Redis of each data center or the only one; and how that is reset. */
 import { usedOfBucket, previousWeight, type LimitWindow } from '#model/limit-window.ts'
 import { sharedName, shortName } from './counter-name.ts'
-import { mergeWindow, shareOfDataCenter, usedBy, type Held, type Row, type WindowLink } from './limit-rows.ts'
+import { mergeWindow, shareOfDataCenter, unionOf, usedBy, type Held, type WindowLink } from './limit-rows.ts'
 import { RESET } from './limit-scripts.ts'
 import { RedisFailure } from './redis-link.ts'
 
@@ -94,17 +94,10 @@ function useOf(
   const held = all[at] ?? null
   const isReachable = held !== null
   if (name === '') return { name, isReachable, used: totalOf([held]), share: null }
-  const rows = rowsOfAll(all)
+  const rows = unionOf(...all.map((held) => held?.rows ?? []))
   const used = usedBy(name, rows, isLeased ? held?.own.get('k') : 0)
   const names = links.map((each) => each.name)
   return { name, isReachable, used, share: isLeased ? shareOfDataCenter(name, names, most, rows) : null }
-}
-
-function rowsOfAll(all: readonly (Held | null)[]): Row[] {
-  const greatest = new Map<string, number>()
-  for (const held of all)
-    for (const { name, value } of held?.rows ?? []) greatest.set(name, Math.max(value, greatest.get(name) ?? 0))
-  return [...greatest].map(([name, value]) => ({ name, value }))
 }
 
 /** Over all nodes, less what was reset. */
@@ -112,7 +105,7 @@ function totalOf(all: readonly (Held | null)[]): number {
   let known = 0
   let sum = 0
   let forgiven = 0
-  for (const { name, value } of rowsOfAll(all)) {
+  for (const { name, value } of unionOf(...all.map((held) => held?.rows ?? []))) {
     if (name.startsWith('!')) forgiven = value
     else sum += value
   }

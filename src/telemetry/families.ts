@@ -200,7 +200,7 @@ export const families = {
   },
   meridian_limit_excess_bound: {
     type: 'gauge',
-    help: 'Requests that may be admitted over counted limits, all together, because a data center admits them meanwhile: its rate times the age. 0 on nodes that do not exchange.',
+    help: 'The part of this node in what may be admitted over counted limits, all together, before data centers hear of each other: the rate of what it tells them times the age. The sum over all nodes is the bound.',
     labels: ['data_center'],
   },
   meridian_limit_exchange_windows_total: {
