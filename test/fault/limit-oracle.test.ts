@@ -205,6 +205,7 @@ test('leased: a Redis that was emptied admits nothing of windows of before until
   const [east] = bed.places as [DataCenterBed['places'][number]]
   bed.cut()
   await east.redis.restartEmpty()
+  bed.restartNodes('east')
   const before = load.of('east')
   await load.run(400, { east: 1, west: 0 })
   assert.equal(load.of('east'), before, 'nobody can say what it may admit')

@@ -102,6 +102,12 @@ export class DataCenterBed {
     for (const { relays } of this.places) for (const relay of relays) relay.heal()
   }
 
+  /** All nodes of a data center end, and one begins that knows nothing. */
+  restartNodes(name: string): void {
+    const { nodes, redis } = this.places.find((place) => place.name === name)!
+    nodes.splice(0, nodes.length, this.#node(name, redis))
+  }
+
   async keysForGood(): Promise<string[]> {
     return (await Promise.all(this.places.map(({ redis }) => redis.keysForGood()))).flat()
   }
