@@ -76,13 +76,13 @@ try {
   const local = new MemoryLimiter({ table, shared: null, nodes: () => 1, isFaultTolerant: true })
   const [node] = bed.nodes as [DataCenterBed['nodes'][number]]
   const microseconds = {
-    local_fixed: await cost(local, 'fixed', 200_000),
-    local_sliding: await cost(local, 'sliding', 200_000),
-    local_bucket: await cost(local, 'bucket', 200_000),
-    redis_fixed: await cost(node.counted, 'fixed', 10_000),
-    redis_sliding: await cost(node.counted, 'sliding', 10_000),
-    redis_bucket: await cost(node.counted, 'bucket', 10_000),
-    leased_fixed: await cost(node.leased, 'fixed', 10_000),
+    local_fixed: await cost(local, 'fixed', 100_000),
+    local_sliding: await cost(local, 'sliding', 100_000),
+    local_bucket: await cost(local, 'bucket', 100_000),
+    redis_fixed: await cost(node.counted, 'fixed', 3000),
+    redis_sliding: await cost(node.counted, 'sliding', 3000),
+    redis_bucket: await cost(node.counted, 'bucket', 3000),
+    leased_fixed: await cost(node.leased, 'fixed', 3000),
   }
   const over: Record<string, Excess[]> = { counted: [], leased: [] }
   for (const mode of ['counted', 'leased'] as const)
