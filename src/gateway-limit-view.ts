@@ -1,6 +1,6 @@
 /** What limits of traffic-limit have counted of somebody, and how that is reset, for the Admin API. */
 import type { LimitReports, LimitReport } from '#admin/ports.ts'
-import { exchangeKeys } from '#cluster/data-centers.ts'
+import { consistencyOf, exchangeKeys } from '#cluster/data-centers.ts'
 import { readLimit, resetLimit, type LimitPlace } from '#cluster/limit-view.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { bucketName, MemoryLimiter } from '#cluster/memory-limiter.ts'
@@ -52,12 +52,13 @@ export function limitReports(parts: LimitViewParts): LimitReports {
       if (found === null) return null
       const limits = limitsOf(found.config, Date.now())
       return await withPlace(parts, found.config, async (place) => {
+        if (place?.isSynced === true) return 'synced'
         const silent = new Set<string>()
         for (const { window } of limits) {
           if (place === null) forget(parts, found.key, window)
           else for (const name of await resetLimit(place, found.key, window)) silent.add(name)
         }
-        return place?.isSynced === true ? 'synced' : [...silent]
+        return [...silent]
       })
     },
   }
@@ -90,16 +91,18 @@ async function withPlace<T>(
   if (config.policy === 'local') return await use(null)
   const prefix = settings.redis_key_prefix
   const { limits } = redis
-  const isApart = config.consistency === 'local'
-  const isLeased = config.consistency === 'leased'
+  const dataCenters = limits?.dataCenters ?? null
+  const consistency = consistencyOf(config.redis.host, config.consistency, dataCenters)
+  const isApart = consistency === 'local' && dataCenters !== null
+  const isLeased = consistency === 'leased'
   const isSynced = !isLeased && config.sync_rate > 0
   const keyPrefix = isLeased
     ? exchangeKeys(prefix).leased
     : isSynced
-      ? `${prefix}sync${limits !== null && isApart ? 'apart' : ''}${Math.max(LEAST_SYNC_MS, config.sync_rate * 1000)}:`
-      : `${prefix}${limits !== null && isApart ? 'apart' : 'traffic'}:`
+      ? `${prefix}sync${isApart ? 'apart' : ''}${Math.max(LEAST_SYNC_MS, config.sync_rate * 1000)}:`
+      : `${prefix}${isApart ? 'apart' : 'traffic'}:`
   if (limits !== null && !isApart) return await use({ keyPrefix, isSynced, isLeased, links: limits.links })
-  const shared = redis.main.takeBlock(config.redis, limits?.dataCenters.profile ?? null)
+  const shared = redis.main.takeBlock(config.redis, dataCenters?.profile ?? null)
   try {
     return await use({ keyPrefix, isSynced, isLeased, links: [{ name: '', link: shared.link }] })
   } finally {

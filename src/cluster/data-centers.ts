@@ -1,4 +1,5 @@
 /** The data centers that limit together, each with a Redis of its own. */
+import type { Consistency } from '#model/limiter.ts'
 import type { RedisProfile } from '#model/settings/redis.ts'
 
 export interface DataCenters {
@@ -27,6 +28,25 @@ export function dataCentersOf(settings: DataCenterSettings): DataCenters | null 
   const local = (settings.redis_local_data_center ?? settings.cassandra_local_datacenter)!
   const { profile } = all.find(({ name }) => name === local)!
   return { local, names: all.map(({ name }) => name).sort(), profile, exchangeMs }
+}
+
+/**
+ * How limits of a plugin hold that names this Redis and perhaps says how; `local` where there is one data center. Throws when data
+ * centers are to limit together in a Redis that is not theirs.
+ */
+export function consistencyOf(
+  host: string | null,
+  wanted: Consistency | null,
+  dataCenters: DataCenters | null,
+): Consistency {
+  if (dataCenters === null) return 'local'
+  const isOurs = host === null || host === dataCenters.profile
+  if (wanted === null) return isOurs ? 'counted' : 'local'
+  if (wanted !== 'local' && !isOurs)
+    throw new Error(
+      `redis.host: expected none, or '${dataCenters.profile}' of this data center, with consistency '${wanted}', got '${host}'`,
+    )
+  return wanted
 }
 
 /** Shares of a limit are kept by scripts over keys of several slots. */

@@ -10,7 +10,7 @@ import { ClusterCounters } from './cluster-counters.ts'
 import { sharedName } from './counter-name.ts'
 import { CounterSync } from './counter-sync.ts'
 import { ChangedNames } from './changed-names.ts'
-import { exchangeKeys, rowsOf, type DataCenters } from './data-centers.ts'
+import { consistencyOf, exchangeKeys, rowsOf, type DataCenters } from './data-centers.ts'
 import { LeasedLimiter } from './leased-limiter.ts'
 import type { Limiter, LimiterOptions } from '#model/limiter.ts'
 import { createLocalCounters, sizeFor, type LocalCountersTable } from './local-counters.ts'
@@ -112,18 +112,17 @@ export class RedisLimits {
   /** Throws when the block names no Redis and this node has none of its own data center. */
   limiter(options: LimiterOptions): Limiter {
     const { table } = this.#options
-    const { policy, syncRate, isFaultTolerant, consistency } = options
+    const { policy, syncRate, isFaultTolerant, redis } = options
     const nodes = () => this.#liveNodes()
     if (policy === 'local') return new MemoryLimiter({ table, shared: null, nodes, isFaultTolerant })
-    const block = this.#blockOf(options)
+    const { dataCenters } = this.#options
+    const consistency = consistencyOf(redis.host, options.consistency, dataCenters)
+    const block = redis.host === null && dataCenters !== null ? { ...redis, host: dataCenters.profile } : redis
+    // Counters that hold for one data center only stand apart from those that are exchanged.
+    const isApart = consistency === 'local' && dataCenters !== null
     if (consistency !== 'leased' && syncRate > 0)
-      return new MemoryLimiter({
-        table,
-        shared: this.synced(block, syncRate, consistency === 'local'),
-        nodes,
-        isFaultTolerant,
-      })
-    return this.#inRedis(block, options)
+      return new MemoryLimiter({ table, shared: this.synced(block, syncRate, isApart), nodes, isFaultTolerant })
+    return this.#inRedis(block, consistency === 'leased', isApart, isFaultTolerant)
   }
 
   /**
@@ -155,7 +154,7 @@ export class RedisLimits {
     this.#changed?.release()
   }
 
-  #inRedis(block: RedisBlock, { consistency, isFaultTolerant }: LimiterOptions): Limiter {
+  #inRedis(block: RedisBlock, isLeased: boolean, isApart: boolean, isFaultTolerant: boolean): Limiter {
     const { buffers, links, endpoints, keyPrefix, dataCenters } = this.#options
     const { link, id, release } = links.take(endpointOf(block, endpoints))
     const common = {
@@ -169,22 +168,13 @@ export class RedisLimits {
       isFaultTolerant,
       release,
     }
-    if (consistency === 'leased') {
-      if (dataCenters === null) throw new Error("consistency 'leased' needs redis_data_centers")
+    if (isLeased && dataCenters !== null) {
       const { birth, leased } = exchangeKeys(keyPrefix)
       const names = { name: `l${id}`, keyPrefix: leased, birthKey: birth }
       return new LeasedLimiter({ ...common, ...names, dataCenters, note: this.#noteFor(id) })
     }
-    const isApart = consistency === 'local' && dataCenters !== null
     const names = { name: `${isApart ? 'a' : 't'}${id}`, keyPrefix: `${keyPrefix}${isApart ? 'apart' : 'traffic'}:` }
     return new RedisLimiter({ ...common, ...names, note: isApart ? noNote : this.#noteFor(id) })
-  }
-
-  /** Without a host it is the Redis of this data center that is meant; what data centers share is only there. */
-  #blockOf({ redis, consistency }: LimiterOptions): RedisBlock {
-    const { dataCenters } = this.#options
-    if (dataCenters === null || (redis.host !== null && consistency === 'local')) return redis
-    return { ...redis, host: dataCenters.profile }
   }
 
   /** Who is told of windows that change in this Redis: the exchange, where it is that of the data center. */

@@ -11,7 +11,8 @@ export interface LimiterOptions {
   readonly redis: RedisBlock
   /** Seconds between exchanges with Redis; 0 and less asks it for each decision. */
   readonly syncRate: number
-  readonly consistency: Consistency
+  /** Null is `counted` in the Redis of this data center, and `local` in any other. */
+  readonly consistency: Consistency | null
   /** Goes on with what the node knows while Redis does not answer, else refuses to decide. */
   readonly isFaultTolerant: boolean
 }

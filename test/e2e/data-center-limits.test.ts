@@ -10,6 +10,7 @@ import { waitUntil } from '../support/wait.ts'
 
 const PLUGIN = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
 const LEASED = '7c9e6679-7425-40de-944b-e07fc1f90ae8'
+const SYNCED = '7c9e6679-7425-40de-944b-e07fc1f90aea'
 const OF_KONG = '7c9e6679-7425-40de-944b-e07fc1f90ae9'
 
 function configuration(port: number): object {
@@ -28,6 +29,7 @@ function configuration(port: number): object {
         routes: [
           limited('counted', traffic(PLUGIN, { limits: [{ limit: 20, window: 'year' }] })),
           limited('leased', traffic(LEASED, { limits: [{ limit: 21, window: 'year' }], consistency: 'leased' })),
+          limited('synced', traffic(SYNCED, { limits: [{ limit: 20, window: 'year' }], sync_rate: 0.1 })),
           limited('kong', {
             name: 'rate-limiting',
             id: OF_KONG,
@@ -102,7 +104,7 @@ test('two data centers limit together', async (t) => {
     return leaders.every((leader) => leader === 1)
   })
 
-  for (const path of ['counted', 'kong']) {
+  for (const path of ['counted', 'synced', 'kong']) {
     await t.test(`what one has counted the other one knows: ${path}`, async () => {
       assert.equal(await admitted(east, path, 12), 12)
       await waitUntil('west has heard of it', async () => {
@@ -141,6 +143,9 @@ test('two data centers limit together', async (t) => {
     assert.equal((await shown(east, PLUGIN)).used, 0)
     assert.equal((await ask(east, 'counted')).status, 200)
     assert.equal((await ask(west, 'counted')).status, 200)
+    assert.ok((await shown(east, SYNCED)).used >= 20)
+    const refused = await fetch(`${east.adminUrl}/traffic-limit/${SYNCED}/127.0.0.1`, { method: 'DELETE' })
+    assert.equal(refused.status, 409)
     await runMeridian(['limit', 'show', PLUGIN, '127.0.0.1', '--admin', east.adminUrl])
     const reset = await fetch(`${east.adminUrl}/traffic-limit/${LEASED}/127.0.0.1`, { method: 'DELETE' })
     assert.equal(reset.status, 204)

@@ -146,7 +146,7 @@ test('asks for what is configured, closes it, and fails closed where nobody may 
   const [{ options, limiter }] = redis.limiters as [(typeof redis.limiters)[number]]
   assert.deepEqual(
     [options.policy, options.redis.host, options.syncRate, options.consistency, options.isFaultTolerant],
-    ['redis', 'limits', -1, 'counted', false],
+    ['redis', 'limits', -1, null, false],
   )
   limiter.isGone = true
   assert.equal((await ask()).status, 500)

@@ -85,7 +85,7 @@ export const trafficLimit = definePlugin({
         policy: config.policy,
         redis: config.redis,
         syncRate,
-        consistency: consistency ?? 'counted',
+        consistency,
         isFaultTolerant: config.fault_tolerant,
       }),
       entities,
