@@ -31,6 +31,7 @@ import { statsd } from './statsd/plugin.ts'
 import { syslog } from './syslog/plugin.ts'
 import { tcpLog } from './tcp-log/plugin.ts'
 import { udpLog } from './udp-log/plugin.ts'
+import { zipkin } from './zipkin/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
@@ -64,4 +65,5 @@ export const builtPlugins: readonly AnyPlugin[] = [
   syslog,
   tcpLog,
   udpLog,
+  zipkin,
 ]

@@ -203,9 +203,10 @@ test('the debug flag stands in place of the decision', () => {
 })
 
 /** Names of what is written for a request with these fields. */
-function passed(config: object, headers: HeaderInput): string[] {
+function passed(config: { propagation?: object; [field: string]: unknown }, headers: HeaderInput): string[] {
   const exchange = fakeExchange({ headers })
-  const propagation = compilePropagation({ propagation: { default_format: 'w3c' }, ...config }, 'b3')
+  const unset = { extract: null, clear: null, inject: null, default_format: 'w3c' }
+  const propagation = compilePropagation({ ...config, propagation: { ...unset, ...config.propagation } }, 'b3')
   const before = new Set(Object.keys(headersOf(exchange.request.headers)))
   const found = propagation.extract(exchange.request.headers)
   const context = found?.context

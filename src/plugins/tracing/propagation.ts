@@ -4,11 +4,14 @@ import { extractors, type Extract } from './extract.ts'
 import { injectors, type Inject } from './inject.ts'
 import type { ExtractFormat, InjectFormat, OutgoingContext, TraceContext } from './trace-context.ts'
 
+/** Lists of words; the kit's types leave it open what the words are. */
+type List = readonly (string | number)[] | null
+
 interface Configured {
   readonly propagation: {
-    readonly extract?: readonly string[] | null
-    readonly clear?: readonly string[] | null
-    readonly inject?: readonly string[] | null
+    readonly extract: List
+    readonly clear: List
+    readonly inject: List
     readonly default_format: string
   }
   readonly header_type?: string | null
@@ -97,10 +100,10 @@ export function compilePropagation(config: Configured, oldDefault: string): Prop
   const format = (
     older !== undefined && older !== null && older !== oldDefault ? older : default_format
   ) as InjectFormat
-  if (isSet(extract) || isSet(clear) || isSet(inject))
+  if (extract !== null || clear !== null || inject !== null)
     return new Propagation(
       (extract ?? []) as ExtractFormat[],
-      clear ?? [],
+      (clear ?? []) as string[],
       (inject ?? []) as (InjectFormat | 'preserve')[],
       format,
     )
@@ -109,8 +112,4 @@ export function compilePropagation(config: Configured, oldDefault: string): Prop
   if (type === 'ignore') return new Propagation([], [], [format], format)
   if (type === 'preserve') return new Propagation(ALL_FORMATS, [], ['preserve'], format)
   return new Propagation(ALL_FORMATS, [], ['preserve', type as InjectFormat], format)
-}
-
-function isSet(list: readonly string[] | null | undefined): boolean {
-  return list !== undefined && list !== null
 }
