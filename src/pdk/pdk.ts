@@ -16,7 +16,7 @@ export {
   type PluginSchema,
   type EntityDefinition,
 } from '#model/schema.ts'
-export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
+export { Exchange, type Exit, type Credential, type ConsumerGroup, type PhaseTime } from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
 export { identify } from './identity.ts'
@@ -189,6 +189,12 @@ export interface MetricsSink {
   requestFinished(exchange: Exchange, selection: MetricsSelection): void
 }
 
+/** `tracing_instrumentations` and `tracing_sampling_rate`. */
+export interface TracingSettings {
+  readonly instrumentations: readonly string[]
+  readonly samplingRate: number
+}
+
 /** What a plugin instance may use; made once per configuration of the plugin. */
 export interface PluginTools {
   readonly pluginId: string
@@ -214,7 +220,10 @@ export interface PluginTools {
   /** PEM of the authorities that TLS servers are verified against; null for Node's own list. */
   readonly trusted: string | null
   readonly functions: FunctionsMode
+  readonly tracing: TracingSettings
   readonly nodeId: string
+  /** The gateway's. */
+  readonly version: string
   /** Of this thread, from 0. */
   readonly workerIndex: number
   /** Memory that all workers share; each piece is taken whole at the start. */
@@ -257,6 +266,8 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly preread?: Phase<S, void | Exit | Promise<void | Exit>>
   /** When such a session has ended. */
   readonly sessionLog?: Phase<S>
+  /** Whether `exchange.phaseTimes` is to be kept for the exchanges of this configuration. */
+  timesPhases?(state: S): boolean
   /** Ends timers and connections that `prepare` opened, when this configuration is gone. */
   close?(state: S): void
 }

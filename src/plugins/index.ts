@@ -15,6 +15,7 @@ import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
+import { opentelemetry } from './opentelemetry/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
@@ -49,6 +50,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   ldapAuth,
   loggly,
   oauth2,
+  opentelemetry,
   postFunction,
   preFunction,
   prometheus,

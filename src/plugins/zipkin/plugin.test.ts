@@ -28,7 +28,7 @@ function run(config: object, options: FakeExchangeOptions = {}, change: (exchang
     response: { status: 200 },
     ...options,
   })
-  zipkin.access?.(exchange, state)
+  void zipkin.access?.(exchange, state)
   const startMs = exchange.startedAtMs
   exchange.upstream.host = 'orders.internal'
   exchange.tries = [
@@ -211,7 +211,7 @@ test('a session below HTTP is a stream', () => {
   const state = prepare(zipkin, { http_endpoint: 'http://127.0.0.1:9/', sample_ratio: 1 }, { delivery })
   const exchange = fakeExchange({ service: { id: 's-id', name: 'db' }, route: { id: 'r-id' } })
   exchange.sessionProtocol = 'tcp'
-  zipkin.preread?.(exchange, state)
+  void zipkin.preread?.(exchange, state)
   exchange.totalLatencyMs = 5
   zipkin.sessionLog?.(exchange, state)
   const spans = delivery.queues[0]!.entries.map((text) => JSON.parse(text as string) as ZipkinSpan)
@@ -237,7 +237,7 @@ test('what is hidden in logs is hidden here', () => {
     path: '/pay/4111111111111111',
     headers: { 'Zipkin-Tags': 'card=4111 1111 1111 1111' },
   })
-  zipkin.access?.(exchange, state)
+  void zipkin.access?.(exchange, state)
   zipkin.log?.(exchange, state)
   assert.doesNotMatch(JSON.stringify(delivery.queues[0]!.entries), /4111/)
 })
