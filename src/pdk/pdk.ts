@@ -1,6 +1,7 @@
 /** What a plugin sees. Operators' plugins import this file as `meridian/pdk`. */
 import type { ConfigOf, EntityDefinition, PluginSchema } from '#model/schema.ts'
 import type { LookupFunction } from 'node:net'
+import type { HeaderList } from '#http/header-list.ts'
 import type { Document } from '#model/document.ts'
 import type { RedisBlock } from '#model/redis-block.ts'
 import type { PluginDelivery } from '#telemetry/log-delivery.ts'
@@ -236,7 +237,8 @@ export interface PluginTools {
  */
 export interface BodyTransform {
   chunk(bytes: Buffer): Buffer | null
-  end(): Buffer | null
+  /** `trailers` are those of the upstream, which it may change; null where there are none. */
+  end(trailers?: HeaderList | null): Buffer | null
   /** Set by one that only looks: what goes on is as long as what came, so that the response keeps its Content-Length. */
   readonly keepsLength?: true
 }

@@ -7,6 +7,8 @@ import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
 import { fileLog } from './file-log/plugin.ts'
+import { grpcGateway } from './grpc-gateway/plugin.ts'
+import { grpcWeb } from './grpc-web/plugin.ts'
 import { hmacAuth } from './hmac-auth/plugin.ts'
 import { httpLog } from './http-log/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
@@ -42,6 +44,8 @@ export const builtPlugins: readonly AnyPlugin[] = [
   cors,
   datadog,
   fileLog,
+  grpcGateway,
+  grpcWeb,
   hmacAuth,
   httpLog,
   ipRestriction,
