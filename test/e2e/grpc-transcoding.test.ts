@@ -1,6 +1,7 @@
 /** gRPC services for clients that don't speak gRPC, through a whole gateway: gRPC-Web in bytes and base64, JSON, and rules for HTTP. */
 import assert from 'node:assert/strict'
 import { connect } from 'node:http2'
+import { connect as connectTcp } from 'node:net'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -194,6 +195,15 @@ test('the path goes on whole, or stripped where that is configured', async () =>
   assert.deepEqual(decode(framesOf(whole.bytes)[0]!.message), { text: 'echo hello', count: 2 })
 })
 
+test('over HTTP/1.1 the body ends without trailers', async () => {
+  const socket = connectTcp(gateway.proxyPort, '127.0.0.1')
+  socket.write('GET /v1/echo/a HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n')
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk as Buffer)
+  const text = Buffer.concat(chunks).toString()
+  assert.ok(text.endsWith('{"text":"echo a","count":1}\r\n0\r\n\r\n'), text)
+})
+
 test('preflights are answered', async () => {
   const web = await call(`${WEB}/Unary`, { method: 'OPTIONS' })
   assert.deepEqual([web.status, web.bytes.toString()], [200, 'OK'])
@@ -259,23 +269,25 @@ test('an upstream that is no gRPC server is passed on as it is', async () => {
   assert.equal(answer.bytes.toString(), '<p>hello')
 })
 
-test('over HTTP/2 the trailers come once, in the body', async () => {
+test('clients that are none of gRPC get no trailers behind the body', async () => {
   const session = connect(gateway.proxyUrl)
   try {
-    const request = session.request({
-      ':method': 'POST',
-      ':path': `${WEB}/Unary`,
-      'content-type': 'application/grpc-web',
-    })
-    let trailers: object | null = null
-    const chunks: Buffer[] = []
-    request.on('trailers', (got) => (trailers = got))
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.setTimeout(20_000, () => request.destroy(new Error('no answer in time')))
-    request.end(hello)
-    await new Promise((resolve, reject) => request.once('close', resolve).once('error', reject))
-    assert.equal(trailers, null)
-    assert.equal(framesOf(Buffer.concat(chunks)).at(-1)!.flags, 0x80)
+    const ask = async (head: Record<string, string>, body: Buffer | undefined) => {
+      const request = session.request(head)
+      let trailers: object | null = null
+      const chunks: Buffer[] = []
+      request.on('trailers', (got) => (trailers = got))
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.setTimeout(20_000, () => request.destroy(new Error('no answer in time')))
+      request.end(body)
+      await new Promise((resolve, reject) => request.once('close', resolve).once('error', reject))
+      assert.equal(trailers, null)
+      return Buffer.concat(chunks)
+    }
+    const web = { ':method': 'POST', ':path': `${WEB}/Unary`, 'content-type': 'application/grpc-web' }
+    assert.equal(framesOf(await ask(web, hello)).at(-1)!.flags, 0x80)
+    const rest = await ask({ ':method': 'GET', ':path': '/v1/echo/a' }, undefined)
+    assert.equal(rest.toString(), '{"text":"echo a","count":1}')
   } finally {
     session.close()
   }

@@ -58,6 +58,7 @@ export const grpcGateway = definePlugin({
     if (response.headers.get('content-type')?.startsWith('application/grpc') !== true)
       return void exchange.shared.delete(CALL)
     response.headers.set('Content-Type', 'application/json')
+    response.headers.remove('trailer')
     const status = response.headers.get('grpc-status')
     if (status !== null) response.status = httpStatusOf(status)
   },

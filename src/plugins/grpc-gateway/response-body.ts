@@ -1,7 +1,7 @@
 /** The messages of a response as JSON, one behind the other. */
 import type { BodyTransform, HeaderList } from '#pdk'
 import { MESSAGE_LIMIT_BYTES } from '../grpc/body-limit.ts'
-import { COMPRESSED, FrameReader } from '../grpc/frames.ts'
+import { COMPRESSED, dropTrailers, FrameReader } from '../grpc/frames.ts'
 import { decodeJson } from '../grpc/json-message.ts'
 import type { Method } from '../grpc/proto-file.ts'
 
@@ -32,6 +32,7 @@ export class JsonResponse implements BodyTransform {
     const status = trailers?.get('grpc-status') ?? '0'
     if (status !== '0')
       throw new Error(`the call ended with the status ${status}: ${trailers?.get('grpc-message') ?? ''}`)
+    dropTrailers(trailers)
     return null
   }
 }

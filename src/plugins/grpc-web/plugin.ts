@@ -69,6 +69,7 @@ export const grpcWeb = definePlugin({
     // An error of the gateway's own, or of something else before the server, is told as it is.
     if (headers.get('content-type')?.startsWith('application/grpc') !== true) return void exchange.shared.delete(CALL)
     headers.set('Content-Type', call.content.type)
+    headers.remove('trailer')
     // The call ended with its head: pages may only read that if they are let.
     if (headers.has('grpc-status')) headers.set('Access-Control-Expose-Headers', 'grpc-status,grpc-message')
   },

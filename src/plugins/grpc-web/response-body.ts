@@ -1,7 +1,7 @@
 /** The response of a gRPC server as a client of gRPC-Web reads it: the trailers are the last frame of the body. */
 import type { BodyTransform, HeaderList } from '#pdk'
 import { MESSAGE_LIMIT_BYTES } from '../grpc/body-limit.ts'
-import { COMPRESSED, FrameReader, frameOf, TRAILERS } from '../grpc/frames.ts'
+import { COMPRESSED, dropTrailers, FrameReader, frameOf, TRAILERS } from '../grpc/frames.ts'
 import { decodeJson } from '../grpc/json-message.ts'
 import type { Method } from '../grpc/proto-file.ts'
 import type { Content } from './content.ts'
@@ -36,7 +36,7 @@ export class WebResponse implements BodyTransform {
     if (this.#method !== null && !this.#frames.isAtBoundary) throw new Error("the upstream's response is cut off")
     const last = this.#content.isFramed ? frameOf(TRAILERS, trailerText(trailers)) : null
     // They went with the body: a client that also gets them behind it would have them twice.
-    for (const [name] of [...(trailers ?? [])]) trailers?.remove(name)
+    dropTrailers(trailers)
     return last === null ? null : this.#written(last)
   }
 

@@ -1,5 +1,7 @@
 /** Messages of gRPC as they stand in a body: a byte of flags, four of length, and the message (gRPC over HTTP/2, Length-Prefixed-Message). */
 
+import type { HeaderList } from '#pdk'
+
 const HEAD_BYTES = 5
 /** Of the flags: the message is compressed. */
 export const COMPRESSED = 1
@@ -59,6 +61,11 @@ export class FrameReader {
     this.#held = rest.length
     return frames
   }
+}
+
+/** For clients that are no clients of gRPC: they get none, though the request has `TE` for the upstream. */
+export function dropTrailers(trailers: HeaderList | null): void {
+  for (const [name] of trailers ?? []) trailers?.remove(name)
 }
 
 /** All frames of a body that is there as a whole, or what is wrong with it. */

@@ -158,7 +158,7 @@ function mismatch(at: string, expected: string, value: unknown): JsonMismatch {
           ? 'null'
           : 'an object'
       : JSON.stringify(value)
-  return new JsonMismatch(`${at === '' ? 'body' : at}: expected ${expected}, got ${String(shown).slice(0, 100)}`)
+  return new JsonMismatch(`${at === '' ? 'body' : at}: expected ${expected}, got ${shown.slice(0, 100)}`)
 }
 
 // ---- to JSON
