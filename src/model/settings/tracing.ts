@@ -31,7 +31,7 @@ const share: Kind<number> = {
 export const tracingSettings = {
   tracing_instrumentations: setting(
     list(choice(INSTRUMENTATIONS), { off: true }),
-    'What the plugin opentelemetry records spans of: `all`, or `request` and any of `router`, `balancer`, `plugin_rewrite`, `plugin_access`, `plugin_header_filter`. With `off` it only passes traces on. `dns_query`, `db_query` and `http_client` are accepted and have no spans here: requests wait for none of them.',
+    'What the plugin opentelemetry records spans of: `all`, or `request` and what of it: `router`, `balancer`, `plugin_rewrite`, `plugin_access`, `plugin_header_filter`. With `off` it only passes traces on. `dns_query`, `db_query` and `http_client` are accepted and have no spans here: requests wait for none of them.',
     { default: 'off', aliases: ['opentelemetry_tracing'] },
   ),
   tracing_sampling_rate: setting(

@@ -156,7 +156,7 @@ test('only what tracing_instrumentations names is recorded', () => {
   const spansOf = (...instrumentations: string[]) => run({ tools: { tracing: { instrumentations, samplingRate: 1 } } })
   assert.deepEqual(names(spansOf('request').spans), ['kong'])
   assert.deepEqual(names(spansOf('request', 'balancer').spans), ['kong', 'kong.balancer', 'kong.balancer'])
-  assert.deepEqual(names(spansOf('router').spans), [])
+  assert.deepEqual(names(spansOf('router').spans), ['kong', 'kong.router'])
   const { exchange, spans } = spansOf('request')
   assert.match(exchange.request.headers.get('traceparent')!, new RegExp(`${spans[0]!.spanId}-01$`))
 })
