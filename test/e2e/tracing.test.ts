@@ -1,11 +1,13 @@
 /** Traces through a whole gateway: what the upstream gets, what a Zipkin server and an OTLP collector get. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { connect } from 'node:net'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { isFullEffort } from '../support/effort.ts'
+import { freePort } from '../support/free-port.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
-import { startHttpReceiver } from '../support/log-receivers.ts'
+import { startHttpReceiver, startTcpReceiver } from '../support/log-receivers.ts'
 import { readLogs, readTraces, type ReadSpan } from '../support/otlp.ts'
 import { requirePart, type Program } from '../support/parts.ts'
 import { startUpstream, type Upstream } from '../support/upstream-server.ts'
@@ -16,6 +18,7 @@ const TRACE = '80f198ee56343ba864fe8b2a57d3eff7'
 const SPAN = 'e457b5a2e4d86bd1'
 const DECODER = path.resolve(import.meta.dirname, '..', 'compat', 'otlp', 'decode.py')
 
+const streamPort = await freePort()
 let upstream: Upstream
 let gateway: Gateway
 
@@ -24,6 +27,7 @@ before(async () => {
   gateway = await startGateway({
     database: 'sqlite',
     settings: {
+      stream_listen: `127.0.0.1:${streamPort}`,
       tracing_instrumentations: 'all',
       tracing_sampling_rate: '1',
       log_mask_arguments: 'token',
@@ -222,6 +226,32 @@ test('zipkin and opentelemetry on one request share the trace, one below the oth
   assert.deepEqual([entries[0]!.traceId, entries[0]!.parentId], [proxy.traceId, proxy.id])
   assert.equal(lastHeaders()['x-b3-traceid'], proxy.traceId)
   assert.equal(lastHeaders()['x-b3-spanid'], entries.at(-1)!.spanId)
+})
+
+test('zipkin reports a session below HTTP', async () => {
+  await using receiver = await startHttpReceiver()
+  await using lines = await startTcpReceiver()
+  await admin('PUT', '/services/lines', { protocol: 'tcp', host: '127.0.0.1', port: lines.port })
+  const route = { protocols: ['tcp'], destinations: [{ port: streamPort }], service: { name: 'lines' } }
+  await admin('PUT', '/routes/lines', route)
+  await admin('POST', '/routes/lines/plugins', {
+    name: 'zipkin',
+    protocols: ['tcp'],
+    config: { http_endpoint: `http://127.0.0.1:${receiver.port}/`, sample_ratio: 1, queue: { max_batch_size: 3 } },
+  })
+  const client = connect(streamPort, '127.0.0.1')
+  client.on('error', () => undefined)
+  client.write('hello\n')
+  await waitUntil('the line has come', () => lines.lines().length === 1)
+  lines.drop()
+  await waitUntil('the spans are there', () => receiver.requests.length === 1)
+  const spans = JSON.parse(receiver.requests[0]!.body) as any[]
+  assert.deepEqual(
+    spans.map(({ name }) => name),
+    ['stream (balancer try 1)', 'stream (proxy)', 'stream'],
+  )
+  assert.deepEqual(spans[1].remoteEndpoint, { serviceName: 'lines', port: lines.port, ipv4: '127.0.0.1' })
+  assert.equal(spans[1].tags['kong.service_name'], 'lines')
 })
 
 test('malformed fields of any format reach the upstream or are replaced, and no request fails', async () => {
