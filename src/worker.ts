@@ -226,6 +226,11 @@ class WorkerThread {
         lookup,
         trusted: start.trusted,
         functions: settings.functions,
+        tracing: {
+          instrumentations: settings.tracing_instrumentations,
+          samplingRate: settings.tracing_sampling_rate,
+        },
+        version: start.version,
         nodeId: start.nodeId,
         workerIndex: start.index,
         sharedMemory: [{ name: 'kong_rate_limiting_counters', capacityBytes: start.counters.byteLength }],

@@ -9,6 +9,7 @@ import { logSettings } from './settings/logs.ts'
 import { nodeSettings } from './settings/node.ts'
 import { redisSettings } from './settings/redis.ts'
 import type { Setting, SettingTable, ValuesOf } from './settings/setting.ts'
+import { tracingSettings } from './settings/tracing.ts'
 import { dnsSettings, forwardingSettings, limitSettings, upstreamSettings } from './settings/traffic.ts'
 
 export const settingSections = [
@@ -24,6 +25,7 @@ export const settingSections = [
   { title: 'Upstreams', settings: upstreamSettings },
   { title: 'Names of upstreams (DNS)', settings: dnsSettings },
   { title: 'Logs and metrics', settings: logSettings },
+  { title: 'Traces', settings: tracingSettings },
 ] as const satisfies readonly { readonly title: string; readonly settings: SettingTable }[]
 
 const table = {
@@ -39,6 +41,7 @@ const table = {
   ...upstreamSettings,
   ...dnsSettings,
   ...logSettings,
+  ...tracingSettings,
 } as const
 
 /**

@@ -154,6 +154,14 @@ export interface Try {
   code: number
 }
 
+/** How long a plugin took in a phase; `performance.now()`, ms. */
+export interface PhaseTime {
+  readonly phase: 'rewrite' | 'access' | 'header_filter'
+  readonly plugin: string
+  readonly startMs: number
+  readonly endMs: number
+}
+
 export class Exchange {
   /** 32 lower-case hex characters: in X-Kong-Request-Id, error bodies and logs. */
   readonly id: string
@@ -190,6 +198,8 @@ export class Exchange {
   upstreamLatencyMs = -1
   totalLatencyMs = -1
   error: Error | null = null
+  /** How long each plugin took, in order; null unless one of them tells of that (`timesPhases`). */
+  phaseTimes: PhaseTime[] | null = null
   /** Fields that plugins add to the log record, by name; null while there are none. */
   logFields: Record<string, unknown> | null = null
 

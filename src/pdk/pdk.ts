@@ -1,6 +1,7 @@
 /** What a plugin sees. Operators' plugins import this file as `meridian/pdk`. */
 import type { ConfigOf, EntityDefinition, PluginSchema } from '#model/schema.ts'
 import type { LookupFunction } from 'node:net'
+import type { HeaderList } from '#http/header-list.ts'
 import type { Document } from '#model/document.ts'
 import type { RedisBlock } from '#model/redis-block.ts'
 import type { PluginDelivery } from '#telemetry/log-delivery.ts'
@@ -17,7 +18,7 @@ export {
   type PluginSchema,
   type EntityDefinition,
 } from '#model/schema.ts'
-export { Exchange, type Exit, type Credential, type ConsumerGroup } from './exchange.ts'
+export { Exchange, type Exit, type Credential, type ConsumerGroup, type PhaseTime } from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
 export { identify } from './identity.ts'
@@ -200,6 +201,12 @@ export interface MetricsSink {
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void
 }
 
+/** `tracing_instrumentations` and `tracing_sampling_rate`. */
+export interface TracingSettings {
+  readonly instrumentations: readonly string[]
+  readonly samplingRate: number
+}
+
 /** What a plugin instance may use; made once per configuration of the plugin. */
 export interface PluginTools {
   readonly pluginId: string
@@ -225,7 +232,10 @@ export interface PluginTools {
   /** PEM of the authorities that TLS servers are verified against; null for Node's own list. */
   readonly trusted: string | null
   readonly functions: FunctionsMode
+  readonly tracing: TracingSettings
   readonly nodeId: string
+  /** The gateway's. */
+  readonly version: string
   /** Of this thread, from 0. */
   readonly workerIndex: number
   /** Memory that all workers share; each piece is taken whole at the start. */
@@ -238,7 +248,8 @@ export interface PluginTools {
  */
 export interface BodyTransform {
   chunk(bytes: Buffer): Buffer | null
-  end(): Buffer | null
+  /** `trailers` are those of the upstream, which it may change; null where there are none. */
+  end(trailers?: HeaderList | null): Buffer | null
   /** Set by one that only looks: what goes on is as long as what came, so that the response keeps its Content-Length. */
   readonly keepsLength?: true
 }
@@ -268,6 +279,8 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly preread?: Phase<S, void | Exit | Promise<void | Exit>>
   /** When such a session has ended. */
   readonly sessionLog?: Phase<S>
+  /** Whether `exchange.phaseTimes` is to be kept for the exchanges of this configuration. */
+  timesPhases?(state: S): boolean
   /** Ends timers and connections that `prepare` opened, when this configuration is gone. */
   close?(state: S): void
 }

@@ -236,6 +236,8 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     workerIndex: 0,
     sharedMemory: [{ name: 'counters', capacityBytes: 1024 }],
     functions: 'sandbox',
+    tracing: { instrumentations: ['all'], samplingRate: 1 },
+    version: '1.0.0',
     nodeId: '00000000-0000-4000-8000-000000000001',
     ...tools,
   }

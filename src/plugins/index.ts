@@ -7,6 +7,8 @@ import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
 import { fileLog } from './file-log/plugin.ts'
+import { grpcGateway } from './grpc-gateway/plugin.ts'
+import { grpcWeb } from './grpc-web/plugin.ts'
 import { hmacAuth } from './hmac-auth/plugin.ts'
 import { httpLog } from './http-log/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
@@ -15,6 +17,7 @@ import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
+import { opentelemetry } from './opentelemetry/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
@@ -32,6 +35,7 @@ import { syslog } from './syslog/plugin.ts'
 import { tcpLog } from './tcp-log/plugin.ts'
 import { trafficLimit } from './traffic-limit/plugin.ts'
 import { udpLog } from './udp-log/plugin.ts'
+import { zipkin } from './zipkin/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
@@ -41,6 +45,8 @@ export const builtPlugins: readonly AnyPlugin[] = [
   cors,
   datadog,
   fileLog,
+  grpcGateway,
+  grpcWeb,
   hmacAuth,
   httpLog,
   ipRestriction,
@@ -49,6 +55,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   ldapAuth,
   loggly,
   oauth2,
+  opentelemetry,
   postFunction,
   preFunction,
   prometheus,
@@ -66,4 +73,5 @@ export const builtPlugins: readonly AnyPlugin[] = [
   tcpLog,
   trafficLimit,
   udpLog,
+  zipkin,
 ]

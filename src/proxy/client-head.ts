@@ -51,6 +51,15 @@ export function clientFraming(hasBody: boolean, length: number, status: number, 
   return minor === 1 ? 'chunked' : 'close'
 }
 
+/**
+ * The length of a response that is known to have no body, -1 where nothing is to be said of it: over HTTP/2 a response may end with its
+ * head, which a client of HTTP/1.1 learns by a length only.
+ */
+export function bodylessLength({ contentLength, minor, status }: ResponseHead, request: RequestHead): number {
+  const endedWithHead = contentLength < 0 && minor === 2 && !request.isHttp2
+  return endedWithHead && request.method !== 'HEAD' && status !== 304 ? 0 : contentLength
+}
+
 /** Whether the client gets the trailers of a response: over HTTP/2 they are part of every message, over HTTP/1.1 it has to ask (RFC 9110 6.5.1). */
 export function keepsTrailers(framing: ClientFraming, request: RequestHead): boolean {
   return framing === 'chunked' && (request.isHttp2 || request.headers.hasKnown(headerId.te))

@@ -48,7 +48,7 @@ function guarded(transform: BodyTransform, failed: (error: unknown) => void): Bo
   }
   return {
     chunk: (bytes) => tell(() => transform.chunk(bytes)),
-    end: () => tell(() => transform.end()),
+    end: (trailers) => tell(() => transform.end(trailers)),
     ...(transform.keepsLength && { keepsLength: true }),
   }
 }

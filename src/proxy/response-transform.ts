@@ -1,3 +1,4 @@
+import type { HeaderList } from '#http/header-list.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
 
 export function keepsLength(transform: BodyTransform): boolean {
@@ -12,10 +13,10 @@ export function transformAll(transforms: readonly BodyTransform[], bytes: Buffer
 }
 
 /** Ends every transform in order, passing what each still had through those after it. */
-export function transformEnd(transforms: readonly BodyTransform[]): Buffer | null {
+export function transformEnd(transforms: readonly BodyTransform[], trailers: HeaderList | null = null): Buffer | null {
   const parts: Buffer[] = []
   for (let i = 0; i < transforms.length; i++) {
-    const rest = transforms[i]!.end()
+    const rest = transforms[i]!.end(trailers)
     const out = rest === null ? null : transformAll(transforms, rest, i + 1)
     if (out !== null) parts.push(out)
   }

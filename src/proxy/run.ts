@@ -17,6 +17,7 @@ import type { ResponseSink } from '#upstream/connection.ts'
 import type { UpstreamLink } from '#upstream/link.ts'
 import type { CompiledRoute, Plan, Snapshot } from '#snapshot/snapshot.ts'
 import {
+  bodylessLength,
   cleanResponseFields,
   earlyHintsHead,
   keepsTrailers,
@@ -261,7 +262,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     }
     if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
     const hasBody = head.framing !== 'none'
-    let length = head.framing === 'length' || !hasBody ? head.contentLength : -1
+    let length = !hasBody ? bodylessLength(head, this.#head) : head.framing === 'length' ? head.contentLength : -1
     if (this.#plan.responseBody.length > 0) {
       const transforms = startTransforms(this.#plan, exchange, this.#worker.events)
       if (transforms !== null && !transforms.every(keepsLength)) length = -1
@@ -316,7 +317,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     if (this.#transforms !== null) {
       let rest: Buffer | null
       try {
-        rest = transformEnd(this.#transforms)
+        rest = transformEnd(this.#transforms, trailers)
       } catch {
         return this.#cutTransformed()
       }
@@ -327,7 +328,9 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       }
     }
     if (this.#responseFraming === 'chunked')
-      connection.endChunks(trailers !== null && keepsTrailers(this.#responseFraming, this.#head) ? trailers : null)
+      connection.endChunks(
+        trailers !== null && trailers.size > 0 && keepsTrailers(this.#responseFraming, this.#head) ? trailers : null,
+      )
     const upstream = this.#upstream!
     this.#upstream = null
     const { exchange } = this

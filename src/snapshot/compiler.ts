@@ -15,7 +15,7 @@ import type { AnyPlugin, PluginTools } from '#pdk/pdk.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { Router } from '#router/contract.ts'
 import type { TlsTarget } from '#upstream/pool.ts'
-import { createPlan, type Plan, type PluginInstance } from './plan.ts'
+import { createPlan, rewriteSteps, type Plan, type PluginInstance } from './plan.ts'
 import { RetiredPlugins } from './retired-plugins.ts'
 import { ScopeIndex, type PlanScope } from './scopes.ts'
 import type { CompiledRoute, CompiledService, Snapshot } from './snapshot.ts'
@@ -341,9 +341,7 @@ class CompiledSnapshot implements Snapshot {
     this.scopes = scopes
     this.#balancerOf = balancerOf
     this.globalPlan = createPlan(parts.orderPlugins(scopes.resolve(NO_ROUTE)))
-    this.rewrite = this.globalPlan.instances.flatMap((instance) =>
-      instance.plugin.rewrite && instance.broken === null ? [{ instance, run: instance.plugin.rewrite }] : [],
-    )
+    this.rewrite = rewriteSteps(this.globalPlan)
   }
 
   compiled(route: Route): CompiledRoute {

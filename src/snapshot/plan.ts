@@ -3,6 +3,7 @@ import type { AnyPlugin, BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
 import { STREAM_PROTOCOLS } from '#model/stream-protocols.ts'
+import { areTimed, timed } from './phase-timing.ts'
 
 /** A configured plugin: made once per plugin entity and shared by every plan that uses it. */
 export interface PluginInstance {
@@ -65,7 +66,17 @@ export function createPlan(instances: readonly PluginInstance[]): Plan {
     if (plugin.responseBody) responseBody.push({ instance, run: plugin.responseBody })
     if (plugin.log) log.push({ instance, run: plugin.log })
   }
-  return { instances, access, responseHeaders, responseBody, log, preread, sessionLog }
+  const rest = { instances, responseBody, log, preread, sessionLog }
+  if (!areTimed(instances)) return { ...rest, access, responseHeaders }
+  return { ...rest, access: timed(access, 'access'), responseHeaders: timed(responseHeaders, 'header_filter') }
+}
+
+/** What global plugins do before a route is known. */
+export function rewriteSteps({ instances }: Plan): Step<void | Exit | Promise<void | Exit>>[] {
+  const steps = instances.flatMap((instance) =>
+    instance.plugin.rewrite && instance.broken === null ? [{ instance, run: instance.plugin.rewrite }] : [],
+  )
+  return areTimed(instances) ? timed(steps, 'rewrite') : steps
 }
 
 export const EMPTY_PLAN: Plan = createPlan([])

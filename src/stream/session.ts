@@ -72,7 +72,7 @@ export class Session {
       let exit: void | Exit
       try {
         const result = step.run(exchange, step.instance.state)
-        exit = isPromise(result) ? await result : result
+        exit = result !== undefined && isPromise(result) ? await result : result
       } catch (error) {
         // A guard that broke lets nobody in.
         this.#context.pluginFailed(exchange, step, 'preread', error)

@@ -65,6 +65,7 @@ const TOPICS = [
   'response-ratelimiting',
   'response-transformer',
   'session',
+  'zipkin',
 ]
 /** Kong 3 follows the older path handling only with its older router flavor. */
 const TRADITIONAL_TOPICS = ['router-path-handling-v1', 'router-path-root-v1']

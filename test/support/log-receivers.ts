@@ -19,6 +19,7 @@ export interface ReceivedRequest {
   readonly url: string
   readonly headers: IncomingHttpHeaders
   readonly body: string
+  readonly bytes: Buffer
   /** Number of the connection, from 1. */
   readonly connection: number
 }
@@ -34,8 +35,8 @@ export async function startHttpReceiver(tls: TestCertificate | null = null) {
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
       const { method = '', url = '', headers, socket } = request
-      const body = Buffer.concat(chunks).toString()
-      requests.push({ method, url, headers, body, connection: numbers.get(socket) ?? 0 })
+      const bytes = Buffer.concat(chunks)
+      requests.push({ method, url, headers, body: bytes.toString(), bytes, connection: numbers.get(socket) ?? 0 })
       response.writeHead(statuses.shift() ?? 200).end('taken')
     })
   }

@@ -1,5 +1,5 @@
 /** The real components that tests use, by name, and what a test does without one. */
-import { existsSync } from 'node:fs'
+import { existsSync, globSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { goProgram, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
@@ -7,6 +7,7 @@ import { classArchive } from './cassandra-archive.ts'
 import type { CassandraProgram } from './cassandra-node.ts'
 import { debianLibrary, debianProgram, type Program } from './debian-part.ts'
 import { java17 } from './java.ts'
+import type { ZipkinProgram } from './zipkin-server.ts'
 
 /** Kong's recorded answers, beside the repository; not part of it. */
 export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 'shared', 'kong-corpus')
@@ -34,6 +35,8 @@ const parts = {
   rsyslog: { isRequired: true, locate: () => debianProgram('rsyslog', 'rsyslogd') },
   statsd: { isRequired: true, locate: () => npmPackage('statsd', '0.9.0') },
   cassandra: { isRequired: true, locate: locateCassandra },
+  otlp: { isRequired: true, locate: locateOtlp },
+  zipkin: { isRequired: true, locate: locateZipkin },
   'kong-corpus': { isRequired: false, locate: locateCorpus },
 } satisfies Record<string, Part<unknown>>
 
@@ -58,6 +61,21 @@ async function locateCassandra(): Promise<CassandraProgram> {
   const command = await java17()
   const jars = await mavenJars('cassandra', CASSANDRA_POM)
   return { command, jars, archive: await classArchive(command, jars) }
+}
+
+/** A program that decodes OTLP by OpenTelemetry's own definitions, see compat/otlp/decode.py; called as `python3 decode.py`. */
+async function locateOtlp(): Promise<Program> {
+  const packages = await pythonPackages('otlp', path.join(COMPAT, 'otlp', 'requirements.txt'))
+  return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** A real Zipkin server, see zipkin-server.ts. */
+async function locateZipkin(): Promise<ZipkinProgram> {
+  const command = await java17()
+  const folder = await mavenJars('zipkin', path.join(COMPAT, 'zipkin', 'pom.xml'))
+  const [jar] = globSync('*.jar', { cwd: folder })
+  if (jar === undefined) throw new Error(`there is no jar in ${folder}`)
+  return { command, jar: path.join(folder, jar) }
 }
 
 async function locateCorpus(): Promise<string> {

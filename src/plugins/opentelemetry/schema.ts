@@ -29,6 +29,11 @@ export const schema = definePluginSchema({
       deprecated: { removal_in: '4.0', old_default: 'preserve' },
     }),
     sampling_rate: t.number({ required: false, between: [0, 1] }),
+    sampling_strategy: t.string({
+      one_of: ['parent_drop_probability_fallback', 'parent_probability_fallback'],
+      hidden_unless_set: true,
+    }),
+    sample_errors: t.boolean({ hidden_unless_set: true }),
     propagation: t.propagation({ required: true, default: { default_format: 'w3c' } }),
   },
   shorthand_fields: {
