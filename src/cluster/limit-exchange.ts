@@ -48,6 +48,8 @@ const ROUND_WINDOWS = 1000
 const AT_ONCE = 256
 /** A node that has the lease and is silent for so long is replaced. */
 const LEASE_MS = 2000
+/** How long workers collect names at most. */
+const COLLECTED_MS = 50
 /** What is left of a rate after a second. */
 const FADING = 0.5
 
@@ -98,12 +100,13 @@ export class LimitExchange {
 
   /**
    * The part of this exchange in what may be admitted over counted limits, all together, before data centers have heard of each
-   * other: the rate of what it tells them, times the longer of the interval and the age. Both exchanges of two data centers have
-   * the whole of it.
+   * other: the rate of what it tells them lately, times how long that takes: collecting names, a round under way, and one more or
+   * the time since the last. Both exchanges of two data centers have the whole of it.
    */
   excessOf(peer: PeerState): number {
     if (!this.isLeader) return 0
-    return (peer.perSecond * Math.max(this.#options.dataCenters.exchangeMs, this.ageOf(peer))) / 1000
+    const { exchangeMs } = this.#options.dataCenters
+    return (peer.perSecond * (COLLECTED_MS + exchangeMs + Math.max(exchangeMs, this.ageOf(peer)))) / 1000
   }
 
   start(): void {

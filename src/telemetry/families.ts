@@ -200,7 +200,7 @@ export const families = {
   },
   meridian_limit_excess_bound: {
     type: 'gauge',
-    help: 'The part of this node in what may be admitted over counted limits, all together, before data centers hear of each other: the rate of what it tells them times the age. The sum over all nodes is the bound.',
+    help: 'The part of this node in what may be admitted over counted limits, all together, before data centers hear of each other: the rate of what it tells them lately, times how long that takes. The sum over all nodes is the bound at that rate.',
     labels: ['data_center'],
   },
   meridian_limit_exchange_windows_total: {
