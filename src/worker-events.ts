@@ -26,6 +26,8 @@ export function createWorkerEvents(
     requestFinished: (exchange, selection) => {
       selected = { exchange, selection }
     },
+    called: (plugin, call, outcome) =>
+      figures.counter('meridian_plugin_calls_total', { plugin, call, outcome }).value++,
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

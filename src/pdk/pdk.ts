@@ -184,9 +184,14 @@ export interface MetricsSelection {
   readonly bandwidth: boolean
 }
 
+/** `refused`: the service answered, and not with what was asked for. `failed`: it can't be asked. */
+export type CallOutcome = 'answered' | 'refused' | 'failed'
+
 /** Where plugins report what the gateway's telemetry turns into series; it bounds their number. */
 export interface MetricsSink {
   requestFinished(exchange: Exchange, selection: MetricsSelection): void
+  /** A call that a plugin made to a service of its own: `meridian_plugin_calls_total`. Names are few and fixed. */
+  called(plugin: string, call: string, outcome: CallOutcome): void
 }
 
 /** What a plugin instance may use; made once per configuration of the plugin. */

@@ -217,7 +217,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
-    metrics: { requestFinished: ignore },
+    metrics: { requestFinished: ignore, called: ignore },
     delivery: new FakeDelivery(),
     lookup,
     trusted: null,
@@ -284,6 +284,11 @@ export class FakeMetrics {
   readonly finished: { readonly exchange: Exchange; readonly selection: MetricsSelection }[] = []
   requestFinished(exchange: Exchange, selection: MetricsSelection): void {
     this.finished.push({ exchange, selection })
+  }
+  /** Calls as `plugin call outcome`. */
+  readonly calls: string[] = []
+  called(plugin: string, call: string, outcome: string): void {
+    this.calls.push(`${plugin} ${call} ${outcome}`)
   }
 }
 

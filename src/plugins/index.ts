@@ -15,6 +15,7 @@ import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
+import { openidConnect } from './openid-connect/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
@@ -48,6 +49,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   ldapAuth,
   loggly,
   oauth2,
+  openidConnect,
   postFunction,
   preFunction,
   prometheus,
