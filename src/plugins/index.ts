@@ -15,6 +15,7 @@ import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
+import { oauth2Introspection } from './oauth2-introspection/plugin.ts'
 import { openidConnect } from './openid-connect/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
@@ -49,6 +50,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   ldapAuth,
   loggly,
   oauth2,
+  oauth2Introspection,
   openidConnect,
   postFunction,
   preFunction,

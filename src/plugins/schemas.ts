@@ -33,6 +33,7 @@ import { schema as ldapAuth } from './ldap-auth/schema.ts'
 import { schema as loggly } from './loggly/schema.ts'
 import { oauth2Credentials, oauth2AuthorizationCodes, oauth2Tokens } from './oauth2/entities.ts'
 import { schema as oauth2 } from './oauth2/schema.ts'
+import { schema as oauth2Introspection } from './oauth2-introspection/schema.ts'
 import { schema as openidConnect } from './openid-connect/schema.ts'
 import { schema as opentelemetry } from './opentelemetry/schema.ts'
 import { schema as postFunction } from './post-function/schema.ts'
@@ -83,6 +84,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   ldapAuth,
   loggly,
   oauth2,
+  oauth2Introspection,
   openidConnect,
   opentelemetry,
   postFunction,

@@ -1,4 +1,4 @@
-/** openid-connect against a real provider (oidc-provider), over several workers. */
+/** openid-connect and oauth2-introspection against a real provider (oidc-provider), over several workers. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask } from '../support/ask.ts'
@@ -42,7 +42,7 @@ test('a real provider logs browsers in and out, and its tokens let in, whichever
     workers: 3,
     declarative: {
       _format_version: '3.0',
-      consumers: [{ username: 'ann' }],
+      consumers: [{ username: 'ann' }, { username: 'batch-jobs', custom_id: 'batch' }],
       services: [
         {
           name: 's',
@@ -70,6 +70,20 @@ test('a real provider logs browsers in and out, and its tokens let in, whichever
                     client_secret: ['batch-secret-that-is-long-enough'],
                     scopes: [],
                     auth_methods: ['bearer', 'introspection', 'client_credentials'],
+                  },
+                },
+              ],
+            },
+            {
+              name: 'introspected',
+              paths: ['/introspected'],
+              plugins: [
+                {
+                  name: 'oauth2-introspection',
+                  config: {
+                    introspection_url: `${issuer}/token/introspection`,
+                    authorization_value: `Basic ${Buffer.from('batch:batch-secret-that-is-long-enough').toString('base64')}`,
+                    consumer_by: 'client_id',
                   },
                 },
               ],
@@ -132,6 +146,13 @@ test('a real provider logs browsers in and out, and its tokens let in, whichever
   assert.equal((await ask(`${origin}/api`, basic('batch:batch-secret-that-is-long-enough'))).status, 200)
   assert.equal((await ask(`${origin}/api`, basic('batch:wrong'))).status, 401)
 
+  const introspected = (token: string) =>
+    ask(`${origin}/introspected`, { headers: { Authorization: `Bearer ${token}` } })
+  assert.equal((await introspected(opaque)).status, 200)
+  assert.equal(upstreamHeaders()['x-credential-client-id'], 'batch')
+  assert.equal(upstreamHeaders()['x-consumer-username'], 'batch-jobs')
+  assert.equal((await introspected('made-up')).status, 401)
+
   const metrics = await ask(`${gateway.statusUrl}/metrics`)
   assert.match(
     metrics.text,
@@ -141,6 +162,7 @@ test('a real provider logs browsers in and out, and its tokens let in, whichever
   await provider.stop()
   assert.equal((await bearer(jwt)).status, 200, 'the keys are known')
   assert.equal((await bearer('never-seen')).status, 503)
+  assert.equal((await introspected('never-seen')).status, 503)
 })
 
 async function waitForStatus(url: string, session: string, status: number): Promise<void> {
