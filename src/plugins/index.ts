@@ -6,6 +6,7 @@ import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
+import { extAuthz } from './ext-authz/plugin.ts'
 import { fileLog } from './file-log/plugin.ts'
 import { hmacAuth } from './hmac-auth/plugin.ts'
 import { httpLog } from './http-log/plugin.ts'
@@ -16,6 +17,7 @@ import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
 import { oauth2Introspection } from './oauth2-introspection/plugin.ts'
+import { opa } from './opa/plugin.ts'
 import { openidConnect } from './openid-connect/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
@@ -41,6 +43,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   correlationId,
   cors,
   datadog,
+  extAuthz,
   fileLog,
   hmacAuth,
   httpLog,
@@ -51,6 +54,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   loggly,
   oauth2,
   oauth2Introspection,
+  opa,
   openidConnect,
   postFunction,
   preFunction,

@@ -18,6 +18,7 @@ import { schema as botDetection } from './bot-detection/schema.ts'
 import { schema as correlationId } from './correlation-id/schema.ts'
 import { schema as cors } from './cors/schema.ts'
 import { schema as datadog } from './datadog/schema.ts'
+import { schema as extAuthz } from './ext-authz/schema.ts'
 import { schema as fileLog } from './file-log/schema.ts'
 import { schema as grpcGateway } from './grpc-gateway/schema.ts'
 import { schema as grpcWeb } from './grpc-web/schema.ts'
@@ -34,6 +35,7 @@ import { schema as loggly } from './loggly/schema.ts'
 import { oauth2Credentials, oauth2AuthorizationCodes, oauth2Tokens } from './oauth2/entities.ts'
 import { schema as oauth2 } from './oauth2/schema.ts'
 import { schema as oauth2Introspection } from './oauth2-introspection/schema.ts'
+import { schema as opa } from './opa/schema.ts'
 import { schema as openidConnect } from './openid-connect/schema.ts'
 import { schema as opentelemetry } from './opentelemetry/schema.ts'
 import { schema as postFunction } from './post-function/schema.ts'
@@ -73,6 +75,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   correlationId,
   cors,
   datadog,
+  extAuthz,
   fileLog,
   grpcGateway,
   grpcWeb,
@@ -85,6 +88,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   loggly,
   oauth2,
   oauth2Introspection,
+  opa,
   openidConnect,
   opentelemetry,
   postFunction,
