@@ -32,7 +32,7 @@ const ADDED = new Set([
   ...['host', 'port', 'transport', 'format', 'socket'].map((field) => `syslog.${field}`),
 ])
 /** Not of Kong's open edition, which the facts are about. */
-const OWN_PLUGINS = new Set(['ext-authz', 'oauth2-introspection', 'opa', 'openid-connect'])
+const OWN_PLUGINS = new Set(['ext-authz', 'jwt-signer', 'oauth2-introspection', 'opa', 'openid-connect'])
 /** Rules that only this gateway's interpreter reads. */
 const OWN_RULES = new Set(['hidden_unless_set', 'format', 'description'])
 

@@ -12,6 +12,7 @@ import { hmacAuth } from './hmac-auth/plugin.ts'
 import { httpLog } from './http-log/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
+import { jwtSigner } from './jwt-signer/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
@@ -49,6 +50,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   httpLog,
   ipRestriction,
   jwt,
+  jwtSigner,
   keyAuth,
   ldapAuth,
   loggly,

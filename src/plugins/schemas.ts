@@ -28,6 +28,7 @@ import { schema as httpLog } from './http-log/schema.ts'
 import { schema as ipRestriction } from './ip-restriction/schema.ts'
 import { jwtSecrets } from './jwt/entities.ts'
 import { schema as jwt } from './jwt/schema.ts'
+import { schema as jwtSigner } from './jwt-signer/schema.ts'
 import { keyauthCredentials } from './key-auth/entities.ts'
 import { schema as keyAuth } from './key-auth/schema.ts'
 import { schema as ldapAuth } from './ldap-auth/schema.ts'
@@ -83,6 +84,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   httpLog,
   ipRestriction,
   jwt,
+  jwtSigner,
   keyAuth,
   ldapAuth,
   loggly,
