@@ -1,5 +1,5 @@
 /** What another service decides about requests: asked once at a time for the same question, remembered for a while, and what holds without it. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { FieldName, type Exchange, type Exit, type MetricsSink, type PluginLog } from '#pdk'
 import type { Outcome } from '#pdk/authentication.ts'
@@ -53,7 +53,7 @@ export class Decisions {
 
   #find(question: string, ask: () => Promise<Decision>): Decision | Promise<Decision> {
     if (this.#remembered === null) return this.#ask(ask)
-    const key = createHash('sha256').update(question).digest('base64')
+    const key = hash('sha256', question, 'base64')
     const remembered = this.#remembered.get(key)
     if (remembered !== undefined) return remembered
     const asking = this.#asking.get(key)

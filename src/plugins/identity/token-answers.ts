@@ -1,5 +1,5 @@
 /** What a server said of tokens: remembered for a while and within bounds, and the same token asked for once at a time. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Claims } from './claims.ts'
 
@@ -28,7 +28,7 @@ export class TokenAnswers {
 
   /** Answers at once what is remembered. Failures never are. `question` must not reject. */
   ask(token: string, nowMs: number, question: () => Promise<TokenAnswer>): TokenAnswer | Promise<TokenAnswer> {
-    const key = createHash('sha256').update(token).digest('base64')
+    const key = hash('sha256', token, 'base64')
     const remembered = this.#remembered.get(key)
     if (remembered !== undefined && !isOver(remembered, nowMs)) return remembered
     const asking = this.#asking.get(key)

@@ -34,11 +34,16 @@ export class KeySet {
     this.#intervalMs = intervalMs
   }
 
+  /** Whether the keys were fetched so lately that what was verified with them need not be verified again. */
+  isFresh(nowMs: number): boolean {
+    return nowMs - this.#fetchedAtMs <= FRESH_MS
+  }
+
   /** The key for a token's header. Rejects with KeysUnavailable, or with jose's error when there is none. */
   async find(header: JWSHeaderParameters, input: FlattenedJWSInput, nowMs: number): Promise<CryptoKey> {
     if (this.#select === null) await this.#refetch(nowMs)
     // Meanwhile the keys that are there do.
-    else if (nowMs - this.#fetchedAtMs > FRESH_MS && this.#mayFetch(nowMs)) void this.#fetch(nowMs)
+    else if (!this.isFresh(nowMs) && this.#mayFetch(nowMs)) void this.#fetch(nowMs)
     try {
       return await this.#select!(header, input)
     } catch (error) {

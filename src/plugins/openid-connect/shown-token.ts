@@ -1,9 +1,10 @@
 /** Requests that show an access token, or a client's name and secret. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { FieldName, type Exchange } from '#pdk'
 import type { Outcome } from '#pdk/authentication.ts'
 import { hideBearerToken, type FoundToken } from '../identity/bearer-token.ts'
 import { introspect } from '../identity/introspection.ts'
+import type { Claims } from '../identity/claims.ts'
 import type { TokenAnswer } from '../identity/token-answers.ts'
 import { admit } from './admit.ts'
 import { refuseToken } from './refusal.ts'
@@ -14,16 +15,16 @@ const AUTHORIZATION = new FieldName('Authorization')
 
 /** A JWT is verified here; one that says nothing by itself is asked for. */
 export function withToken(exchange: Exchange, state: State, found: FoundToken): Outcome {
-  const { methods, config } = state
-  const claims = unprovenClaims(found.text)
-  const isAskedFor = methods.has('introspection') && (claims === null || config.introspect_jwt_tokens)
-  if (claims !== null && methods.has('bearer') && !isAskedFor) {
+  const { methods, config, verifier } = state
+  const isVerifiedHere = methods.has('bearer') && !(config.introspect_jwt_tokens && methods.has('introspection'))
+  const known = isVerifiedHere ? verifier.recall(found.text, exchange.now) : null
+  if (known !== null) return withClaims(exchange, state, found, known)
+  const claims = isVerifiedHere ? unprovenClaims(found.text) : null
+  if (claims !== null) {
     const provider = state.trusted.get(String(claims['iss']).replace(/\/$/, ''))
     if (provider === undefined) return refuseToken(exchange, state, 'the issuer is not trusted')
-    const verified = state.verifier.verifyShown(found.text, provider, exchange.now)
-    return verified instanceof Promise
-      ? verified.then((one) => withVerified(exchange, state, found, one))
-      : withVerified(exchange, state, found, verified)
+    const verified = verifier.verifyShown(found.text, provider, exchange.now)
+    return verified.then((one) => withVerified(exchange, state, found, one))
   }
   if (methods.has('introspection')) return withAnswer(exchange, state, found, 'introspection')
   if (methods.has('userinfo')) return withAnswer(exchange, state, found, 'userinfo')
@@ -33,7 +34,10 @@ export function withToken(exchange: Exchange, state: State, found: FoundToken): 
 function withVerified(exchange: Exchange, state: State, found: FoundToken, verified: Verified): Outcome {
   if (verified.is === 'failed') return failed(exchange, state, verified.problem)
   if (verified.is === 'invalid') return refuseToken(exchange, state, verified.reason)
-  const { claims } = verified
+  return withClaims(exchange, state, found, verified.claims)
+}
+
+function withClaims(exchange: Exchange, state: State, found: FoundToken, claims: Claims): Outcome {
   // What the provider signed for another use is no access token (RFC 8725 3.12).
   if (isLogoutToken(claims)) return refuseToken(exchange, state, 'a logout token is no access token')
   if (state.config.hide_credentials) hideBearerToken(exchange, found.place)
@@ -103,9 +107,7 @@ export function basicCredentials({ request }: Exchange): { readonly id: string; 
 
 /** Gets the client a token and goes on with that. Remembered as other answers are; a wrong secret for some seconds. */
 export function withClient(exchange: Exchange, state: State, client: { id: string; secret: string }): Outcome {
-  const key = createHash('sha256')
-    .update(JSON.stringify([client.id, client.secret]))
-    .digest('base64')
+  const key = hash('sha256', JSON.stringify([client.id, client.secret]), 'base64')
   const answer = state.clientTokens.ask(key, exchange.now, () => askClientToken(state, client, exchange.now))
   const next = (one: TokenAnswer): Outcome => {
     if (one.is === 'failed') return failed(exchange, state, one.problem)

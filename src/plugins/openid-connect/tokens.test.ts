@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { exportSPKI, importJWK, SignJWT } from 'jose'
 import { FakeEntities } from '#pdk/testing'
 import { ANN, Client, FakeProvider, NOBODY, NOW, NOW_S, SECRET, signingKey } from './testing.ts'
@@ -89,6 +90,28 @@ test('a new key is fetched when a token names it, once in an interval and once f
   assert.equal(provider.askedFor('/jwks'), 2, 'tokens with made up keys make no traffic')
   provider.keys = [first]
 })
+
+test('a key that was withdrawn counts no longer when the keys have been fetched again', async () => {
+  const go = client()
+  const [first] = provider.keys
+  const token = await provider.sign({ exp: NOW_S + 3600 })
+  assert.equal((await go.bearer(token)).status, 200)
+  provider.keys = [await signingKey('second')]
+  assert.equal((await go.bearer(token, { now: NOW + 599_000 })).status, 200)
+  // Ten minutes old: this one fetches them, and does not wait for that.
+  assert.equal((await go.bearer(token, { now: NOW + 601_000 })).status, 200)
+  while (provider.askedFor('/jwks') < 2) await delay(5)
+  await until(async () => (await go.bearer(token, { now: NOW + 602_000 })).status === 401)
+  provider.keys = [first!]
+})
+
+async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    if (await isTrue()) return
+    await delay(10)
+  }
+  assert.fail('it did not come true')
+}
 
 test('what a forger tries is refused', async (t) => {
   const key = provider.keys[0]!

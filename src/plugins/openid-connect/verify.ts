@@ -1,5 +1,5 @@
 /** Verifies tokens that a provider signed (RFC 7519, RFC 8725). The work is `jose`'s; which keys and algorithms count is decided here. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { parseClaims, type Claims } from '../identity/claims.ts'
 import { codeOf } from './key-set.ts'
@@ -19,6 +19,13 @@ export type Verified =
   | { readonly is: 'invalid'; readonly reason: string }
   | { readonly is: 'failed'; readonly problem: string }
 
+interface Known {
+  readonly claims: Claims
+  readonly provider: Provider
+  /** Of the provider's keys. */
+  readonly generation: number
+}
+
 export interface VerifyRules {
   readonly leewayS: number
   /** The client's secret where HMAC counts; null where it does not. */
@@ -36,27 +43,27 @@ export interface TokenKind {
 export class TokenVerifier {
   readonly #rules: VerifyRules
   /** By digest: tokens are shown again and again, and a signature costs more than all else. */
-  readonly #known = new LRUCache<string, { readonly claims: Claims; readonly generation: number }>({
-    max: MOST_REMEMBERED,
-  })
+  readonly #known = new LRUCache<string, Known>({ max: MOST_REMEMBERED })
 
   constructor(rules: VerifyRules) {
     this.#rules = rules
   }
 
-  /** For access tokens that clients show; at once when this worker has verified it with the keys that still count. */
-  verifyShown(text: string, provider: Provider, nowMs: number): Verified | Promise<Verified> {
-    const key = `${provider.issuer} ${createHash('sha256').update(text).digest('base64')}`
-    const known = this.#known.get(key)
-    if (known !== undefined && known.generation === provider.keys.generation) {
-      if (this.#isInTime(known.claims, nowMs)) return { is: 'valid', claims: known.claims }
-      this.#known.delete(key)
-    }
-    return this.verify(text, provider, { audience: null }, nowMs).then((verified) => {
-      if (verified.is === 'valid')
-        this.#known.set(key, { claims: verified.claims, generation: provider.keys.generation })
-      return verified
-    })
+  /** The claims of an access token that this worker has verified with keys that still count, and that holds; else null. */
+  recall(text: string, nowMs: number): Claims | null {
+    const known = this.#known.get(digestOf(text))
+    if (known === undefined) return null
+    const { keys } = known.provider
+    if (known.generation !== keys.generation || !keys.isFresh(nowMs)) return null
+    return this.#isInTime(known.claims, nowMs) ? known.claims : null
+  }
+
+  /** For access tokens that clients show. */
+  async verifyShown(text: string, provider: Provider, nowMs: number): Promise<Verified> {
+    const verified = await this.verify(text, provider, { audience: null }, nowMs)
+    const { generation } = provider.keys
+    if (verified.is === 'valid') this.#known.set(digestOf(text), { claims: verified.claims, provider, generation })
+    return verified
   }
 
   async verify(text: string, provider: Provider, kind: TokenKind, nowMs: number): Promise<Verified> {
@@ -90,6 +97,10 @@ export class TokenVerifier {
     const { leewayS } = this.#rules
     return typeof exp === 'number' && exp + leewayS > nowS && !(typeof nbf === 'number' && nbf - leewayS > nowS)
   }
+}
+
+function digestOf(text: string): string {
+  return hash('sha256', text, 'base64')
 }
 
 /** jose's errors have codes; anything without one is a bug and goes on. */
