@@ -20,14 +20,17 @@ export interface Subject {
 const AUTHENTICATED_GROUPS = new FieldName('X-Authenticated-Groups')
 
 /** Takes off what only the gateway may say. */
-export function clearHeaders({ request: { headers } }: Exchange, { claimHeaders, tokenHeaders, config }: State): void {
+export function clearHeaders(exchange: Exchange, { claimHeaders, tokenHeaders, config }: State): void {
+  const { headers } = exchange.request
   clearClaimHeaders(headers, claimHeaders)
   tokenHeaders.idToken?.remove(headers)
   tokenHeaders.userInfo?.remove(headers)
   tokenHeaders.introspection?.remove(headers)
   // Authorization has the client's own credentials, which are looked at first.
   if (tokenHeaders.accessToken?.isBearer === false) tokenHeaders.accessToken.field.remove(headers)
-  if (config.authenticated_groups_claim !== null) AUTHENTICATED_GROUPS.remove(headers)
+  // Another plugin may have found out groups.
+  if (config.authenticated_groups_claim !== null && exchange.recall('authenticated_groups') === undefined)
+    AUTHENTICATED_GROUPS.remove(headers)
 }
 
 /** Null lets in; else the refusal, which says that proving it again would not help. */
@@ -53,6 +56,10 @@ function letIn(exchange: Exchange, state: State, subject: Subject, consumer: Doc
   const { headers } = exchange.request
   const { config, tokenHeaders } = state
   state.isFailing = false
+  if (state.methods.has('session')) {
+    state.sessions.hideCookies(exchange)
+    state.pending.hideCookie(exchange)
+  }
   // Whoever it is has proven it: without a name of his own he is who the provider speaks of.
   const id = textOf(findClaim(sources, config.credential_claim)) ?? textOf(findClaim(sources, ['sub'])) ?? config.issuer
   identify(exchange, consumer as unknown as Consumer | null, { id }, id)

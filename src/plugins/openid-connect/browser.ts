@@ -60,7 +60,6 @@ function resume(exchange: Exchange, state: State, live: LiveSession): Outcome {
 }
 
 function admitLive(exchange: Exchange, state: State, live: LiveSession): Outcome {
-  state.sessions.hideCookies(exchange)
   return admit(exchange, state, subjectOf(live.login))
 }
 

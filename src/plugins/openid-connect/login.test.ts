@@ -291,6 +291,7 @@ test('login_action decides what the callback answers', async () => {
   const passed = await comeBack(upstream, jar, await begin(upstream, jar), '&own=1&session_state=s')
   assert.deepEqual([passed.status, passed.exchange.request.query], [200, 'own=1'])
   assert.equal(passed.exchange.credential?.id, 'ann')
+  assert.equal(passed.sent['cookie'], undefined, 'the login under way is not for the upstream')
   const response = client({ login_action: 'response', login_tokens: ['tokens'] })
   jar = {}
   const answer = await comeBack(response, jar, await begin(response, jar))

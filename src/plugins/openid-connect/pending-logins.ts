@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Exchange } from '#pdk'
-import { cookieValues } from '#pdk/cookies.ts'
+import { cookieValues, removeCookies } from '#pdk/cookies.ts'
 import type { TextSeal } from '#pdk/text-seal.ts'
 import { attributesFor, type CookieRules } from './cookie-rules.ts'
 import type { CookiesOut } from './cookies-out.ts'
@@ -64,6 +64,10 @@ export class PendingLogins {
     const left = this.#read(exchange).filter((one) => one.state !== state)
     if (left.length > 0) this.#write(exchange, left)
     else this.#out.forget(exchange, this.#rules.name, attributesFor(this.#rules, exchange))
+  }
+
+  hideCookie({ request }: Exchange): void {
+    removeCookies(request.headers, (name) => name === this.#rules.name)
   }
 
   #read(exchange: Exchange): readonly PendingLogin[] {

@@ -41,9 +41,10 @@ export const openidConnect = definePlugin({
   prepare: stateOf,
 
   access(exchange, state): Outcome {
+    // Also of requests that another plugin has let in: nobody but this one may say these.
+    clearHeaders(exchange, state)
     if (!state.config.run_on_preflight && exchange.request.method === 'OPTIONS') return
     if (state.anonymous.isSpared(exchange)) return
-    clearHeaders(exchange, state)
     if (state.ended !== null) {
       const told = providerLogout(exchange, state)
       if (told !== null) return told

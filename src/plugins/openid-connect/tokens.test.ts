@@ -229,6 +229,23 @@ test("tokens of each issuer are held against that issuer's keys only", async () 
   assert.equal((await only.bearer(await provider.sign())).status, 401)
 })
 
+test('what only this plugin may say is taken off also where another has let the request in', async () => {
+  const go = client({
+    anonymous: NOBODY.id,
+    upstream_headers_claims: ['email'],
+    upstream_headers_names: ['X-Email'],
+    upstream_id_token_header: 'X-Id-Token',
+    authenticated_groups_claim: ['groups'],
+  })
+  const headers = { 'X-Email': 'forged', 'X-Id-Token': 'forged', 'X-Authenticated-Groups': 'admins', apikey: 'k' }
+  const { status, sent, exchange } = await go.ask({ headers, consumer: ANN, credential: { id: 'key' } })
+  assert.deepEqual([status, exchange.credential?.id], [200, 'key'])
+  assert.deepEqual(
+    [sent['x-email'], sent['x-id-token'], sent['x-authenticated-groups']],
+    [undefined, undefined, undefined],
+  )
+})
+
 test('HMAC counts where it is enabled, with the secret of the client', async () => {
   const go = client({ enable_hs_signatures: true, client_id: ['app'], client_secret: [SECRET] })
   const token = (secret: string) =>
