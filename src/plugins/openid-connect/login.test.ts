@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
-import { FakeEntities } from '#pdk/testing'
+import { FakeEntities, fakeExchange } from '#pdk/testing'
 import {
   ANN,
   CALLBACK,
@@ -300,6 +300,18 @@ test('login_action decides what the callback answers', async () => {
     'access_token',
     'refresh_token',
   ])
+})
+
+test('the address to come back to is that by which the client came, as a trusted proxy says it', async () => {
+  const go = client({ redirect_uri: null })
+  const uri = async (isTrusted: boolean, headers: Record<string, string>) => {
+    const exchange = fakeExchange({ now: NOW, path: '/app?x=1', headers: { Host: 'shop.test:8080', ...headers } })
+    exchange.request.isTrusted = isTrusted
+    return new URL((await go.run(exchange)).location!).searchParams.get('redirect_uri')
+  }
+  assert.equal(await uri(false, {}), 'http://shop.test:8080/app')
+  assert.equal(await uri(true, { 'X-Forwarded-Proto': 'https' }), 'https://shop.test:8080/app')
+  assert.equal(await uri(false, { 'X-Forwarded-Proto': 'https' }), 'http://shop.test:8080/app')
 })
 
 test('who may not in gets no session', async () => {

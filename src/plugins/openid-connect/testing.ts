@@ -154,7 +154,10 @@ export class Client {
   async ask(options: FakeExchangeOptions = {}, jar: Record<string, string> = {}): Promise<Reply> {
     const cookie = Object.entries(jar).map(([name, value]) => `${name}=${value}`)
     const headers = { ...(options.headers as object), ...(cookie.length > 0 && { Cookie: cookie.join('; ') }) }
-    const exchange = fakeExchange({ now: NOW, ...options, headers })
+    return this.run(fakeExchange({ now: NOW, ...options, headers }), jar)
+  }
+
+  async run(exchange: Exchange, jar: Record<string, string> = {}): Promise<Reply> {
     const exit = ((await openidConnect.access!(exchange, this.#state)) as Exit | undefined) ?? null
     openidConnect.responseHeaders!(exchange, this.#state)
     const setCookies = exchange.response.headers.getAll('set-cookie')
