@@ -27,6 +27,8 @@ export function createWorkerEvents(
       selected = { exchange, selection }
     },
     limitRefused: (limit, mode) => figures.counter('meridian_limit_refusals_total', { limit, mode }).value++,
+    called: (plugin, call, outcome) =>
+      figures.counter('meridian_plugin_calls_total', { plugin, call, outcome }).value++,
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

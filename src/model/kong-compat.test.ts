@@ -31,6 +31,8 @@ const ADDED = new Set([
   ...['http-log', 'tcp-log'].map((plugin) => `${plugin}.ssl_verify`),
   ...['host', 'port', 'transport', 'format', 'socket'].map((field) => `syslog.${field}`),
 ])
+/** Not of Kong's open edition, which the facts are about. */
+const OWN_PLUGINS = new Set(['ext-authz', 'jwt-signer', 'oauth2-introspection', 'opa', 'openid-connect'])
 /** Rules that only this gateway's interpreter reads. */
 const OWN_RULES = new Set(['hidden_unless_set', 'format', 'description'])
 
@@ -55,7 +57,8 @@ test('every table of a plugin is defined as Kong has it', { skip }, async (t) =>
 test('every plugin is defined as Kong has it', { skip }, async (t) => {
   const defined = new Map(pluginSchemas.map((schema) => [schema.name, schema]))
   const { plugins } = facts('plugins.json')
-  assert.deepEqual([...defined.keys()].toSorted(), Object.keys(plugins).toSorted())
+  const ofKong = [...defined.keys()].filter((name) => !OWN_PLUGINS.has(name))
+  assert.deepEqual(ofKong.toSorted(), Object.keys(plugins).toSorted())
   for (const [name, wanted] of Object.entries<Json>(plugins)) {
     await t.test(name, () => {
       const schema = defined.get(name)!

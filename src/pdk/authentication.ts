@@ -66,6 +66,11 @@ export class AnonymousConsumer {
     this.#log = log
   }
 
+  /** Whether there is one for requests that are nobody's. */
+  get isThere(): boolean {
+    return this.#idOrName !== null
+  }
+
   /** Whether nothing has to be proven any more: with an anonymous consumer several authentication plugins mean 'or'. */
   isSpared(exchange: Exchange): boolean {
     return this.#idOrName !== null && exchange.credential !== null

@@ -52,3 +52,14 @@ export function setCookie(
 export function forgetCookie(headers: HeaderList, name: string, attributes: CookieAttributes): void {
   setCookie(headers, name, '', attributes, 0)
 }
+
+/** Takes cookies off a request, so that the upstream does not get what is for the gateway only. */
+export function removeCookies(headers: HeaderList, isOurs: (name: string) => boolean): void {
+  const values = COOKIE.getAll(headers)
+  if (values.length === 0) return
+  const pairs = values.flatMap((header) => header.split(';')).map((pair) => pair.trim())
+  const kept = pairs.filter((pair) => !isOurs(pair.slice(0, Math.max(0, pair.indexOf('='))).trim()))
+  if (kept.length === pairs.length) return
+  if (kept.length === 0) COOKIE.remove(headers)
+  else COOKIE.set(headers, kept.join('; '))
+}

@@ -194,11 +194,16 @@ export interface MetricsSelection {
   readonly bandwidth: boolean
 }
 
+/** `refused`: the service answered, and not with what was asked for. `failed`: it can't be asked. */
+export type CallOutcome = 'answered' | 'refused' | 'failed'
+
 /** Where plugins report what the gateway's telemetry turns into series; it bounds their number. */
 export interface MetricsSink {
   requestFinished(exchange: Exchange, selection: MetricsSelection): void
   /** A limit refused a request, or with `shadow` would have. Names of limits come from configurations only. */
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void
+  /** A call that a plugin made to a service of its own: `meridian_plugin_calls_total`. Names are few and fixed. */
+  called(plugin: string, call: string, outcome: CallOutcome): void
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */

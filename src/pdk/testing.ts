@@ -229,7 +229,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
-    metrics: { requestFinished: ignore, limitRefused: ignore },
+    metrics: { requestFinished: ignore, limitRefused: ignore, called: ignore },
     delivery: new FakeDelivery(),
     lookup,
     trusted: null,
@@ -302,6 +302,11 @@ export class FakeMetrics {
   readonly refused: string[] = []
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void {
     this.refused.push(`${limit} ${mode}`)
+  }
+  /** Calls as `plugin call outcome`. */
+  readonly calls: string[] = []
+  called(plugin: string, call: string, outcome: string): void {
+    this.calls.push(`${plugin} ${call} ${outcome}`)
   }
 }
 

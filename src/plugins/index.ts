@@ -6,6 +6,7 @@ import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
+import { extAuthz } from './ext-authz/plugin.ts'
 import { fileLog } from './file-log/plugin.ts'
 import { grpcGateway } from './grpc-gateway/plugin.ts'
 import { grpcWeb } from './grpc-web/plugin.ts'
@@ -13,10 +14,14 @@ import { hmacAuth } from './hmac-auth/plugin.ts'
 import { httpLog } from './http-log/plugin.ts'
 import { ipRestriction } from './ip-restriction/plugin.ts'
 import { jwt } from './jwt/plugin.ts'
+import { jwtSigner } from './jwt-signer/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
+import { oauth2Introspection } from './oauth2-introspection/plugin.ts'
+import { opa } from './opa/plugin.ts'
+import { openidConnect } from './openid-connect/plugin.ts'
 import { opentelemetry } from './opentelemetry/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
@@ -44,6 +49,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   correlationId,
   cors,
   datadog,
+  extAuthz,
   fileLog,
   grpcGateway,
   grpcWeb,
@@ -51,10 +57,14 @@ export const builtPlugins: readonly AnyPlugin[] = [
   httpLog,
   ipRestriction,
   jwt,
+  jwtSigner,
   keyAuth,
   ldapAuth,
   loggly,
   oauth2,
+  oauth2Introspection,
+  opa,
+  openidConnect,
   opentelemetry,
   postFunction,
   preFunction,

@@ -18,6 +18,7 @@ import { schema as botDetection } from './bot-detection/schema.ts'
 import { schema as correlationId } from './correlation-id/schema.ts'
 import { schema as cors } from './cors/schema.ts'
 import { schema as datadog } from './datadog/schema.ts'
+import { schema as extAuthz } from './ext-authz/schema.ts'
 import { schema as fileLog } from './file-log/schema.ts'
 import { schema as grpcGateway } from './grpc-gateway/schema.ts'
 import { schema as grpcWeb } from './grpc-web/schema.ts'
@@ -27,12 +28,16 @@ import { schema as httpLog } from './http-log/schema.ts'
 import { schema as ipRestriction } from './ip-restriction/schema.ts'
 import { jwtSecrets } from './jwt/entities.ts'
 import { schema as jwt } from './jwt/schema.ts'
+import { schema as jwtSigner } from './jwt-signer/schema.ts'
 import { keyauthCredentials } from './key-auth/entities.ts'
 import { schema as keyAuth } from './key-auth/schema.ts'
 import { schema as ldapAuth } from './ldap-auth/schema.ts'
 import { schema as loggly } from './loggly/schema.ts'
 import { oauth2Credentials, oauth2AuthorizationCodes, oauth2Tokens } from './oauth2/entities.ts'
 import { schema as oauth2 } from './oauth2/schema.ts'
+import { schema as oauth2Introspection } from './oauth2-introspection/schema.ts'
+import { schema as opa } from './opa/schema.ts'
+import { schema as openidConnect } from './openid-connect/schema.ts'
 import { schema as opentelemetry } from './opentelemetry/schema.ts'
 import { schema as postFunction } from './post-function/schema.ts'
 import { schema as preFunction } from './pre-function/schema.ts'
@@ -71,6 +76,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   correlationId,
   cors,
   datadog,
+  extAuthz,
   fileLog,
   grpcGateway,
   grpcWeb,
@@ -78,10 +84,14 @@ export const pluginSchemas: readonly PluginSchema[] = [
   httpLog,
   ipRestriction,
   jwt,
+  jwtSigner,
   keyAuth,
   ldapAuth,
   loggly,
   oauth2,
+  oauth2Introspection,
+  opa,
+  openidConnect,
   opentelemetry,
   postFunction,
   preFunction,

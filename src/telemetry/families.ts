@@ -234,6 +234,11 @@ export const families = {
     labels: ['plugin', 'phase'],
   },
   meridian_plugin_errors_total: { type: 'counter', help: 'Exceptions in plugins.', labels: ['plugin', 'phase'] },
+  meridian_plugin_calls_total: {
+    type: 'counter',
+    help: 'Calls that plugins made to services of their own, by how they ended: answered, refused (another answer than asked for), failed.',
+    labels: ['plugin', 'call', 'outcome'],
+  },
   meridian_event_loop_delay_seconds: {
     type: 'gauge',
     help: 'How late the event loop of a thread was since the scrape before.',

@@ -15,8 +15,11 @@ const ECHO = 'docs/plugins/examples/echo.mjs'
 const ECHO_PORT = 9000
 /** Where receivers of logs listen in the examples. */
 const RECEIVER_PORT = 9001
+/** The identity provider of the examples, which a page has that says how to start it. */
+const IDENTITY_PROVIDER = 'docs/plugins/examples/identity-provider.mjs'
+const IDENTITY_PORT = 9002
 /** Commands that start the gateway: the test starts its own, on ports that are free. */
-const STARTS = /^(npm start|node docs\/plugins\/examples\/echo\.mjs)/
+const STARTS = /^(npm start|node docs\/plugins\/examples\/(echo|identity-provider)\.mjs)/
 
 export interface Block {
   readonly language: string
@@ -99,17 +102,20 @@ export async function runPage(file: string): Promise<PageRun> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-page-'))
   const echoPort = await freePort()
   const ports = await freeGatewayPorts()
-  const pairs = shownPorts(ports, echoPort, await freePort())
+  const identityPort = await freePort()
+  const pairs = shownPorts(ports, echoPort, await freePort(), identityPort)
   const real = replacing(pairs)
   const shown = replacing(pairs.map(([one, other]) => [other, one]))
   let gateway: Gateway | null = null
   let echo: Child | null = null
+  let provider: Child | null = null
   let commands = 0
   const problems: string[] = []
   try {
     echo = await startChild({ command: process.execPath, args: [ECHO, String(echoPort)], cwd: ROOT, name: 'echo' })
     await echo.waitForOutput(/listens/)
     const page = readFileSync(path.join(ROOT, file), 'utf8')
+    if (page.includes(IDENTITY_PROVIDER)) provider = await startIdentityProvider(identityPort, ports.proxy)
     const settings = Object.fromEntries(
       [...page.matchAll(/^\$ npm start.* --set (\w+)=(\S+)/gm)].map((m) => [m[1], m[2]]),
     )
@@ -135,14 +141,23 @@ export async function runPage(file: string): Promise<PageRun> {
   } finally {
     await gateway?.stop()
     await echo?.stop()
+    await provider?.stop()
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+async function startIdentityProvider(port: number, proxyPort: number): Promise<Child> {
+  const args = [IDENTITY_PROVIDER, String(port), `http://127.0.0.1:${proxyPort}`]
+  const child = await startChild({ command: process.execPath, args, cwd: ROOT, name: 'identity provider' })
+  await child.waitForOutput(/listens on/)
+  return child
 }
 
 function shownPorts(
   { proxy, tls, admin, status }: GatewayPorts,
   echo: number,
   receiver: number,
+  identity: number,
 ): (readonly [number, number])[] {
   return [
     [8000, proxy],
@@ -151,6 +166,7 @@ function shownPorts(
     [8007, status],
     [ECHO_PORT, echo],
     [RECEIVER_PORT, receiver],
+    [IDENTITY_PORT, identity],
   ]
 }
 
