@@ -304,6 +304,7 @@ class WorkerThread {
       log: this.#log.log,
       tls: listenerTls,
       ticketKeys,
+      isTrusted: context.trust.isTrusted,
       servesUnixSockets: start.index === 0,
     })
     this.#metrics.watchConnections(() => ({

@@ -1,4 +1,5 @@
 /** What a client's connection is given when it is accepted. */
+import type { ProxiedAddresses } from './proxy-header.ts'
 import type { HeadLimits } from './request-head.ts'
 
 export interface ServerLimits extends HeadLimits {
@@ -26,6 +27,8 @@ export interface ConnectionFacts {
   readonly tls: TlsFacts | null
   readonly serverPort: number
   readonly serial: number
+  /** What the PROXY protocol says; null where it says nothing or is not spoken. */
+  readonly proxied: ProxiedAddresses | null
 }
 
 export interface TlsFacts {

@@ -8,6 +8,7 @@ import type { ClientLimits, ConnectionFacts } from '#http/connection-facts.ts'
 import { ServerSession } from '#http/h2/server-session.ts'
 import { ServerConnection, type ConnectionHandler } from '#http/server-connection.ts'
 import type { Listener } from '#model/settings/listener.ts'
+import { proxiedAddressesOf, proxiedAddressesUnder, takeProxyHeader } from './proxied-connection.ts'
 import { secureOptions, tlsServerOptions, type AcceptorTls } from './tls-server-options.ts'
 
 export interface AcceptorOptions {
@@ -63,9 +64,7 @@ export class Acceptor {
   async listen(): Promise<void> {
     for (const listener of this.#options.listeners) {
       if (listener.socketPath !== null && !this.#options.servesUnixSockets) continue
-      const server = listener.ssl
-        ? this.#createTls(listener)
-        : createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket, listener, null))
+      const server = this.#createServer(listener)
       this.#servers.push(server)
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
@@ -90,13 +89,43 @@ export class Acceptor {
     }
   }
 
+  #createServer(listener: Listener): Server {
+    if (listener.proxyProtocol) return this.#createProxied(listener)
+    return listener.ssl
+      ? this.#createTls(listener)
+      : createServer({ noDelay: true, allowHalfOpen: true }, (socket) => void this.#accept(socket, listener, null))
+  }
+
+  /** Connections begin with the PROXY protocol's header, and then go on as they do on other listeners. */
+  #createProxied(listener: Listener): Server {
+    const tls = listener.ssl ? this.#createTls(listener) : null
+    return createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+      socket.on('error', () => socket.destroy())
+      const waiting: ClientConnection = { socket, closeWhenDone: () => socket.destroy() }
+      if (!this.#hasRoom(socket)) return
+      this.connections.add(waiting)
+      const done = (rest: Buffer): void => {
+        this.connections.delete(waiting)
+        if (tls === null) this.#accept(socket, listener, null)?.onBytes(rest, false)
+        else {
+          if (rest.length > 0) socket.unshift(rest)
+          tls.emit('connection', socket)
+        }
+      }
+      takeProxyHeader(socket, this.#options.limits.headTimeoutMs, done, () => {
+        this.connections.delete(waiting)
+        this.refused++
+      })
+    })
+  }
+
   #createTls(listener: Listener): TlsServer {
     const { tls, ticketKeys } = this.#options
     const options: TlsOptions = {
       ...tlsServerOptions(tls, ticketKeys),
       ALPNProtocols: listener.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
     }
-    const server = createTlsServer(options, (socket) => this.#accept(socket, listener, socket))
+    const server = createTlsServer(options, (socket) => void this.#accept(socket, listener, socket))
     server.on('tlsClientError', () => {
       // A client that speaks no TLS, or none that we speak, is no event worth a log line each; it is counted.
       this.refused++
@@ -105,14 +134,18 @@ export class Acceptor {
     return server
   }
 
-  #accept(socket: Socket, listener: Listener, tlsSocket: TLSSocket | null): void {
-    if (this.connections.size >= this.#options.maxConnections) {
-      this.refused++
-      socket.on('error', () => socket.destroy())
-      socket.end(OVERLOADED, 'latin1')
-      socket.setTimeout(1000, () => socket.destroy())
-      return
-    }
+  #hasRoom(socket: Socket): boolean {
+    if (this.connections.size < this.#options.maxConnections) return true
+    this.refused++
+    socket.on('error', () => socket.destroy())
+    socket.end(OVERLOADED, 'latin1')
+    socket.setTimeout(1000, () => socket.destroy())
+    return false
+  }
+
+  /** The connection, which reads from now on; null where there is no room for it. */
+  #accept(socket: Socket, listener: Listener, tlsSocket: TLSSocket | null): ServerConnection | ServerSession | null {
+    if (!this.#hasRoom(socket)) return null
     this.accepted++
     const sni =
       tlsSocket === null ? null : (tlsSocket as TLSSocket & { servername?: string | false }).servername || null
@@ -121,6 +154,11 @@ export class Acceptor {
       sni: sni === null ? null : sni.replace(/\.$/, ''),
       serverPort: listener.port,
       serial: this.accepted * SERIAL_STEP + this.#options.workerIndex,
+      proxied: !listener.proxyProtocol
+        ? null
+        : tlsSocket === null
+          ? proxiedAddressesOf(socket)
+          : proxiedAddressesUnder(tlsSocket),
       tls:
         tlsSocket === null
           ? null
@@ -131,12 +169,13 @@ export class Acceptor {
             },
     }
     if (tlsSocket !== null && tlsSocket.alpnProtocol === 'h2') {
-      this.#beginHttp2(socket, facts)
-      return
+      return this.#beginHttp2(socket, facts)
     }
     const { limits, deadlines, outbox } = this.#options
     const handler = listener.http2 && !listener.ssl ? this.#http1OrHttp2 : this.#http1
-    this.connections.add(new ServerConnection(socket, handler, limits, deadlines, outbox, facts))
+    const connection = new ServerConnection(socket, handler, limits, deadlines, outbox, facts)
+    this.connections.add(connection)
+    return connection
   }
 
   #beginHttp2(socket: Socket, facts: ConnectionFacts): ServerSession {

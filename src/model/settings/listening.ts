@@ -8,7 +8,7 @@ import { setting } from './setting.ts'
 export const listenerSettings = {
   proxy_listen: setting(
     listeners,
-    'Addresses on which requests are proxied. Flags: `ssl`, `http2` (with `ssl` when the client asks for it, else for clients that begin with it), `reuseport`, `backlog=N`, `ipv6only=on|off`; `off` closes the proxy. `proxy_protocol` is not served yet and refused.',
+    "Addresses on which requests are proxied. Flags: `ssl`, `http2` (with `ssl` when the client asks for it, else for clients that begin with it), `reuseport`, `backlog=N`, `ipv6only=on|off`; `proxy_protocol` (each connection begins with that header; `real_ip_header = proxy_protocol` takes the client's address from it); `off` closes the proxy.",
     { default: '0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384' },
   ),
   admin_listen: setting(
@@ -25,7 +25,7 @@ export const listenerSettings = {
   ),
   stream_listen: setting(
     listeners,
-    'Addresses for routes of `tcp`, `tls`, `tls_passthrough` and `udp`: `IP:PORT`, with `ssl` for TLS or `udp` for datagrams. `off` for none.',
+    'Addresses for routes of `tcp`, `tls`, `tls_passthrough` and `udp`: `IP:PORT`, with `ssl` for TLS, `udp` for datagrams, `proxy_protocol` for connections that begin with that header. `off` for none.',
     { default: 'off' },
   ),
   port_maps: setting(
