@@ -9,7 +9,14 @@ import { ServerSession } from '#http/h2/server-session.ts'
 import { ServerConnection, type ConnectionHandler } from '#http/server-connection.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import { proxiedAddressesOf, proxiedAddressesUnder, takeProxyHeader } from './proxied-connection.ts'
-import { secureOptions, tlsServerOptions, type AcceptorTls } from './tls-server-options.ts'
+import { shownCertificates, type CertificateWish, type ShownCertificates } from './client-certificates.ts'
+import {
+  asksForCertificates,
+  authoritiesNamed,
+  secureOptions,
+  tlsServerOptions,
+  type AcceptorTls,
+} from './tls-server-options.ts'
 
 export interface AcceptorOptions {
   readonly listeners: readonly Listener[]
@@ -34,6 +41,8 @@ const SERIAL_STEP = 1024
 const OVERLOADED =
   'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 44\r\n\r\nThe gateway has no room for new connections\n'
 
+const NO_CERTIFICATES: ShownCertificates['certificates'] = []
+
 export class Acceptor {
   readonly connections = new Set<ClientConnection>()
   /** Connections accepted since the start, and those turned away. */
@@ -42,12 +51,17 @@ export class Acceptor {
   #options: AcceptorOptions
   #servers: Server[] = []
   #tlsServers: TlsServer[] = []
+  #tls: AcceptorTls
+  #asksForCertificates = false
   /** For connections that begin with HTTP/1.1; the second where HTTP/2 may follow without a handshake that agrees on it. */
   readonly #http1: ConnectionHandler
   readonly #http1OrHttp2: ConnectionHandler
 
   constructor(options: AcceptorOptions) {
     this.#options = options
+    this.#tls = options.tls
+    this.#asksForCertificates = asksForCertificates(options.tls)
+    options.tls.nameAuthorities(authoritiesNamed(options.tls))
     const { handler } = options
     this.#http1 = {
       onRequest: (connection, head) => handler.onRequest(connection, head),
@@ -120,9 +134,8 @@ export class Acceptor {
   }
 
   #createTls(listener: Listener): TlsServer {
-    const { tls, ticketKeys } = this.#options
     const options: TlsOptions = {
-      ...tlsServerOptions(tls, ticketKeys),
+      ...tlsServerOptions(this.#tls, this.#options.ticketKeys),
       ALPNProtocols: listener.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
     }
     const server = createTlsServer(options, (socket) => void this.#accept(socket, listener, socket))
@@ -147,6 +160,14 @@ export class Acceptor {
   #accept(socket: Socket, listener: Listener, tlsSocket: TLSSocket | null): ServerConnection | ServerSession | null {
     if (!this.#hasRoom(socket)) return null
     this.accepted++
+    const shown =
+      tlsSocket !== null && this.#asksForCertificates ? shownCertificates(tlsSocket, this.#tls.clients) : null
+    if (this.#tls.clients.verify === 'on' && shown !== null && shown.verified !== 'SUCCESS') {
+      this.refused++
+      socket.on('error', () => socket.destroy())
+      socket.destroy()
+      return null
+    }
     const sni =
       tlsSocket === null ? null : (tlsSocket as TLSSocket & { servername?: string | false }).servername || null
     const facts: ConnectionFacts = {
@@ -165,7 +186,8 @@ export class Acceptor {
           : {
               version: tlsSocket.getProtocol() ?? '',
               cipher: tlsSocket.getCipher()?.name ?? '',
-              clientVerify: 'NONE',
+              clientVerify: shown?.verified ?? 'NONE',
+              clientCertificates: shown?.certificates ?? NO_CERTIFICATES,
             },
     }
     if (tlsSocket !== null && tlsSocket.alpnProtocol === 'h2') {
@@ -189,8 +211,20 @@ export class Acceptor {
 
   /** Takes a new fallback certificate into use for the handshakes to come. */
   setFallback(fallback: AcceptorTls['fallback']): void {
-    for (const server of this.#tlsServers)
-      server.setSecureContext({ ...secureOptions({ ...this.#options.tls, fallback }) })
+    this.#tls = { ...this.#tls, fallback }
+    for (const server of this.#tlsServers) server.setSecureContext(secureOptions(this.#tls))
+  }
+
+  /** Asks for certificates in the handshakes to come as plugins want it, besides what the settings say. */
+  setWish(wish: CertificateWish | null): void {
+    this.#tls = { ...this.#tls, wish }
+    this.#asksForCertificates = asksForCertificates(this.#tls)
+    this.#tls.nameAuthorities(authoritiesNamed(this.#tls))
+    for (const server of this.#tlsServers) {
+      // No option of `setSecureContext`; it is read at each connection.
+      ;(server as TlsServer & { requestCert: boolean }).requestCert = this.#asksForCertificates
+      server.setSecureContext(secureOptions(this.#tls))
+    }
   }
 
   /** Shared by all workers, so that a session can be resumed on any of them. */

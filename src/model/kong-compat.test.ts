@@ -56,7 +56,8 @@ test('every table of a plugin is defined as Kong has it', { skip }, async (t) =>
 test('every plugin is defined as Kong has it', { skip }, async (t) => {
   const defined = new Map(pluginSchemas.map((schema) => [schema.name, schema]))
   const { plugins } = facts('plugins.json')
-  assert.deepEqual([...defined.keys()].toSorted(), Object.keys(plugins).toSorted())
+  const ours = [...defined.keys()].filter((name) => !ENTERPRISE.has(name))
+  assert.deepEqual(ours.toSorted(), Object.keys(plugins).toSorted())
   for (const [name, wanted] of Object.entries<Json>(plugins)) {
     await t.test(name, () => {
       const schema = defined.get(name)!
@@ -176,6 +177,9 @@ function compareField(field: Json, wanted: Json, path: string): void {
     else assert.deepEqual(field[key], wanted[key], `${path}: ${key}`)
   }
 }
+
+/** Of Kong's Enterprise edition, whose definitions are not among the facts. */
+const ENTERPRISE = new Set(['mtls-auth'])
 
 /** The differences that are meant, each with its reason. */
 function isMeant(path: string, rule: string, field: Json): boolean {

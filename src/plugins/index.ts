@@ -14,6 +14,7 @@ import { jwt } from './jwt/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
+import { mtlsAuth } from './mtls-auth/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
@@ -47,6 +48,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   keyAuth,
   ldapAuth,
   loggly,
+  mtlsAuth,
   oauth2,
   postFunction,
   preFunction,

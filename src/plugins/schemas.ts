@@ -31,6 +31,8 @@ import { keyauthCredentials } from './key-auth/entities.ts'
 import { schema as keyAuth } from './key-auth/schema.ts'
 import { schema as ldapAuth } from './ldap-auth/schema.ts'
 import { schema as loggly } from './loggly/schema.ts'
+import { mtlsAuthCredentials } from './mtls-auth/entities.ts'
+import { schema as mtlsAuth } from './mtls-auth/schema.ts'
 import { oauth2Credentials, oauth2AuthorizationCodes, oauth2Tokens } from './oauth2/entities.ts'
 import { schema as oauth2 } from './oauth2/schema.ts'
 import { schema as opentelemetry } from './opentelemetry/schema.ts'
@@ -81,6 +83,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   keyAuth,
   ldapAuth,
   loggly,
+  mtlsAuth,
   oauth2,
   opentelemetry,
   postFunction,
@@ -110,6 +113,7 @@ export const pluginEntities: readonly EntityDefinition[] = [
   hmacauthCredentials,
   jwtSecrets,
   keyauthCredentials,
+  mtlsAuthCredentials,
   oauth2Credentials,
   oauth2AuthorizationCodes,
   oauth2Tokens,

@@ -93,6 +93,11 @@ function checkCertificates(settings: Settings, placeOf: (key: SettingKey) => str
       `${placeOf(keys)}: expected as many keys as ${certificates} has certificates, which is ${count}, got ${keyCount}`,
     )
   }
+  if (settings.ssl_client_certificate === null && /^o(n|ptional)$/.test(settings.ssl_verify_client)) {
+    problems.push(
+      `${placeOf('ssl_verify_client')}: expected ssl_client_certificate to be set with ${settings.ssl_verify_client}`,
+    )
+  }
   if (settings.ssl_cipher_suite === 'custom' && settings.ssl_ciphers === null) {
     problems.push(`${placeOf('ssl_cipher_suite')}: expected ssl_ciphers to be set with custom`)
   }
