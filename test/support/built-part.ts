@@ -32,8 +32,11 @@ function goCommand(): string {
   return !isOnPath && existsSync(USUAL_GO) ? USUAL_GO : 'go'
 }
 
-/** The program built from the Go sources in `sources`; built anew when they change. Needs a Go toolchain. */
-export async function goProgram(sources: string): Promise<string> {
+/**
+ * The program built from the Go sources in `sources`, or from a package of the modules that they name; built anew when they change.
+ * Needs a Go toolchain.
+ */
+export async function goProgram(sources: string, what = '.'): Promise<string> {
   const hash = createHash('sha256')
   for (const file of globSync('*', { cwd: sources }).toSorted()) {
     hash
@@ -46,7 +49,7 @@ export async function goProgram(sources: string): Promise<string> {
   const folder = await cached(`${name}_${hash.digest('hex').slice(0, 16)}_${process.arch}`, (into) =>
     run(
       goCommand(),
-      ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-o', path.join(into, name), '.'],
+      ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-o', path.join(into, name), what],
       sources,
     ),
   )
