@@ -11,14 +11,30 @@ export interface H2specRun {
   readonly failed: readonly string[]
 }
 
-/** Runs all tests against a port of loopback. */
-export async function runH2spec(program: Program, port: number, isTls: boolean): Promise<H2specRun> {
+/** Runs all tests, or those of some sections, against a port of loopback. */
+export async function runH2spec(
+  program: Program,
+  port: number,
+  isTls: boolean,
+  sections: readonly string[] = [],
+): Promise<H2specRun> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-h2spec-'))
   const report = path.join(folder, 'report.xml')
   try {
     const { output } = await runChild({
       command: program.command,
-      args: ['-h', '127.0.0.1', '-p', String(port), '-o', '5', '-j', report, ...(isTls ? ['-t', '-k'] : [])],
+      args: [
+        '-h',
+        '127.0.0.1',
+        '-p',
+        String(port),
+        '-o',
+        '5',
+        '-j',
+        report,
+        ...(isTls ? ['-t', '-k'] : []),
+        ...sections,
+      ],
       name: 'h2spec',
       timeoutMs: 300_000,
     })

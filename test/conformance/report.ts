@@ -23,7 +23,7 @@ export interface SuiteResult {
 }
 
 /** Puts results in the place of those of the same suite and target, and renews the page; what was not run stays as it was. */
-export function record(results: readonly SuiteResult[]): void {
+export function record(...results: readonly SuiteResult[]): void {
   const all = new Map(readResults().map((result) => [keyOf(result), result]))
   for (const result of results) all.set(keyOf(result), result)
   const sorted = [...all.values()].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))

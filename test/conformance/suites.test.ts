@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { after, test, type TestContext } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { WebSocketServer } from 'ws'
 import { Authority } from '../support/authority.ts'
 import { makeCertificate } from '../support/certificates.ts'
@@ -23,11 +23,6 @@ import { record, today, type SuiteResult } from './report.ts'
 import { aboveLow, runTestssl } from './testssl.ts'
 
 const skip = isFullEffort() ? false : 'takes minutes: npm run test:parts'
-
-const results: SuiteResult[] = []
-after(() => {
-  if (results.length > 0) record(results)
-})
 
 /** A gateway that takes HTTP/2 on both its ports, in front of one service. */
 async function startFor(url: string, options: GatewayOptions = {}, protocols = ['http', 'https']) {
@@ -48,23 +43,15 @@ async function startFor(url: string, options: GatewayOptions = {}, protocols = [
   })
 }
 
-function h2specResult(against: string, run: H2specRun, nginx: H2specRun | null): SuiteResult {
-  const named = run.failed.map((name) => `${name} (nginx ${nginx?.failed.includes(name) ? 'fails' : 'passes'} it)`)
-  return {
-    suite: 'h2spec',
-    version: '2.2.1',
-    against,
-    result: `${run.total - run.failed.length} of ${run.total} pass`,
-    compared: nginx === null ? '' : `nginx 1.22: ${nginx.total - nginx.failed.length} of ${nginx.total}`,
-    findings: nginx === null ? run.failed : named,
-    date: today(),
-  }
-}
-
-/** The same suite against nginx on this machine; null where it can't be had. */
-async function nginxRuns(t: TestContext, program: Parameters<typeof runH2spec>[0]) {
-  const nginx = await requirePart(t, 'nginx')
-  if (nginx === null) return { tls: null, plain: null }
+/** What failed, with what nginx on this machine does in the same test. */
+async function besideNginx(
+  t: TestContext,
+  program: Parameters<typeof runH2spec>[0],
+  { failed }: H2specRun,
+  isTls: boolean,
+): Promise<string[]> {
+  const nginx = failed.length === 0 ? null : await requirePart(t, 'nginx')
+  if (nginx === null) return [...failed]
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-conformance-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const pair = await makeCertificate(['localhost'])
@@ -80,8 +67,14 @@ async function nginxRuns(t: TestContext, program: Parameters<typeof runH2spec>[0
         location / { return 200 "hello"; }
       }`,
   })
-  const [plain = 0, tls = 0] = server.ports
-  return { tls: await runH2spec(program, tls, true), plain: await runH2spec(program, plain, false) }
+  const sections = [...new Set(failed.map((name) => name.split(':')[0]!))]
+  const theirs = await runH2spec(program, server.ports[isTls ? 1 : 0]!, isTls, sections)
+  return failed.map((name) => `${name} (nginx ${theirs.failed.includes(name) ? 'fails' : 'passes'} it)`)
+}
+
+function h2specResult(against: string, run: H2specRun, findings: readonly string[]): SuiteResult {
+  const result = `${run.total - run.failed.length} of ${run.total} pass`
+  return { suite: 'h2spec', version: '2.2.1', against, result, compared: '', findings, date: today() }
 }
 
 /** What we answer otherwise than the suite wants, and why: docs/conformance.md. */
@@ -92,10 +85,12 @@ test('h2spec finds nothing but what is named', { skip }, async (t) => {
   if (program === null) return
   await using upstream = await startUpstream()
   await using gateway = await startFor(`http://127.0.0.1:${upstream.port}`)
-  const nginx = await nginxRuns(t, program)
   const tls = await runH2spec(program, gateway.tlsPort, true)
   const plain = await runH2spec(program, gateway.proxyPort, false)
-  results.push(h2specResult('TLS', tls, nginx.tls), h2specResult('without TLS', plain, nginx.plain))
+  record(
+    h2specResult('TLS', tls, await besideNginx(t, program, tls, true)),
+    h2specResult('without TLS', plain, await besideNginx(t, program, plain, false)),
+  )
   assert.deepEqual(tls.failed, [])
   assert.deepEqual(
     plain.failed.filter((name) => !H2SPEC_DIFFERS.has(name)),
@@ -119,7 +114,7 @@ test('a WebSocket server is as good through the gateway as without it, by Autoba
     gateway: `ws://127.0.0.1:${gateway.proxyPort}`,
   })
   const worse = worseThanDirect(run)
-  results.push({
+  record({
     suite: 'Autobahn',
     version: '25.10.1',
     against: 'WebSocket, `ws` behind the gateway',
@@ -159,7 +154,7 @@ test('grpcurl calls by reflection, with errors and streams, as it does without t
     }
   }
   const called = await grpcurl(program, gateway.proxyPort, false, '/Unary', { text: 'hi', count: 1 })
-  results.push({
+  record({
     suite: 'grpcurl',
     version: '1.9.4',
     against: 'gRPC, plain and TLS',
@@ -196,7 +191,7 @@ test('ghz: every call of a load gets its answer', { skip }, async (t) => {
       if (codes['OK'] !== count) problems.push(`${method}${isTls ? ' over TLS' : ''}: ${JSON.stringify(codes)}`)
     }
   }
-  results.push({
+  record({
     suite: 'ghz',
     version: '0.93.0',
     against: 'gRPC, plain and TLS, 20 calls at a time',
@@ -225,7 +220,7 @@ test('testssl finds nothing above low on a listener as it is by default', { skip
   const findings = await runTestssl(program, gateway.tlsPort, authority.file('ca.pem'))
   const bad = aboveLow(findings)
   const texts = (some: typeof bad) => some.map(({ id, severity, finding }) => `${severity} ${id}: ${finding}`)
-  results.push({
+  record({
     suite: 'testssl.sh',
     version: '3.0.8',
     against: 'a listener with `ssl http2`, everything else by default',
