@@ -82,11 +82,14 @@ function python2(): string {
   return found
 }
 
-/** Looks for what it knows of ciphers and authorities below /etc unless it is told. */
+/** Looks for what it knows of ciphers and authorities below /etc unless it is told, and for a program that finds names. */
 async function locateTestssl(): Promise<Program> {
   const { command, env } = await debianProgram('testssl.sh', 'testssl')
   const data = path.resolve(path.dirname(command), '..', '..', 'etc', 'testssl')
-  return { command, env: { ...env, ...(existsSync(data) && { TESTSSL_INSTALL_DIR: data }) } }
+  const host = await debianProgram('bind9-host', 'host')
+  const search = `${path.dirname(host.command)}:${process.env['PATH'] ?? ''}`
+  const install = existsSync(data) && { TESTSSL_INSTALL_DIR: data }
+  return { command, env: { ...env, ...host.env, PATH: search, ...install } }
 }
 
 /** A real Cassandra, see cassandra.ts. */
