@@ -1,11 +1,13 @@
 /** The workers as the gateway uses them: what they are started with, their questions and answers, their loss. */
 import { randomBytes } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import type { TargetStates } from '#balancer/target-states.ts'
 import type { CounterSync } from '#cluster/counter-sync.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { createResponseCacheBuffers, ResponseCache, type ResponseCacheBuffers } from '#cluster/response-cache.ts'
 import { dataCentersOf } from '#cluster/data-centers.ts'
 import { createRedisLimitBuffers, type RedisLimitBuffers } from '#cluster/redis-limits.ts'
+import { GatewayError } from '#core/errors.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
 import type { Document } from '#model/document.ts'
@@ -103,6 +105,7 @@ export class Workers {
     this.redis = options.redis
     const trusted = trustedAuthorities(settings)
     const clientCertificate = clientCertificateOf(settings)
+    const clientAuthorities = clientAuthoritiesOf(settings)
     this.#pool = new WorkerPool<WorkerStart, ToWorker>({
       count: settings.workers,
       entry: new URL('./worker-entry.ts', import.meta.url),
@@ -128,6 +131,7 @@ export class Workers {
           fallback: this.#fallback,
           trusted,
           clientCertificate,
+          clientAuthorities,
           version,
           logLevel: options.log.level,
         }
@@ -357,6 +361,18 @@ export function clientCertificateOf({
   return client_ssl && client_ssl_cert !== null && client_ssl_cert_key !== null
     ? { cert: readPem('client_ssl_cert', client_ssl_cert), key: readPem('client_ssl_cert_key', client_ssl_cert_key) }
     : null
+}
+
+function clientAuthoritiesOf({ ssl_client_certificate: source }: Settings): string | null {
+  if (source === null) return null
+  const text = readPem('ssl_client_certificate', source)
+  try {
+    createSecureContext({ ca: text })
+  } catch (cause) {
+    const message = 'ssl_client_certificate: expected certificates in PEM'
+    throw new GatewayError('CERTIFICATE_INVALID', message, { cause })
+  }
+  return text
 }
 
 function readPem(key: string, source: PemSource): string {

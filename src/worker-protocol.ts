@@ -37,6 +37,8 @@ export interface WorkerStart {
   /** PEM of the authorities that upstreams are verified against; null is Node's own list. */
   readonly trusted: string | null
   readonly clientCertificate: { readonly cert: string; readonly key: string } | null
+  /** PEM of `ssl_client_certificate`. */
+  readonly clientAuthorities: string | null
   readonly version: string
   /** In Kong's words; may differ from the settings since it was changed. */
   readonly logLevel: string

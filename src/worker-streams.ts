@@ -27,6 +27,7 @@ export interface WorkerStreamsParts {
   readonly log: ReturnType<typeof openLog>['log']
   readonly tls: AcceptorTls
   readonly ticketKeys: Buffer
+  readonly isTrusted: (peerIp: string) => boolean
   readonly servesUnixSockets: boolean
 }
 
@@ -53,6 +54,7 @@ export class WorkerStreams {
       context: this.#context(),
       tls: parts.tls,
       ticketKeys: parts.ticketKeys,
+      isTrusted: parts.isTrusted,
       maxSessions: settings.worker_connections,
       servesUnixSockets: parts.servesUnixSockets,
       socketFailed: (detail) => log.error({ detail }, 'a stream listener failed'),

@@ -14,14 +14,12 @@ import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
 import { Outbox } from '#http/outbox.ts'
 import { Acceptor } from '#listen/acceptor.ts'
-import type { AcceptorTls } from '#listen/tls-server-options.ts'
 import { CertificateTable } from '#listen/certificates.ts'
 import { idHash } from '#core/pulse.ts'
 import type { Document } from '#model/document.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
 import type { LogLevel } from '#model/settings/node.ts'
-import { tlsParameters } from '#model/settings/tls-parameters.ts'
 import type { ConsumerGroup } from '#pdk/exchange.ts'
 import { decodeStored } from '#pdk/stored-response.ts'
 import type { AnyPlugin } from '#pdk/pdk.ts'
@@ -59,6 +57,8 @@ import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import { openRedisLimits } from './worker-redis.ts'
+import { CertificateWishes } from './worker-client-certificates.ts'
+import { listenerTlsOf, withoutClientCertificates } from './worker-listener-tls.ts'
 import { updateCertificates } from './worker-certificates.ts'
 import { proxyHandler } from './worker-handler.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
@@ -100,6 +100,7 @@ class WorkerThread {
   readonly #compiler: SnapshotCompiler
   readonly #context: WorkerContext
   readonly #certificates: CertificateTable
+  readonly #wishes: CertificateWishes
   readonly #acceptor: Acceptor
   readonly #streams: WorkerStreams
   readonly #lookups: StoreLookups<LookupRequest, readonly Document[]>
@@ -280,12 +281,8 @@ class WorkerThread {
       this.#log.log.error({ certificate: id, err: error }, 'a certificate cannot be used'),
     )
     const context = this.#context
-    const listenerTls: AcceptorTls = {
-      parameters: tlsParameters(settings),
-      handshakeTimeoutMs: settings.ssl_handshake_timeout,
-      fallback: start.fallback,
-      contextFor: (servername) => this.#certificates.find(servername),
-    }
+    const listenerTls = listenerTlsOf(start, this.#certificates)
+    this.#wishes = new CertificateWishes(plugins, (wish) => this.#acceptor.setWish(wish))
     const ticketKeys = Buffer.from(start.ticketKeys)
     this.#acceptor = new Acceptor({
       listeners: start.listeners,
@@ -307,8 +304,9 @@ class WorkerThread {
       metrics: this.#metrics,
       events,
       log: this.#log.log,
-      tls: listenerTls,
+      tls: withoutClientCertificates(listenerTls),
       ticketKeys,
+      isTrusted: context.trust.isTrusted,
       servesUnixSockets: start.index === 0,
     })
     this.#metrics.watchConnections(() => ({
@@ -386,6 +384,7 @@ class WorkerThread {
         const beganMs = performance.now()
         this.#context.snapshot = this.#compiler.apply(update)
         this.#streams.update(update)
+        this.#wishes.update(update, (kind) => this.#compiler.documents(kind))
         this.#applyMs = performance.now() - beganMs
         if (update.isWhole || update.changes.some(({ kind }) => kind === 'certificates' || kind === 'snis'))
           this.#updateCertificates()

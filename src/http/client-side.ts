@@ -4,6 +4,7 @@ import type { TlsFacts } from './connection-facts.ts'
 import type { WireFailure } from './failure.ts'
 import type { HeaderList } from './header-list.ts'
 import type { HostParts } from './host-header.ts'
+import type { ProxiedAddresses } from './proxy-header.ts'
 import type { RequestHead } from './request-head.ts'
 import type { RequestSink } from './request-sink.ts'
 
@@ -18,6 +19,8 @@ export interface ClientSide {
   /** The address on our side. */
   readonly serverIp: string
   readonly serverPort: number
+  /** What a load balancer said of the client by the PROXY protocol. */
+  readonly proxied: ProxiedAddresses | null
   /** A place for what the proxy wants to remember about the connection. */
   note: object | null
   /** Number of this exchange on its connection, from 1. */

@@ -1,4 +1,6 @@
 /** What a client's connection is given when it is accepted. */
+import type { X509Certificate } from 'node:crypto'
+import type { ProxiedAddresses } from './proxy-header.ts'
 import type { HeadLimits } from './request-head.ts'
 
 export interface ServerLimits extends HeadLimits {
@@ -26,6 +28,8 @@ export interface ConnectionFacts {
   readonly tls: TlsFacts | null
   readonly serverPort: number
   readonly serial: number
+  /** What the PROXY protocol says; null where it says nothing or is not spoken. */
+  readonly proxied: ProxiedAddresses | null
 }
 
 export interface TlsFacts {
@@ -33,6 +37,11 @@ export interface TlsFacts {
   readonly cipher: string
   /** As nginx says it: NONE, SUCCESS, or FAILED with the reason. */
   readonly clientVerify: string
+  /**
+   * What the client showed when it was asked, its own first, then those by which that is signed, as it sent them; not verified unless
+   * `clientVerify` says so. Empty where it showed none, or was not asked.
+   */
+  readonly clientCertificates: readonly X509Certificate[]
 }
 
 /** IPv4 addresses that a dual-stack socket shows as ::ffff:a.b.c.d, in their plain form. */

@@ -58,9 +58,9 @@ export class ServerConnection
   readonly peerIp: string
   readonly peerPort: number
   readonly serverPort: number
+  readonly proxied: ConnectionFacts['proxied']
   deadlineMs = 0
   deadlineTick = 0
-  /** A place for what the handler wants to remember about the connection. */
   note: object | null = null
   /** Requests begun on this connection. */
   requests = 0
@@ -115,6 +115,7 @@ export class ServerConnection
     this.peerIp = plainAddress(socket.remoteAddress ?? '')
     this.peerPort = socket.remotePort ?? 0
     this.serverPort = facts.serverPort
+    this.proxied = facts.proxied
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
     socket.on('error', () => socket.destroy())

@@ -8,7 +8,15 @@ import type { ClientLimits, ConnectionFacts } from '#http/connection-facts.ts'
 import { ServerSession } from '#http/h2/server-session.ts'
 import { ServerConnection, type ConnectionHandler } from '#http/server-connection.ts'
 import type { Listener } from '#model/settings/listener.ts'
-import { secureOptions, tlsServerOptions, type AcceptorTls } from './tls-server-options.ts'
+import { proxiedAddressesOf, proxiedAddressesUnder, takeProxyHeader } from './proxied-connection.ts'
+import { shownCertificates, type CertificateWish, type ShownCertificates } from './client-certificates.ts'
+import {
+  asksForCertificates,
+  authoritiesNamed,
+  secureOptions,
+  tlsServerOptions,
+  type AcceptorTls,
+} from './tls-server-options.ts'
 
 export interface AcceptorOptions {
   readonly listeners: readonly Listener[]
@@ -33,6 +41,8 @@ const SERIAL_STEP = 1024
 const OVERLOADED =
   'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 44\r\n\r\nThe gateway has no room for new connections\n'
 
+const NO_CERTIFICATES: ShownCertificates['certificates'] = []
+
 export class Acceptor {
   readonly connections = new Set<ClientConnection>()
   /** Connections accepted since the start, and those turned away. */
@@ -41,12 +51,17 @@ export class Acceptor {
   #options: AcceptorOptions
   #servers: Server[] = []
   #tlsServers: TlsServer[] = []
+  #tls: AcceptorTls
+  #asksForCertificates = false
   /** For connections that begin with HTTP/1.1; the second where HTTP/2 may follow without a handshake that agrees on it. */
   readonly #http1: ConnectionHandler
   readonly #http1OrHttp2: ConnectionHandler
 
   constructor(options: AcceptorOptions) {
     this.#options = options
+    this.#tls = options.tls
+    this.#asksForCertificates = asksForCertificates(options.tls)
+    options.tls.nameAuthorities(authoritiesNamed(options.tls))
     const { handler } = options
     this.#http1 = {
       onRequest: (connection, head) => handler.onRequest(connection, head),
@@ -63,9 +78,7 @@ export class Acceptor {
   async listen(): Promise<void> {
     for (const listener of this.#options.listeners) {
       if (listener.socketPath !== null && !this.#options.servesUnixSockets) continue
-      const server = listener.ssl
-        ? this.#createTls(listener)
-        : createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket, listener, null))
+      const server = this.#createServer(listener)
       this.#servers.push(server)
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
@@ -90,13 +103,42 @@ export class Acceptor {
     }
   }
 
+  #createServer(listener: Listener): Server {
+    if (listener.proxyProtocol) return this.#createProxied(listener)
+    return listener.ssl
+      ? this.#createTls(listener)
+      : createServer({ noDelay: true, allowHalfOpen: true }, (socket) => void this.#accept(socket, listener, null))
+  }
+
+  /** Connections begin with the PROXY protocol's header, and then go on as they do on other listeners. */
+  #createProxied(listener: Listener): Server {
+    const tls = listener.ssl ? this.#createTls(listener) : null
+    return createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+      socket.on('error', () => socket.destroy())
+      const waiting: ClientConnection = { socket, closeWhenDone: () => socket.destroy() }
+      if (!this.#hasRoom(socket)) return
+      this.connections.add(waiting)
+      const done = (rest: Buffer): void => {
+        this.connections.delete(waiting)
+        if (tls === null) this.#accept(socket, listener, null)?.onBytes(rest, false)
+        else {
+          if (rest.length > 0) socket.unshift(rest)
+          tls.emit('connection', socket)
+        }
+      }
+      takeProxyHeader(socket, this.#options.limits.headTimeoutMs, done, () => {
+        this.connections.delete(waiting)
+        this.refused++
+      })
+    })
+  }
+
   #createTls(listener: Listener): TlsServer {
-    const { tls, ticketKeys } = this.#options
     const options: TlsOptions = {
-      ...tlsServerOptions(tls, ticketKeys),
+      ...tlsServerOptions(this.#tls, this.#options.ticketKeys),
       ALPNProtocols: listener.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
     }
-    const server = createTlsServer(options, (socket) => this.#accept(socket, listener, socket))
+    const server = createTlsServer(options, (socket) => void this.#accept(socket, listener, socket))
     server.on('tlsClientError', () => {
       // A client that speaks no TLS, or none that we speak, is no event worth a log line each; it is counted.
       this.refused++
@@ -105,15 +147,27 @@ export class Acceptor {
     return server
   }
 
-  #accept(socket: Socket, listener: Listener, tlsSocket: TLSSocket | null): void {
-    if (this.connections.size >= this.#options.maxConnections) {
+  #hasRoom(socket: Socket): boolean {
+    if (this.connections.size < this.#options.maxConnections) return true
+    this.refused++
+    socket.on('error', () => socket.destroy())
+    socket.end(OVERLOADED, 'latin1')
+    socket.setTimeout(1000, () => socket.destroy())
+    return false
+  }
+
+  /** The connection, which reads from now on; null where there is no room for it. */
+  #accept(socket: Socket, listener: Listener, tlsSocket: TLSSocket | null): ServerConnection | ServerSession | null {
+    if (!this.#hasRoom(socket)) return null
+    this.accepted++
+    const shown =
+      tlsSocket !== null && this.#asksForCertificates ? shownCertificates(tlsSocket, this.#tls.clients) : null
+    if (this.#tls.clients.verify === 'on' && shown !== null && shown.verified !== 'SUCCESS') {
       this.refused++
       socket.on('error', () => socket.destroy())
-      socket.end(OVERLOADED, 'latin1')
-      socket.setTimeout(1000, () => socket.destroy())
-      return
+      socket.destroy()
+      return null
     }
-    this.accepted++
     const sni =
       tlsSocket === null ? null : (tlsSocket as TLSSocket & { servername?: string | false }).servername || null
     const facts: ConnectionFacts = {
@@ -121,22 +175,29 @@ export class Acceptor {
       sni: sni === null ? null : sni.replace(/\.$/, ''),
       serverPort: listener.port,
       serial: this.accepted * SERIAL_STEP + this.#options.workerIndex,
+      proxied: !listener.proxyProtocol
+        ? null
+        : tlsSocket === null
+          ? proxiedAddressesOf(socket)
+          : proxiedAddressesUnder(tlsSocket),
       tls:
         tlsSocket === null
           ? null
           : {
               version: tlsSocket.getProtocol() ?? '',
               cipher: tlsSocket.getCipher()?.name ?? '',
-              clientVerify: 'NONE',
+              clientVerify: shown?.verified ?? 'NONE',
+              clientCertificates: shown?.certificates ?? NO_CERTIFICATES,
             },
     }
     if (tlsSocket !== null && tlsSocket.alpnProtocol === 'h2') {
-      this.#beginHttp2(socket, facts)
-      return
+      return this.#beginHttp2(socket, facts)
     }
     const { limits, deadlines, outbox } = this.#options
     const handler = listener.http2 && !listener.ssl ? this.#http1OrHttp2 : this.#http1
-    this.connections.add(new ServerConnection(socket, handler, limits, deadlines, outbox, facts))
+    const connection = new ServerConnection(socket, handler, limits, deadlines, outbox, facts)
+    this.connections.add(connection)
+    return connection
   }
 
   #beginHttp2(socket: Socket, facts: ConnectionFacts): ServerSession {
@@ -150,8 +211,20 @@ export class Acceptor {
 
   /** Takes a new fallback certificate into use for the handshakes to come. */
   setFallback(fallback: AcceptorTls['fallback']): void {
-    for (const server of this.#tlsServers)
-      server.setSecureContext({ ...secureOptions({ ...this.#options.tls, fallback }) })
+    this.#tls = { ...this.#tls, fallback }
+    for (const server of this.#tlsServers) server.setSecureContext(secureOptions(this.#tls))
+  }
+
+  /** Asks for certificates in the handshakes to come as plugins want it, besides what the settings say. */
+  setWish(wish: CertificateWish | null): void {
+    this.#tls = { ...this.#tls, wish }
+    this.#asksForCertificates = asksForCertificates(this.#tls)
+    this.#tls.nameAuthorities(authoritiesNamed(this.#tls))
+    for (const server of this.#tlsServers) {
+      // No option of `setSecureContext`; it is read at each connection.
+      ;(server as TlsServer & { requestCert: boolean }).requestCert = this.#asksForCertificates
+      server.setSecureContext(secureOptions(this.#tls))
+    }
   }
 
   /** Shared by all workers, so that a session can be resumed on any of them. */

@@ -13,6 +13,8 @@ export class CertificateTable {
   #byName = new Map<string, string>()
   #pairs = new Map<string, CertificatePair>()
   #contexts = new Map<string, SecureContext | null>()
+  /** PEM of the authorities that are named to clients; undefined for none. */
+  #authorities: string[] | undefined
   #failed: (id: string, error: unknown) => void
 
   /** @param failed told when a certificate can't be used; the handshake then gets the fallback. */
@@ -40,6 +42,13 @@ export class CertificateTable {
     }
   }
 
+  /** Names these authorities in handshakes to come, where clients are asked for certificates. */
+  nameAuthorities(authorities: string[] | undefined): void {
+    if (this.#authorities?.join() === authorities?.join()) return
+    this.#authorities = authorities
+    this.#contexts.clear()
+  }
+
   find(servername: string): SecureContext | undefined {
     const id =
       this.#byName.get(servername) ??
@@ -59,6 +68,7 @@ export class CertificateTable {
       return createSecureContext({
         cert: pair.certAlt === null ? pair.cert : [pair.cert, pair.certAlt],
         key: pair.keyAlt === null ? pair.key : [pair.key, pair.keyAlt],
+        ca: this.#authorities,
       })
     } catch (error) {
       this.#failed(id, error)

@@ -1,6 +1,7 @@
 /** How every listener for clients speaks TLS. */
 import { constants } from 'node:crypto'
 import type { SecureContext, TlsOptions } from 'node:tls'
+import type { CertificateWish, ClientCertificateRules } from './client-certificates.ts'
 import type { TlsParameters } from '#model/settings/tls-parameters.ts'
 
 export interface AcceptorTls {
@@ -10,6 +11,10 @@ export interface AcceptorTls {
   readonly fallback: { readonly cert: readonly string[]; readonly key: readonly string[] }
   /** The certificate for a server name; undefined means the fallback. Called at each handshake, so that changes hold at once. */
   readonly contextFor: (servername: string) => SecureContext | undefined
+  /** Tells whoever makes the certificates for names which authorities are named with them. */
+  readonly nameAuthorities: (authorities: string[] | undefined) => void
+  readonly clients: ClientCertificateRules
+  readonly wish: CertificateWish | null
 }
 
 /** All but the protocols to agree on by ALPN. */
@@ -24,6 +29,8 @@ export function tlsServerOptions(tls: AcceptorTls, ticketKeys: Buffer): TlsOptio
       }
     },
     handshakeTimeout: tls.handshakeTimeoutMs,
+    requestCert: asksForCertificates(tls),
+    rejectUnauthorized: tls.clients.verify === 'on',
     sessionTimeout: tls.parameters.sessionTimeoutSeconds,
     ticketKeys,
     allowHalfOpen: true,
@@ -32,7 +39,8 @@ export function tlsServerOptions(tls: AcceptorTls, ticketKeys: Buffer): TlsOptio
 }
 
 /** What can be renewed while a server runs. */
-export function secureOptions({ fallback, parameters }: AcceptorTls): TlsOptions {
+export function secureOptions(tls: AcceptorTls): TlsOptions {
+  const { fallback, parameters } = tls
   const { minVersion, maxVersion, ciphers, honorCipherOrder, hasTickets } = parameters
   return {
     cert: [...fallback.cert],
@@ -41,7 +49,19 @@ export function secureOptions({ fallback, parameters }: AcceptorTls): TlsOptions
     maxVersion,
     ciphers,
     honorCipherOrder,
-    // Tickets are the only form of resumption that several workers share.
-    ...(hasTickets ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
+    ca: authoritiesNamed(tls),
+    // Tickets are the only form of resumption that several workers share. They hold a client's own certificate without those by
+    // which it is verified: where certificates are asked for, each connection shows them anew.
+    ...(hasTickets && !asksForCertificates(tls) ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
   }
+}
+
+export function asksForCertificates({ clients, wish }: AcceptorTls): boolean {
+  return clients.verify !== 'off' || wish !== null
+}
+
+/** Who is named to clients that are asked, and whose certificates are verified here. */
+export function authoritiesNamed({ clients, wish }: AcceptorTls): string[] | undefined {
+  if (clients.authorities !== null) return [clients.authorities]
+  return wish === null || wish.names.length === 0 ? undefined : [...wish.names]
 }

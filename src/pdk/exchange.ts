@@ -2,6 +2,7 @@
  * One request with its response, from the first byte to the log record: the object that every phase works on.
  * Its shape is fixed (all fields are set in the constructor), so that the whole request path reads it at one speed.
  */
+import type { X509Certificate } from 'node:crypto'
 import type { StreamProtocol } from '#model/stream-protocols.ts'
 import type { HeaderList } from '#http/header-list.ts'
 import type { Consumer } from '#model/entities/consumer.ts'
@@ -56,6 +57,11 @@ export interface TlsFacts {
   readonly cipher: string
   /** As nginx says it: NONE, SUCCESS, or FAILED with the reason. */
   readonly clientVerify: string
+  /**
+   * What the client showed when it was asked, its own first, then those by which that is signed, as it sent them; not verified unless
+   * `clientVerify` says so. Empty where it showed none, or was not asked.
+   */
+  readonly clientCertificates: readonly X509Certificate[]
 }
 
 export class ClientRequest {

@@ -273,6 +273,11 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   prepare(config: ConfigOf<Sch>, tools: PluginTools): S
   /** Before routing; only global instances. */
   readonly rewrite?: Phase<S, void | Exit | Promise<void | Exit>>
+  /**
+   * Set by one that looks at certificates of clients (`exchange.request.tls.clientCertificates`): while there is a configuration of it,
+   * clients are asked for one in the TLS handshake. It answers the ids of the authorities to be named there, or none.
+   */
+  readonly wantsCertificates?: (config: Readonly<Record<string, unknown>>) => readonly string[]
   readonly access?: Phase<S, void | Exit | Promise<void | Exit>>
   /** When the response's head is there; may change status and headers. */
   readonly responseHeaders?: Phase<S>

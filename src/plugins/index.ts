@@ -18,6 +18,7 @@ import { jwtSigner } from './jwt-signer/plugin.ts'
 import { keyAuth } from './key-auth/plugin.ts'
 import { ldapAuth } from './ldap-auth/plugin.ts'
 import { loggly } from './loggly/plugin.ts'
+import { mtlsAuth } from './mtls-auth/plugin.ts'
 import { oauth2 } from './oauth2/plugin.ts'
 import { oauth2Introspection } from './oauth2-introspection/plugin.ts'
 import { opa } from './opa/plugin.ts'
@@ -61,6 +62,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   keyAuth,
   ldapAuth,
   loggly,
+  mtlsAuth,
   oauth2,
   oauth2Introspection,
   opa,

@@ -33,6 +33,8 @@ import { keyauthCredentials } from './key-auth/entities.ts'
 import { schema as keyAuth } from './key-auth/schema.ts'
 import { schema as ldapAuth } from './ldap-auth/schema.ts'
 import { schema as loggly } from './loggly/schema.ts'
+import { mtlsAuthCredentials } from './mtls-auth/entities.ts'
+import { schema as mtlsAuth } from './mtls-auth/schema.ts'
 import { oauth2Credentials, oauth2AuthorizationCodes, oauth2Tokens } from './oauth2/entities.ts'
 import { schema as oauth2 } from './oauth2/schema.ts'
 import { schema as oauth2Introspection } from './oauth2-introspection/schema.ts'
@@ -88,6 +90,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   keyAuth,
   ldapAuth,
   loggly,
+  mtlsAuth,
   oauth2,
   oauth2Introspection,
   opa,
@@ -120,6 +123,7 @@ export const pluginEntities: readonly EntityDefinition[] = [
   hmacauthCredentials,
   jwtSecrets,
   keyauthCredentials,
+  mtlsAuthCredentials,
   oauth2Credentials,
   oauth2AuthorizationCodes,
   oauth2Tokens,

@@ -10,7 +10,10 @@ import type { WorkerContext } from './worker-context.ts'
 
 export function refuseBadRequest(worker: WorkerContext, connection: ClientSide, failure: WireFailure): void {
   const request = new ClientRequest(new HeaderList(), new AbsentBody())
-  request.peerIp = request.clientIp = connection.peerIp
+  request.peerIp = connection.peerIp
+  request.clientIp = worker.trust.isTrusted(request.peerIp)
+    ? worker.trust.realIp(connection, request.headers)
+    : request.peerIp
   request.peerPort = connection.peerPort
   request.scheme = connection.isTls ? 'https' : 'http'
   const exchange = new Exchange(worker.newRequestId(), Date.now(), request, new ClientResponse(new HeaderList()))

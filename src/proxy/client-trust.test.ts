@@ -7,6 +7,8 @@ function trust(trustedIps: readonly string[], more: Partial<ClientTrustSettings>
   return createClientTrust({ trustedIps, realIpHeader: 'X-Forwarded-For', realIpRecursive: false, ...more })
 }
 
+const balancer = { peerIp: '10.0.0.1', peerPort: 1, proxied: null }
+
 function forwarded(...values: readonly string[]): HeaderList {
   return HeaderList.from(values.map((value) => ['X-Forwarded-For', value] as const))
 }
@@ -40,7 +42,7 @@ for (const [what, values, expected] of [
   ['no address at all', ['unknown'], '10.0.0.1'],
 ] as const) {
   test(`the client's address with ${what}`, () =>
-    assert.equal(trust(['10.0.0.0/8']).realIp('10.0.0.1', forwarded(...values)), expected))
+    assert.equal(trust(['10.0.0.0/8']).realIp(balancer, forwarded(...values)), expected))
 }
 
 for (const [what, values, expected] of [
@@ -50,7 +52,7 @@ for (const [what, values, expected] of [
   ['no further than what is no address', ['203.0.113.9, nonsense, 10.0.0.2'], '10.0.0.2'],
 ] as const) {
   test(`with real_ip_recursive ${what}`, () =>
-    assert.equal(trust(['10.0.0.0/8'], { realIpRecursive: true }).realIp('10.0.0.1', forwarded(...values)), expected))
+    assert.equal(trust(['10.0.0.0/8'], { realIpRecursive: true }).realIp(balancer, forwarded(...values)), expected))
 }
 
 test('another header is read when the settings name it', () => {
@@ -58,5 +60,16 @@ test('another header is read when the settings name it', () => {
     ['X-Real-IP', '203.0.113.9'],
     ['X-Forwarded-For', '198.51.100.7'],
   ])
-  assert.equal(trust(['10.0.0.0/8'], { realIpHeader: 'X-Real-IP' }).realIp('10.0.0.1', headers), '203.0.113.9')
+  assert.equal(trust(['10.0.0.0/8'], { realIpHeader: 'X-Real-IP' }).realIp(balancer, headers), '203.0.113.9')
+})
+
+test('with real_ip_header = proxy_protocol the header of that protocol says address and port, and where it says nothing the peer does', () => {
+  const by = trust(['10.0.0.0/8'], { realIpHeader: 'PROXY_protocol' })
+  const proxied = { sourceIp: '203.0.113.9', sourcePort: 4711, destinationIp: '10.0.0.5', destinationPort: 80 }
+  assert.equal(by.realIp({ ...balancer, proxied }, forwarded('198.51.100.7')), '203.0.113.9')
+  assert.equal(by.realPort({ ...balancer, proxied }), 4711)
+  assert.equal(by.realIp(balancer, forwarded('198.51.100.7')), '10.0.0.1')
+  assert.equal(by.realPort(balancer), 1)
+  // Any other header: the PROXY protocol is read, and its address is not the client's, as in nginx.
+  assert.equal(trust(['10.0.0.0/8']).realIp({ ...balancer, proxied }, forwarded('198.51.100.7')), '198.51.100.7')
 })

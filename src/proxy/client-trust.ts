@@ -1,7 +1,11 @@
-/** Whose X-Forwarded-* count, and which address the client has (Kong: trusted_ips, real_ip_header, real_ip_recursive). */
+/**
+ * Whose X-Forwarded-* count, and which address the client has (Kong: trusted_ips, real_ip_header, real_ip_recursive). With
+ * `real_ip_header = proxy_protocol` it is the one in the PROXY protocol's header.
+ */
 import { isIP } from 'node:net'
 import { addressSet } from '#core/address-set.ts'
 import type { HeaderList } from '#http/header-list.ts'
+import type { ProxiedAddresses } from '#http/proxy-header.ts'
 
 export interface ClientTrustSettings {
   readonly trustedIps: readonly string[]
@@ -13,21 +17,38 @@ export interface ClientTrust {
   /** Whether the connecting peer is inside trusted_ips. */
   isTrusted(peerIp: string): boolean
   /** The client's address for a request from a trusted peer. */
-  realIp(peerIp: string, headers: HeaderList): string
+  realIp(peer: Peer, headers: HeaderList): string
+  /** Its port, where the peer says it. */
+  realPort(peer: Peer): number
 }
+
+interface Peer {
+  readonly peerIp: string
+  readonly peerPort: number
+  readonly proxied: ProxiedAddresses | null
+}
+
+const peerPort = (peer: Peer): number => peer.peerPort
 
 export function createClientTrust(settings: ClientTrustSettings): ClientTrust {
   const { trustedIps, realIpHeader, realIpRecursive } = settings
-  if (trustedIps.length === 0) return { isTrusted: () => false, realIp: (peerIp) => peerIp }
+  if (trustedIps.length === 0) return { isTrusted: () => false, realIp: ({ peerIp }) => peerIp, realPort: peerPort }
   const trustsUnix = trustedIps.includes('unix:')
   const list = addressSet(trustedIps.filter((entry) => entry !== 'unix:'))
   const isTrusted = (ip: string) => {
     const version = isIP(ip)
     return version === 0 ? trustsUnix && ip === '' : list.check(ip, version === 6 ? 'ipv6' : 'ipv4')
   }
+  if (realIpHeader.toLowerCase() === 'proxy_protocol')
+    return {
+      isTrusted,
+      realIp: ({ peerIp, proxied }) => proxied?.sourceIp ?? peerIp,
+      realPort: (peer) => peer.proxied?.sourcePort ?? peer.peerPort,
+    }
   return {
     isTrusted,
-    realIp(peerIp, headers) {
+    realPort: peerPort,
+    realIp({ peerIp }, headers) {
       const values = headers.getAll(realIpHeader)
       if (values.length === 0) return peerIp
       const addresses = values

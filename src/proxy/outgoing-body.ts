@@ -28,6 +28,11 @@ export class OutgoingBody implements BodyTarget {
     return this.#flow === null || this.whole !== null
   }
 
+  /** Whether nothing follows the request's head and what is written with it. */
+  get goesWithHead(): boolean {
+    return this.isReplayable && this.framing !== 'chunked'
+  }
+
   /**
    * Decides how the body goes out. True when that is known now; else `decided` is called, and never when the client left.
    * `made` is the body that a plugin gave a request without one; bodies up to `limit` bytes are read whole first, so that the
@@ -55,7 +60,7 @@ export class OutgoingBody implements BodyTarget {
     flow.collect(limit, (result) => {
       if (Buffer.isBuffer(result)) {
         this.whole = result
-        this.framing = result.length
+        this.framing = this.#framingOf(result)
       } else if (result.error === 'aborted') return
       else this.framing = head.isChunked ? 'chunked' : head.contentLength
       decided()
@@ -68,14 +73,23 @@ export class OutgoingBody implements BodyTarget {
     const flow = this.#flow
     if (this.framing !== 'chunked' || flow === null || !flow.isComplete) return
     this.whole = flow.held ?? Buffer.alloc(0)
-    this.framing = this.whole.length
+    this.framing = this.#framingOf(this.whole)
+  }
+
+  /** A length leaves no place for trailers. */
+  #framingOf(whole: Buffer): BodyFraming {
+    return this.trailers === null ? whole.length : 'chunked'
   }
 
   /** Writes the head and what is there of the body; the rest follows as it comes. */
   send(upstream: UpstreamLink, head: string): void {
     const flow = this.#flow
     if (flow === null || this.whole !== null) {
-      upstream.writeHead(head, this.whole)
+      if (this.framing === 'chunked') {
+        upstream.writeHead(head, null)
+        if (this.whole !== null && this.whole.length > 0) upstream.writeChunk(this.whole)
+        upstream.endChunks(this.trailers)
+      } else upstream.writeHead(head, this.whole)
       // The upstream was told of a body that is still to come when this one came whole only after that.
       if (flow !== null) upstream.endRequest()
       return

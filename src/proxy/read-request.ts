@@ -38,8 +38,8 @@ export function newExchange(
   request.hasHostPort = port !== 0
   request.port = port === 0 ? request.listenerPort : port
   request.isTrusted = worker.trust.isTrusted(connection.peerIp)
-  request.clientIp = request.isTrusted ? worker.trust.realIp(connection.peerIp, head.headers) : connection.peerIp
-  request.clientPort = connection.peerPort
+  request.clientIp = request.isTrusted ? worker.trust.realIp(connection, head.headers) : connection.peerIp
+  request.clientPort = request.isTrusted ? worker.trust.realPort(connection) : connection.peerPort
   request.connectionSerial = connection.serial
   request.connectionRequests = connection.requests
   return new Exchange(

@@ -185,7 +185,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     service.balancer.started(target)
     const connection = linkTo(this.#worker, service, target, this.#hostHeader, this.#isUpgrade)
     this.#upstream = connection
-    connection.begin(this, exchange.request.method, timeoutsOf(exchange), this.#outgoing.isReplayable)
+    connection.begin(this, exchange.request.method, timeoutsOf(exchange), this.#outgoing.goesWithHead)
     if (connection.isConnected) this.onUpstreamConnected()
   }
 

@@ -42,6 +42,7 @@ export function someConnection(): ClientSide {
     peerPort: 50000,
     serverPort: 8000,
     serial: 1,
+    proxied: null,
     requests: 1,
     note: null,
     hostOf: (text: string) => ({ host: text.split(':')[0]!, port: Number(text.split(':')[1] ?? 0) }),

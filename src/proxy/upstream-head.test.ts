@@ -163,7 +163,7 @@ test('of anybody else than a trusted proxy nothing is believed', () => {
 test('what a trusted proxy says stands, and what it does not say is filled in', () => {
   const lines = sent(CLAIMS, { isTrusted: true, prefix: '/p' })
   assert.deepEqual(lines.slice(3, -2), [
-    'X-Forwarded-For: 10.0.0.9',
+    'X-Forwarded-For: 1.2.3.4',
     'X-Forwarded-Proto: https',
     'X-Forwarded-Host: Public.Test',
     'X-Forwarded-Port: 443',

@@ -87,7 +87,7 @@ export function upstreamHead(
   const { isTrusted } = request
   text += headers.hasKnown(headerId['x-forwarded-for'])
     ? headers.getAll('x-forwarded-for').join(', ') + ', ' + request.peerIp
-    : request.peerIp
+    : request.clientIp
   text +=
     '\r\nX-Forwarded-Proto: ' + ((isTrusted ? headers.getKnown(headerId['x-forwarded-proto']) : null) ?? request.scheme)
   text +=

@@ -4,7 +4,8 @@
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
+import { proxiedAddressesOf, proxiedAddressesUnder, takeProxyHeader } from '#listen/proxied-connection.ts'
 import { secureOptions, tlsServerOptions, type AcceptorTls } from '#listen/tls-server-options.ts'
 import { plainAddress } from '#http/connection-facts.ts'
 import type { Listener } from '#model/settings/listener.ts'
@@ -19,6 +20,8 @@ export interface StreamAcceptorOptions {
   readonly context: StreamContext
   readonly tls: AcceptorTls
   readonly ticketKeys: Buffer
+  /** Whether a peer's PROXY protocol says who its client is (`trusted_ips`). */
+  readonly isTrusted: (peerIp: string) => boolean
   /** Sessions at once; connections beyond it are closed. */
   readonly maxSessions: number
   readonly servesUnixSockets: boolean
@@ -80,9 +83,12 @@ export class StreamAcceptor {
     const tlsServer = listener.ssl ? this.#createTls(listener) : null
     const server = createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       if (!this.#hasRoom(socket)) return
-      if (tlsServer === null) return this.#serve(socket, listener, 'tcp', null)
-      if (this.#options.context.router.hasPassthrough) return this.#peek(socket, listener, tlsServer)
-      tlsServer.emit('connection', socket)
+      if (!listener.proxyProtocol) return this.#begin(socket, listener, tlsServer)
+      const done = (rest: Buffer): void => {
+        if (rest.length > 0) socket.unshift(rest)
+        this.#begin(socket, listener, tlsServer)
+      }
+      takeProxyHeader(socket, this.#options.tls.handshakeTimeoutMs, done, () => this.#refused++)
     })
     this.#servers.push(server)
     return new Promise((resolve, reject) => {
@@ -96,6 +102,13 @@ export class StreamAcceptor {
         resolve()
       })
     })
+  }
+
+  /** The socket is paused. */
+  #begin(socket: Socket, listener: Listener, tlsServer: TlsServer | null): void {
+    if (tlsServer === null) return this.#serve(socket, listener, 'tcp', null)
+    if (this.#options.context.router.hasPassthrough) return this.#peek(socket, listener, tlsServer)
+    tlsServer.emit('connection', socket)
   }
 
   #createTls(listener: Listener): TlsServer {
@@ -160,11 +173,18 @@ export class StreamAcceptor {
   }
 
   #facts(socket: Socket, listener: Listener, protocol: StreamProtocol, serverName: string | null) {
+    const peerIp = plainAddress(socket.remoteAddress ?? '')
+    const proxied =
+      !listener.proxyProtocol || !this.#options.isTrusted(peerIp)
+        ? null
+        : socket instanceof TLSSocket
+          ? proxiedAddressesUnder(socket)
+          : proxiedAddressesOf(socket)
     return {
       protocol,
       serverName: serverName === null ? null : serverName.toLowerCase().replace(/\.$/, ''),
-      sourceIp: plainAddress(socket.remoteAddress ?? ''),
-      sourcePort: socket.remotePort ?? 0,
+      sourceIp: proxied?.sourceIp ?? peerIp,
+      sourcePort: proxied?.sourcePort ?? socket.remotePort ?? 0,
       destinationIp: plainAddress(socket.localAddress ?? listener.host),
       destinationPort: listener.port,
     }

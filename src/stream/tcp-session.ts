@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import type { PickedTarget } from '#balancer/contract.ts'
 import type { CompiledService } from '#snapshot/snapshot.ts'
+import { writeProxyHeader } from '#http/proxy-header.ts'
 import { openSocket } from '#upstream/open-socket.ts'
 import type { Session } from './session.ts'
 
@@ -34,7 +35,7 @@ async function connectTo(session: Session, client: Socket, service: CompiledServ
     const picked = await session.pick(service, tried)
     if (picked === null) return null
     service.balancer.started(picked)
-    const socket = await connect(picked, service, client)
+    const socket = await connect(picked, service, client, prefaceOf(session, service))
     if (typeof socket !== 'string') return { picked, socket }
     // A client that left says nothing about the target.
     service.balancer.ended(picked, socket === 'left' ? { type: 'status', status: 499 } : { type: socket }, 0)
@@ -43,16 +44,23 @@ async function connectTo(session: Session, client: Socket, service: CompiledServ
   return null
 }
 
+/** What the service is told of the client by the PROXY protocol; null for nothing. */
+function prefaceOf({ facts }: Session, { service }: CompiledService): Buffer | null {
+  const version = service.proxy_protocol ?? null
+  return version === null ? null : writeProxyHeader(version === 'v1' ? 1 : 2, facts)
+}
+
 type Failure = 'tcp_failure' | 'timeout' | 'left'
 
 function connect(
   { ip, port, hostname }: PickedTarget,
   service: CompiledService,
   client: Socket,
+  preface: Buffer | null,
 ): Promise<Socket | Failure> {
   return new Promise((resolve) => {
     const tls = service.tls === null ? null : service.tls(hostname)
-    const socket = openSocket({ ip, port, tls, protocols: null })
+    const socket = openSocket({ ip, port, tls, protocols: null, preface })
     const settle = (outcome: Socket | Failure) => {
       clearTimeout(timer)
       client.off('close', abandon)

@@ -57,6 +57,10 @@ export const accessVariables: Readonly<Record<string, Variable>> = {
   server_protocol: safe('HTTP version of the request', protocolOf),
   ssl_protocol: safe('TLS version', ({ request }) => request.tls?.version ?? null),
   ssl_cipher: safe('TLS cipher', ({ request }) => request.tls?.cipher ?? null),
+  ssl_client_verify: safe(
+    "what became of the client's certificate: NONE, SUCCESS, or FAILED with the reason",
+    ({ request }) => request.tls?.clientVerify ?? null,
+  ),
   request_length: safe('bytes received', ({ request }) => String(request.bytesReceived)),
   status: safe('status of the response', ({ response }) => String(response.status)),
   bytes_sent: safe('bytes sent', ({ response }) => String(response.bytesSent)),

@@ -133,7 +133,12 @@ test('the record for log plugins has Kong’s fields', () => {
   const route = { id: 'r1', name: 'route' }
   const record = serializeExchange(
     finished((exchange) => {
-      exchange.request.tls = { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', clientVerify: 'NONE' }
+      exchange.request.tls = {
+        version: 'TLSv1.3',
+        cipher: 'TLS_AES_128_GCM_SHA256',
+        clientVerify: 'NONE',
+        clientCertificates: [],
+      }
       exchange.request.headers.append('X-Many', '1')
       exchange.request.headers.append('x-many', '2')
       exchange.route = route as Exchange['route']

@@ -13,17 +13,25 @@ interface Place {
   readonly port: number
   /** Offered by ALPN; null for none. */
   readonly protocols: readonly string[] | null
+  /** Bytes that go out before all else, also before TLS begins. */
+  readonly preface?: Buffer | null
 }
 
 export function openSocket({ tls, ...place }: Place & { readonly tls: TlsTarget | null }): Socket {
-  const { ip, port } = place
-  return tls === null ? connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true }) : openTls(place, tls)
+  return tls === null ? openTcp(place) : openTls(place, tls)
 }
 
-function openTls({ ip, port, protocols }: Place, tls: TlsTarget): Socket {
+function openTcp({ ip, port, preface = null }: Place): Socket {
+  const socket = connectTcp({ host: ip, port, noDelay: true, allowHalfOpen: true })
+  if (preface !== null) socket.once('connect', () => socket.write(preface))
+  return socket
+}
+
+function openTls(place: Place, tls: TlsTarget): Socket {
+  const { ip, port, protocols, preface = null } = place
+  const under = preface === null ? null : openTcp(place)
   const options: ConnectionOptions = {
-    host: ip,
-    port,
+    ...(under === null ? { host: ip, port } : { socket: under }),
     secureContext: tls.context,
     rejectUnauthorized: tls.isVerified,
     ...(protocols === null ? {} : { ALPNProtocols: [...protocols] }),
@@ -43,6 +51,7 @@ function openTls({ ip, port, protocols }: Place, tls: TlsTarget): Socket {
   // RFC 6066 3: a literal address is no server name.
   if (/[^0-9.]/.test(tls.servername) && !tls.servername.includes(':')) options.servername = tls.servername
   const socket = connectTls(options)
+  under?.on('error', (error) => socket.destroy(error))
   socket.setNoDelay(true)
   return socket
 }

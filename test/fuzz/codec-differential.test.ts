@@ -146,7 +146,7 @@ function readAsServer(socket: MemorySocket): Understood[] {
     },
     deadlines,
     new Outbox(),
-    { isTls: false, sni: null, tls: null, serverPort: 0, serial: 0 },
+    { isTls: false, sni: null, tls: null, serverPort: 0, serial: 0, proxied: null },
   )
   return seen
 }

@@ -8,10 +8,16 @@ import { runChild } from './process.ts'
 /** Compiling from nothing on a slow machine, with all that is downloaded for it. */
 const BUILD_TIMEOUT_MS = 600_000
 
-async function run(command: string, args: readonly string[], cwd?: string): Promise<void> {
+async function run(
+  command: string,
+  args: readonly string[],
+  cwd?: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const { code, output } = await runChild({
     command,
     args,
+    env: { ...process.env, ...env },
     timeoutMs: BUILD_TIMEOUT_MS,
     ...(cwd !== undefined && { cwd }),
   })
@@ -21,8 +27,16 @@ async function run(command: string, args: readonly string[], cwd?: string): Prom
 /** Where Go's own installer puts it, for shells whose PATH was not told. */
 const USUAL_GO = '/usr/local/go/bin/go'
 
-/** The program built from the Go sources in `sources`; built anew when they change. Needs a Go toolchain. */
-export async function goProgram(sources: string): Promise<string> {
+function goCommand(): string {
+  const isOnPath = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(path.join(folder, 'go')))
+  return !isOnPath && existsSync(USUAL_GO) ? USUAL_GO : 'go'
+}
+
+/**
+ * The program built from the Go sources in `sources`, or from a package of the modules that they name; built anew when they change.
+ * Needs a Go toolchain.
+ */
+export async function goProgram(sources: string, what = '.'): Promise<string> {
   const hash = createHash('sha256')
   for (const file of globSync('*', { cwd: sources }).toSorted()) {
     hash
@@ -32,10 +46,21 @@ export async function goProgram(sources: string): Promise<string> {
       .update('\0')
   }
   const name = path.basename(sources)
-  const isOnPath = (process.env['PATH'] ?? '').split(':').some((folder) => existsSync(path.join(folder, 'go')))
-  const go = !isOnPath && existsSync(USUAL_GO) ? USUAL_GO : 'go'
   const folder = await cached(`${name}_${hash.digest('hex').slice(0, 16)}_${process.arch}`, (into) =>
-    run(go, ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-o', path.join(into, name), '.'], sources),
+    run(
+      goCommand(),
+      ['build', '-mod=readonly', '-trimpath', '-buildvcs=false', '-o', path.join(into, name), what],
+      sources,
+    ),
+  )
+  return path.join(folder, name)
+}
+
+/** The program that a Go module has in the folder `name` of its commands. Needs a Go toolchain. */
+export async function goTool(module: string, version: string): Promise<string> {
+  const name = path.basename(module)
+  const folder = await cached(`${name}_${version}_${process.arch}`, (into) =>
+    run(goCommand(), ['install', '-trimpath', '-buildvcs=false', `${module}@${version}`], into, { GOBIN: into }),
   )
   return path.join(folder, name)
 }
@@ -44,11 +69,11 @@ export async function goProgram(sources: string): Promise<string> {
  * A folder with the Python packages that a requirements file names with their versions, for PYTHONPATH: unlike a virtual
  * environment it can be moved to its place when it is whole. Needs Python with pip.
  */
-export async function pythonPackages(name: string, requirements: string): Promise<string> {
+export async function pythonPackages(name: string, requirements: string, python = 'python3'): Promise<string> {
   const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 16)
   const options = ['--quiet', '--disable-pip-version-check', '--no-deps', '--requirement', requirements]
   return await cached(`${name}_${hash}_${process.arch}`, (into) =>
-    run('python3', ['-m', 'pip', 'install', ...options, '--target', into]),
+    run(python, ['-m', 'pip', 'install', ...options, '--target', into]),
   )
 }
 

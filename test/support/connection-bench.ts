@@ -82,6 +82,7 @@ export class ConnectionBench implements ConnectionHandler {
       tls: null,
       serverPort: 8000,
       serial: 1,
+      proxied: null,
     })
   }
   onRequest(connection: ServerConnection, head: RequestHead): RequestSink {

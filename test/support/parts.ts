@@ -1,8 +1,9 @@
 /** The real components that tests use, by name, and what a test does without one. */
 import { existsSync, globSync } from 'node:fs'
+import { homedir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { goProgram, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
+import { goProgram, goTool, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
 import { classArchive } from './cassandra-archive.ts'
 import type { CassandraProgram } from './cassandra-node.ts'
 import { debianLibrary, debianProgram, type Program } from './debian-part.ts'
@@ -13,6 +14,7 @@ import type { ZipkinProgram } from './zipkin-server.ts'
 export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 'shared', 'kong-corpus')
 
 const COMPAT = path.resolve(import.meta.dirname, '..', 'compat')
+const CONFORMANCE = path.resolve(import.meta.dirname, '..', 'conformance')
 const CASSANDRA_POM = path.resolve(import.meta.dirname, '..', '..', 'ops', 'cassandra', 'pom.xml')
 
 interface Part<T> {
@@ -37,6 +39,12 @@ const parts = {
   cassandra: { isRequired: true, locate: locateCassandra },
   otlp: { isRequired: true, locate: locateOtlp },
   zipkin: { isRequired: true, locate: locateZipkin },
+  h2spec: { isRequired: false, locate: locateH2spec },
+  grpcurl: { isRequired: false, locate: () => goCommandOf('github.com/fullstorydev/grpcurl/cmd/grpcurl', 'v1.9.4') },
+  ghz: { isRequired: false, locate: () => goCommandOf('github.com/bojand/ghz/cmd/ghz', 'v0.93.0') },
+  autobahn: { isRequired: false, locate: locateAutobahn },
+  openssl: { isRequired: true, locate: () => debianProgram('openssl', 'openssl') },
+  testssl: { isRequired: false, locate: locateTestssl },
   'kong-corpus': { isRequired: false, locate: locateCorpus },
 } satisfies Record<string, Part<unknown>>
 
@@ -52,6 +60,39 @@ async function locateReconciler(): Promise<Program> {
 async function locateSchemathesis(): Promise<Program> {
   const packages = await pythonPackages('schemathesis', path.join(COMPAT, 'schemathesis', 'requirements.txt'))
   return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** The module has no list of what it needs; ours pins it. */
+async function locateH2spec(): Promise<Program> {
+  const command = await goProgram(path.join(CONFORMANCE, 'h2spec'), 'github.com/summerwind/h2spec/cmd/h2spec')
+  return { command, env: {} }
+}
+
+async function goCommandOf(module: string, version: string): Promise<Program> {
+  return { command: await goTool(module, version), env: {} }
+}
+
+/** Called as `-c` or `-m` with the environment given here: the suite is written for Python 2. */
+async function locateAutobahn(): Promise<Program> {
+  const python = python2()
+  const packages = await pythonPackages('autobahn', path.join(CONFORMANCE, 'autobahn-requirements.txt'), python)
+  return { command: python, env: { PYTHONPATH: packages } }
+}
+
+function python2(): string {
+  const [found] = globSync([path.join(homedir(), '.pyenv/versions/2.7.*/bin/python2.7'), '/usr/bin/python2.7'])
+  if (found === undefined) throw new Error('there is no Python 2.7')
+  return found
+}
+
+/** Looks for what it knows of ciphers and authorities below /etc unless it is told, and for a program that finds names. */
+async function locateTestssl(): Promise<Program> {
+  const { command, env } = await debianProgram('testssl.sh', 'testssl')
+  const data = path.resolve(path.dirname(command), '..', '..', 'etc', 'testssl')
+  const host = await debianProgram('bind9-host', 'host')
+  const search = `${path.dirname(host.command)}:${process.env['PATH'] ?? ''}`
+  const install = existsSync(data) && { TESTSSL_INSTALL_DIR: data }
+  return { command, env: { ...env, ...host.env, PATH: search, ...install } }
 }
 
 /** A real Cassandra, see cassandra.ts. */
@@ -85,6 +126,11 @@ async function locateCorpus(): Promise<string> {
 
 export type { Program }
 export const partNames = Object.keys(parts) as PartName[]
+
+/** Whether `npm test` in CI fails without it. */
+export function isRequiredPart(name: PartName): boolean {
+  return parts[name].isRequired
+}
 
 /** The part; rejects with the reason when it can't be had. */
 export async function locatePart<N extends PartName>(name: N): Promise<Located<N>> {

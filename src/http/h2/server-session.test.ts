@@ -87,7 +87,7 @@ async function bench(options: { respond?: boolean; limits?: object } = {}) {
     },
     deadlines,
     new Outbox(),
-    { isTls: false, sni: null, tls: null, serverPort: 1, serial: 1 },
+    { isTls: false, sni: null, tls: null, serverPort: 1, serial: 1, proxied: null },
     () => void (isGone = true),
   )
   let received = Buffer.alloc(0)

@@ -6,6 +6,7 @@ import { plainAddress, type ConnectionFacts, type ClientLimits, type TlsFacts } 
 import { clientFailure } from '../failure.ts'
 import { HostMemory, type HostParts } from '../host-header.ts'
 import type { Outbox } from '../outbox.ts'
+import type { ProxiedAddresses } from '../proxy-header.ts'
 import { RequestHead } from '../request-head.ts'
 import {
   MAX_STREAM_ID,
@@ -32,6 +33,7 @@ export class ServerSession extends Http2Session implements ClientConnection {
   readonly peerIp: string
   readonly peerPort: number
   readonly serverPort: number
+  readonly proxied: ProxiedAddresses | null
   note: object | null = null
   requests = 0
   readonly handler: ServerHandler
@@ -66,6 +68,7 @@ export class ServerSession extends Http2Session implements ClientConnection {
     this.tls = facts.tls
     this.serial = facts.serial
     this.serverPort = facts.serverPort
+    this.proxied = facts.proxied
     this.peerIp = plainAddress(socket.remoteAddress ?? '')
     this.peerPort = socket.remotePort ?? 0
     deadlines.set(this, limits.headTimeoutMs)

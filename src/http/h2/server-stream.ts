@@ -6,6 +6,7 @@ import { copyBytes } from '../copy-bytes.ts'
 import { clientFailure, type WireFailure } from '../failure.ts'
 import type { HeaderList } from '../header-list.ts'
 import type { HostParts } from '../host-header.ts'
+import type { ProxiedAddresses } from '../proxy-header.ts'
 import type { RequestHead } from '../request-head.ts'
 import type { RequestSink } from '../request-sink.ts'
 import { CANCEL, INTERNAL_ERROR, MAX_FRAME_BYTES, NO_ERROR, PROTOCOL_ERROR } from './frames.ts'
@@ -61,6 +62,9 @@ export class ServerStream extends Http2Stream implements ClientSide {
   }
   get serverPort(): number {
     return this.session.serverPort
+  }
+  get proxied(): ProxiedAddresses | null {
+    return this.session.proxied
   }
   get note(): object | null {
     return this.session.note

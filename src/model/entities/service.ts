@@ -25,11 +25,24 @@ export const services = defineEntity({
     tls_verify_depth: t.integer({ default: null, between: [0, 64] }),
     ca_certificates: t.array(t.string({ uuid: true })),
     enabled: t.boolean({ required: true, default: true }),
+    proxy_protocol: t.string({
+      one_of: ['v1', 'v2'],
+      hidden_unless_set: true,
+      description:
+        'Connections of `tcp` and `tls` to the service begin with the header of the PROXY protocol, which says who the client is. Not in Kong.',
+    }),
   },
   shorthand_fields: {
     url: t.string({ maps: { translate: 'service_url' } }),
   },
   checks: [
+    {
+      rule: 'conditional',
+      if_field: 'protocol',
+      if_match: { not_one_of: ['tcp', 'tls'] },
+      then_field: 'proxy_protocol',
+      then_match: { eq: null },
+    },
     {
       rule: 'conditional',
       if_field: 'protocol',

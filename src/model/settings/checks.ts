@@ -50,9 +50,8 @@ function checkListeners(
         problems.push(`${placeOf(key)}: ${listener.address} can not be used beside ${other.listener.address}${place}`)
       }
       all.push({ key, listener })
-      // Passing over the line that such a load balancer sends would make every request a bad one.
-      if ((key === 'proxy_listen' || key === 'stream_listen') && listener.proxyProtocol)
-        problems.push(`${placeOf(key)}: proxy_protocol is not served yet (at '${listener.address}')`)
+      if (listener.proxyProtocol && listener.udp)
+        problems.push(`${placeOf(key)}: proxy_protocol is for connections, not for udp (at '${listener.address}')`)
       if (listener.udp && (key !== 'stream_listen' || listener.ssl || listener.socketPath !== null))
         problems.push(
           `${placeOf(key)}: udp is for addresses of stream_listen without ssl only (at '${listener.address}')`,
@@ -64,11 +63,16 @@ function checkListeners(
   for (const key of ['admin_listen', 'status_listen'] as const) {
     for (const listener of settings[key]) {
       if (listener.proxyProtocol)
-        problems.push(`${placeOf(key)}: proxy_protocol is for proxy_listen only (at '${listener.address}')`)
+        problems.push(
+          `${placeOf(key)}: proxy_protocol is for proxy_listen and stream_listen only (at '${listener.address}')`,
+        )
     }
   }
-  if (settings.real_ip_header.toLowerCase() === 'proxy_protocol')
-    problems.push(`${placeOf('real_ip_header')}: expected the name of a header, proxy_protocol is not served yet`)
+  if (
+    settings.real_ip_header.toLowerCase() === 'proxy_protocol' &&
+    !settings.proxy_listen.some((listener) => listener.proxyProtocol)
+  )
+    warnings.push(`${placeOf('real_ip_header')}: no address of proxy_listen has the flag proxy_protocol`)
   const open = settings.admin_listen.find((listener) => !isLoopback(listener))
   if (open !== undefined && settings.admin_token_file === null) {
     warnings.push(
@@ -89,6 +93,11 @@ function checkCertificates(settings: Settings, placeOf: (key: SettingKey) => str
     if (count === keyCount) continue
     problems.push(
       `${placeOf(keys)}: expected as many keys as ${certificates} has certificates, which is ${count}, got ${keyCount}`,
+    )
+  }
+  if (settings.ssl_client_certificate === null && /^o(n|ptional)$/.test(settings.ssl_verify_client)) {
+    problems.push(
+      `${placeOf('ssl_verify_client')}: expected ssl_client_certificate to be set with ${settings.ssl_verify_client}`,
     )
   }
   if (settings.ssl_cipher_suite === 'custom' && settings.ssl_ciphers === null) {

@@ -1,6 +1,6 @@
 import { listeners } from './listener.ts'
 import { pemSource, tlsVersions } from './composites.ts'
-import { choice, duration, flag, list, text } from './scalars.ts'
+import { choice, duration, flag, integer, list, text } from './scalars.ts'
 import { portMaps } from './networks.ts'
 import { setting } from './setting.ts'
 
@@ -8,7 +8,7 @@ import { setting } from './setting.ts'
 export const listenerSettings = {
   proxy_listen: setting(
     listeners,
-    'Addresses on which requests are proxied. Flags: `ssl`, `http2` (with `ssl` when the client asks for it, else for clients that begin with it), `reuseport`, `backlog=N`, `ipv6only=on|off`; `off` closes the proxy. `proxy_protocol` is not served yet and refused.',
+    "Addresses on which requests are proxied. Flags: `ssl`, `http2` (with `ssl` when the client asks for it, else for clients that begin with it), `reuseport`, `backlog=N`, `ipv6only=on|off`; `proxy_protocol` (each connection begins with that header; `real_ip_header = proxy_protocol` takes the client's address from it); `off` closes the proxy.",
     { default: '0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 http2 ssl reuseport backlog=16384' },
   ),
   admin_listen: setting(
@@ -25,7 +25,7 @@ export const listenerSettings = {
   ),
   stream_listen: setting(
     listeners,
-    'Addresses for routes of `tcp`, `tls`, `tls_passthrough` and `udp`: `IP:PORT`, with `ssl` for TLS or `udp` for datagrams. `off` for none.',
+    'Addresses for routes of `tcp`, `tls`, `tls_passthrough` and `udp`: `IP:PORT`, with `ssl` for TLS, `udp` for datagrams, `proxy_protocol` for connections that begin with that header. `off` for none.',
     { default: 'off' },
   ),
   port_maps: setting(
@@ -63,6 +63,21 @@ export const tlsSettings = {
     default: 'TLSv1.2 TLSv1.3',
     aliases: ['nginx_http_ssl_protocols', 'nginx_proxy_ssl_protocols'],
   }),
+  ssl_verify_client: setting(
+    choice(['off', 'optional_no_ca', 'optional', 'on']),
+    'Whether clients of `proxy_listen` are asked for a certificate: `optional` verifies one that is shown, `on` lets nobody in without one that is verified, `optional_no_ca` leaves that to plugins. Plugins such as mtls-auth ask by themselves.',
+    { default: 'off', aliases: ['nginx_http_ssl_verify_client', 'nginx_proxy_ssl_verify_client'] },
+  ),
+  ssl_client_certificate: setting(
+    pemSource,
+    "Authorities that clients' certificates are verified against. Their names are sent in the handshake.",
+    { default: null, aliases: ['nginx_http_ssl_client_certificate', 'nginx_proxy_ssl_client_certificate'] },
+  ),
+  ssl_verify_depth: setting(
+    integer(0, 64),
+    "Most intermediate certificates between a client's and the authority's in `ssl_client_certificate`.",
+    { default: '1', aliases: ['nginx_http_ssl_verify_depth', 'nginx_proxy_ssl_verify_depth'] },
+  ),
   ssl_prefer_server_ciphers: setting(flag, "Whether the gateway's order of ciphers wins over the client's.", {
     default: 'on',
     aliases: ['nginx_http_ssl_prefer_server_ciphers', 'nginx_proxy_ssl_prefer_server_ciphers'],

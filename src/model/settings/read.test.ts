@@ -354,10 +354,15 @@ test(
   },
 )
 
-test('the PROXY protocol is refused where it is asked for, because it is not served yet', () => {
-  const text = 'proxy_listen = 127.0.0.1:9000, 127.0.0.1:9001 proxy_protocol\nreal_ip_header = proxy_protocol\n'
+test('the PROXY protocol is for connections of clients, and its address for listeners that speak it', () => {
+  const text = 'stream_listen = 127.0.0.1:9001 udp proxy_protocol\nadmin_listen = 127.0.0.1:9002 proxy_protocol\n'
   assert.deepEqual(problemsOf(fromFile(text)), [
-    "meridian.conf:1: proxy_listen: proxy_protocol is not served yet (at '127.0.0.1:9001')",
-    'meridian.conf:2: real_ip_header: expected the name of a header, proxy_protocol is not served yet',
+    "meridian.conf:1: stream_listen: proxy_protocol is for connections, not for udp (at '127.0.0.1:9001')",
+    "meridian.conf:2: admin_listen: proxy_protocol is for proxy_listen and stream_listen only (at '127.0.0.1:9002')",
+  ])
+  const header = 'real_ip_header = proxy_protocol\n'
+  assert.deepEqual(read(fromFile(`${header}proxy_listen = 127.0.0.1:9000 proxy_protocol\n`)).warnings, [])
+  assert.deepEqual(read(fromFile(header)).warnings, [
+    'meridian.conf:1: real_ip_header: no address of proxy_listen has the flag proxy_protocol',
   ])
 })

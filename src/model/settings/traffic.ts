@@ -106,10 +106,14 @@ export const forwardingSettings = {
     'Peers whose `X-Forwarded-*` and `real_ip_header` are believed. `0.0.0.0/0,::/0` believes everyone.',
     { default: '' },
   ),
-  real_ip_header: setting(headerName, "Header with the client's address, believed from `trusted_ips`.", {
-    default: 'X-Real-IP',
-    aliases: ['nginx_proxy_real_ip_header', 'nginx_http_real_ip_header'],
-  }),
+  real_ip_header: setting(
+    headerName,
+    "Header with the client's address, believed from `trusted_ips`; `proxy_protocol` takes it from that protocol's header.",
+    {
+      default: 'X-Real-IP',
+      aliases: ['nginx_proxy_real_ip_header', 'nginx_http_real_ip_header'],
+    },
+  ),
   real_ip_recursive: setting(
     flag,
     'Whether trusted addresses at the end of `real_ip_header` are skipped until one is not trusted.',

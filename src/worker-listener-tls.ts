@@ -1,0 +1,23 @@
+/** How the listeners of a worker speak TLS, as settings and configuration say. */
+import type { CertificateTable } from '#listen/certificates.ts'
+import type { AcceptorTls } from '#listen/tls-server-options.ts'
+import { tlsParameters } from '#model/settings/tls-parameters.ts'
+import type { WorkerStart } from './worker-protocol.ts'
+
+export function listenerTlsOf(start: WorkerStart, certificates: CertificateTable): AcceptorTls {
+  const { settings, fallback, clientAuthorities } = start
+  return {
+    parameters: tlsParameters(settings),
+    handshakeTimeoutMs: settings.ssl_handshake_timeout,
+    fallback,
+    contextFor: (servername) => certificates.find(servername),
+    nameAuthorities: (authorities) => certificates.nameAuthorities(authorities),
+    clients: { verify: settings.ssl_verify_client, authorities: clientAuthorities, depth: settings.ssl_verify_depth },
+    wish: null,
+  }
+}
+
+/** For streams: only plugins of HTTP look at certificates of clients. */
+export function withoutClientCertificates(tls: AcceptorTls): AcceptorTls {
+  return { ...tls, clients: { verify: 'off', authorities: null, depth: 0 } }
+}

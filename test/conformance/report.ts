@@ -1,0 +1,67 @@
+/** Results of suites that others wrote, kept in docs/conformance.json and shown in docs/conformance.md. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+
+const DOCS = path.resolve(import.meta.dirname, '..', '..', 'docs')
+const JSON_FILE = path.join(DOCS, 'conformance.json')
+const PAGE = path.join(DOCS, 'conformance.md')
+const START = '<!-- results -->'
+const END = '<!-- /results -->'
+
+export interface SuiteResult {
+  readonly suite: string
+  readonly version: string
+  readonly against: string
+  /** What the gateway did, in numbers. */
+  readonly result: string
+  /** The same without the gateway, or with another in its place; '' where there is none. */
+  readonly compared: string
+  /** What did not hold, each by its name in the suite. */
+  readonly findings: readonly string[]
+  /** YYYY-MM-DD. */
+  readonly date: string
+}
+
+/** Puts results in the place of those of the same suite and target, and renews the page; what was not run stays as it was. */
+export function record(...results: readonly SuiteResult[]): void {
+  const all = new Map(readResults().map((result) => [keyOf(result), result]))
+  for (const result of results) all.set(keyOf(result), result)
+  const sorted = [...all.values()].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  writeFileSync(JSON_FILE, `${JSON.stringify(sorted, null, 2)}\n`)
+  writeFileSync(PAGE, withResults(readFileSync(PAGE, 'utf8'), sorted))
+}
+
+export function readResults(): SuiteResult[] {
+  return existsSync(JSON_FILE) ? (JSON.parse(readFileSync(JSON_FILE, 'utf8')) as SuiteResult[]) : []
+}
+
+/** The page with what stands between its markers replaced. */
+export function withResults(page: string, results: readonly SuiteResult[]): string {
+  const start = page.indexOf(START)
+  const end = page.indexOf(END)
+  if (start < 0 || end < start) throw new Error(`docs/conformance.md has no ${START} ... ${END}`)
+  const rows = results.map(
+    ({ suite, version, against, result, compared, date }) =>
+      `| ${suite} ${version} | ${against} | ${result} | ${compared} | ${date} |`,
+  )
+  const findings = results.flatMap(({ suite, against, findings }) =>
+    findings.map((finding) => `- ${suite}, ${against}: ${finding}`),
+  )
+  const block = [
+    START,
+    '',
+    '| suite | against | result | compared | run on |',
+    '|---|---|---|---|---|',
+    ...rows,
+    '',
+    ...(findings.length === 0 ? [] : ['What did not hold:', ...findings, '']),
+    END,
+  ]
+  return page.slice(0, start) + block.join('\n') + page.slice(end + END.length)
+}
+
+export const today = (): string => new Date().toISOString().slice(0, 10)
+
+function keyOf({ suite, against }: SuiteResult): string {
+  return `${suite} ${against}`
+}
