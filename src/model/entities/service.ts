@@ -39,13 +39,6 @@ export const services = defineEntity({
     {
       rule: 'conditional',
       if_field: 'protocol',
-      if_match: { not_one_of: ['tcp', 'tls'] },
-      then_field: 'proxy_protocol',
-      then_match: { eq: null },
-    },
-    {
-      rule: 'conditional',
-      if_field: 'protocol',
       if_match: { one_of: ['tcp', 'tls', 'udp', 'grpc', 'grpcs'] },
       then_field: 'path',
       then_match: { eq: null },
@@ -76,6 +69,13 @@ export const services = defineEntity({
       if_field: 'protocol',
       if_match: { not_one_of: ['https', 'tls'] },
       then_field: 'ca_certificates',
+      then_match: { eq: null },
+    },
+    {
+      rule: 'conditional',
+      if_field: 'protocol',
+      if_match: { not_one_of: ['tcp', 'tls'] },
+      then_field: 'proxy_protocol',
       then_match: { eq: null },
     },
   ],
