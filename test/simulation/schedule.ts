@@ -92,6 +92,7 @@ async function play(world: World): Promise<number> {
   for (const gateway of gateways) if (!gateway.client) await gateway.start()
   await time.delay(PEACE_MS)
   const rounds = await converge(world, gateways)
+  if (isLost(world, gateways)) return rounds
   for (const gateway of gateways) await gateway.reportRows()
   await checkFresh(world)
   return rounds
@@ -101,6 +102,14 @@ async function play(world: World): Promise<number> {
 async function beginAgain(gateways: readonly Gateway[]): Promise<void> {
   const able = gateways.find(({ store }) => store?.isLoaded)
   await able?.beginEpoch()
+}
+
+/**
+ * The state that the last epoch began with was on the disks of gateways only, and all of them are gone: as docs/reliability.md says,
+ * nothing is left to converge to. One gateway that has a state is enough, so this excuses none of them.
+ */
+function isLost({ truth }: World, gateways: readonly Gateway[]): boolean {
+  return !truth.isBaseWritten && gateways.every(({ store }) => store?.isLoaded !== true)
 }
 
 /** As the keeper does it: everyone looks, one node per data center projects and reads the end serially, and who has a hole or less than another as well. */
@@ -130,6 +139,10 @@ async function converge(world: World, gateways: readonly Gateway[]): Promise<num
     }
     if (await isDone()) return round + 1
     await time.delay(ROUND_MS)
+  }
+  if (isLost(world, gateways)) {
+    history.note(time.nowMs, () => '--- lost')
+    return ROUNDS
   }
   const heads = await Promise.all(gateways.map(async ({ name, store }) => `${name} ${(await store?.head())?.revision}`))
   const marks = [...projecting.keys()].map((dataCenter) => `${dataCenter} ${truth.watermark(dataCenter)}`)

@@ -13,6 +13,8 @@ import {
 } from '../../../test/contract/store-fixture.ts'
 import { MapPort } from '../../../test/support/map-port.ts'
 import { createMemoryCopy } from '../memory.ts'
+import { GENESIS_HASH } from '../chain.ts'
+import { Filler } from './filler.ts'
 import { CassandraFailure, type CassandraPort } from './port.ts'
 import { openCassandraStore } from './store.ts'
 import { ENTITIES } from './tables.ts'
@@ -117,6 +119,35 @@ test('a copy whose rows are not those of the digests when it is filled is loaded
   assert.equal(fresh.filling, null)
   assert.deepEqual(await allRows(fresh), await allRows(writer))
 })
+
+test('nothing is filled in before it is noted of which epoch the copy is', async () => {
+  const copy = createMemoryCopy({ definitions, keyring: testKeyring(), nowMs: () => START_MS })
+  const codes: (string | undefined)[] = []
+  const filler = new Filler({
+    copy,
+    projection: {
+      bucketsOf: () => 4,
+      bucketOf: () => 0,
+      part: () => assert.fail('read'),
+      named: () => assert.fail('read'),
+    } as never,
+    epoch: () => null,
+    reach: async () => {},
+  })
+  await copy.replace({ checkpoint: { revision: 0, hash: GENESIS_HASH, digests: {} }, rows: none(), entries: none() }, [
+    'members',
+  ])
+  for (const ask of [
+    () => filler.next(),
+    () => filler.get('members', 'm'),
+    () => filler.lookup('members', 'key', 'k', W1),
+  ])
+    await ask().catch((error: { code?: string }) => codes.push(error.code))
+  assert.deepEqual(codes, ['STORE_UNAVAILABLE', 'STORE_UNAVAILABLE', 'STORE_UNAVAILABLE'])
+  assert.equal(copy.filling?.done, 0)
+})
+
+async function* none(): AsyncGenerator<never> {}
 
 test('a few rows are loaded with the others', async () => {
   const port: MapPort & CassandraPort = new MapPort()

@@ -15,8 +15,8 @@ import type { ProjectedRow, ProjectionTables } from './projection-tables.ts'
 export interface FillerOptions {
   readonly copy: LocalCopy
   readonly projection: ProjectionTables
-  /** The epoch that the copy follows. */
-  readonly epoch: () => number
+  /** The epoch that the copy follows; null until that is noted, when the projection of none may be taken for its own. */
+  readonly epoch: () => number | null
   /** Resolves when the copy has reached the revision; rejects when it does not in time. */
   readonly reach: (revision: number) => Promise<void>
 }
@@ -118,11 +118,18 @@ export class Filler {
   }
 
   async #takeNamedNow(kind: string, entry: string): Promise<void> {
-    const { projection, epoch, reach } = this.#options
-    const names = await asked(() => projection.named(epoch(), kind, entry))
+    const { projection, reach } = this.#options
+    const epoch = this.#epochFor(kind)
+    const names = await asked(() => projection.named(epoch, kind, entry))
     // A name that is newer than the copy may have been another row's at the head.
     await reach(names.reduce((newest, { revision }) => Math.max(newest, revision), 0))
     for (const { id, isDeleted } of names) if (!isDeleted) await this.get(kind, id)
+  }
+
+  #epochFor(kind: string): number {
+    const epoch = this.#options.epoch()
+    if (epoch === null) throw notWhole(kind)
+    return epoch
   }
 
   async #takePart(kind: string, part: number): Promise<void> {
@@ -139,8 +146,9 @@ export class Filler {
   }
 
   async #takePartNow(kind: string, part: number): Promise<void> {
-    const { projection, epoch, reach } = this.#options
-    const rows = await asked(() => projection.part(epoch(), kind, part, 'LOCAL_QUORUM'))
+    const { projection, reach } = this.#options
+    const epoch = this.#epochFor(kind)
+    const rows = await asked(() => projection.part(epoch, kind, part, 'LOCAL_QUORUM'))
     // From there on the entries have brought what was newer than the copy.
     await reach(rows.reduce((newest, { revision }) => Math.max(newest, revision), 0))
     const alive = rows.filter((row): row is ProjectedRow & StoredRow => row.sealed !== null)

@@ -83,7 +83,7 @@ class Store implements CassandraStore {
     this.#filler = new Filler({
       copy: options.copy,
       projection: this.#projection,
-      epoch: () => Number(this.#followed()),
+      epoch: () => (this.isLoaded ? Number(this.#followed()) : null),
       reach: (revision) => this.#reach(revision),
     })
     this.#settleMs = options.settleMs ?? SETTLE_MS
@@ -138,6 +138,8 @@ class Store implements CassandraStore {
   }
 
   async fillNext(): Promise<boolean> {
+    // It is being loaded: which epoch it follows is noted at the end of that.
+    if (!this.isLoaded) await this.#working
     if (await this.#filler.next()) return true
     await this.#exclusively(() => this.#finishFilling())
     return false
@@ -224,11 +226,12 @@ class Store implements CassandraStore {
 
   async #append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
     const prepared = await this.#copy.prepare(transaction, expectedRevision)
-    if (prepared.outcome !== 'prepared') return prepared
-    const { entry } = prepared
     const { nowMs } = this.#options
     const open = { outcome: 'open', txid: transaction.txid } as const
-    if (this.#unknowable.has(entry.txid)) return open
+    // Unless the copy has it: what it is refused for now may be that it is done.
+    if (prepared.outcome !== 'appended' && this.#unknowable.has(transaction.txid)) return open
+    if (prepared.outcome !== 'prepared') return prepared
+    const { entry } = prepared
     // One that is open may be done already: only its repetition tells.
     const reason = this.#open.has(entry.txid)
       ? null
