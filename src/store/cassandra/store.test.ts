@@ -399,34 +399,6 @@ test('nobody writes into an epoch that is over, or into a cluster that has lost 
   assert.deepEqual(await (await follower(port, { copy })).entry(entry.revision), entry)
 })
 
-test('what is open from an epoch that is over is never told to be refused, whatever the state says now', async () => {
-  const port: MapPort & CassandraPort = new MapPort()
-  let isSilent = true
-  const writer = await follower(
-    withOverrides(port, {
-      insertIfAbsent: async (table, row, options) => {
-        const result = await port.insertIfAbsent(table, row, options)
-        if (table === CONFIG_LOG && isSilent) throw new CassandraFailure('timeout', 'no answer', false)
-        return result
-      },
-    }),
-  )
-  const first = transaction([put('groups', { id: 'a', name: 'one' })])
-  assert.deepEqual(await writer.append(first, 0), { outcome: 'open', txid: first.txid })
-  const other = await follower(port)
-  assert.equal((await other.head()).revision, 1)
-  await other.beginEpoch()
-  await other.project()
-  await commit(other, put('groups', { id: 'a', name: 'two' }), put('groups', { id: 'b', name: 'one' }))
-  isSilent = false
-  await writer.lookForEpoch()
-  await writer.poll()
-  const { revision } = await writer.head()
-  assert.equal(revision, 2)
-  // Done by its own it would be refused: the name is taken.
-  assert.deepEqual(await writer.append(first, revision), { outcome: 'open', txid: first.txid })
-})
-
 test('after a restore to an earlier state what was written since is gone on every node, and history goes on from there', async () => {
   const port = new MapPort()
   const [ahead, old] = [memoryCopy(), memoryCopy()]

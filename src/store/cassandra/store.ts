@@ -261,9 +261,7 @@ class Store implements CassandraStore {
         }
         this.#unsettled = entry
         this.#open.set(entry.txid, entry.revision)
-        if (this.#isClosed || nowMs() >= deadlineMs) {
-          return open
-        }
+        if (this.#isClosed || nowMs() >= deadlineMs) return open
         await this.#options.delay(this.#pauseMs(tries))
       }
     }
