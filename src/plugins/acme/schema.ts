@@ -1,3 +1,4 @@
+import { redisFields } from '#model/redis-block.ts'
 import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
 
 /** Configuration of `acme` as Kong 3.9 has it. */
@@ -75,15 +76,7 @@ export const schema = definePluginSchema({
         kong: t.record({}, { required: true }),
         redis: t.record(
           {
-            host: t.host(),
-            port: t.port({ default: 6379 }),
-            timeout: t.timeout({ default: 2000 }),
-            username: t.string({ referenceable: true }),
-            password: t.string({ len_min: 0, referenceable: true, encrypted: true }),
-            database: t.integer({ default: 0 }),
-            ssl: t.boolean({ required: false, default: false }),
-            ssl_verify: t.boolean({ required: false, default: false }),
-            server_name: t.sni({ required: false }),
+            ...redisFields,
             extra_options: t.record(
               {
                 namespace: t.string({ required: true, default: '', len_min: 0, validator: 'acme_namespace' }),

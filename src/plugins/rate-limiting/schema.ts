@@ -1,3 +1,4 @@
+import { redisFields } from '#model/redis-block.ts'
 import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
 
 /** Configuration of `rate-limiting` as Kong 3.9 has it. */
@@ -61,20 +62,7 @@ export const schema = definePluginSchema({
     path: t.path(),
     policy: t.string({ default: 'local', one_of: ['local', 'cluster', 'redis'], len_min: 0 }),
     fault_tolerant: t.boolean({ required: true, default: true }),
-    redis: t.record(
-      {
-        host: t.host(),
-        port: t.port({ default: 6379 }),
-        timeout: t.timeout({ default: 2000 }),
-        username: t.string({ referenceable: true }),
-        password: t.string({ len_min: 0, referenceable: true, encrypted: true }),
-        database: t.integer({ default: 0 }),
-        ssl: t.boolean({ required: false, default: false }),
-        ssl_verify: t.boolean({ required: false, default: false }),
-        server_name: t.sni({ required: false }),
-      },
-      { required: true },
-    ),
+    redis: t.record(redisFields, { required: true }),
     hide_client_headers: t.boolean({ required: true, default: false }),
     error_code: t.number({ default: 429, gt: 0 }),
     error_message: t.string({ default: 'API rate limit exceeded' }),

@@ -1,3 +1,4 @@
+import { redisFields } from '#model/redis-block.ts'
 import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
 
 /** Configuration of `response-ratelimiting` as Kong 3.9 has it. */
@@ -36,20 +37,7 @@ export const schema = definePluginSchema({
     limit_by: t.string({ default: 'consumer', one_of: ['consumer', 'credential', 'ip'] }),
     policy: t.string({ default: 'local', one_of: ['local', 'cluster', 'redis'] }),
     fault_tolerant: t.boolean({ required: true, default: true }),
-    redis: t.record(
-      {
-        host: t.host(),
-        port: t.port({ default: 6379 }),
-        timeout: t.timeout({ default: 2000 }),
-        username: t.string({ referenceable: true }),
-        password: t.string({ len_min: 0, referenceable: true, encrypted: true }),
-        database: t.integer({ default: 0 }),
-        ssl: t.boolean({ required: false, default: false }),
-        ssl_verify: t.boolean({ required: false, default: false }),
-        server_name: t.sni({ required: false }),
-      },
-      { required: true },
-    ),
+    redis: t.record(redisFields, { required: true }),
     block_on_first_violation: t.boolean({ required: true, default: false }),
     hide_client_headers: t.boolean({ required: true, default: false }),
     limits: t.map(

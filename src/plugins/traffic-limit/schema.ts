@@ -1,3 +1,4 @@
+import { redisFields } from '#model/redis-block.ts'
 import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
 
 const limits = {
@@ -40,20 +41,7 @@ export const schema = definePluginSchema({
     consistency: t.string({ one_of: ['local', 'counted', 'leased'] }),
     sync_rate: t.number({ required: true, default: -1 }),
     fault_tolerant: t.boolean({ required: true, default: true }),
-    redis: t.record(
-      {
-        host: t.host(),
-        port: t.port({ default: 6379 }),
-        timeout: t.timeout({ default: 2000 }),
-        username: t.string({ referenceable: true }),
-        password: t.string({ len_min: 0, referenceable: true, encrypted: true }),
-        database: t.integer({ default: 0 }),
-        ssl: t.boolean({ required: false, default: false }),
-        ssl_verify: t.boolean({ required: false, default: false }),
-        server_name: t.sni({ required: false }),
-      },
-      { required: true },
-    ),
+    redis: t.record(redisFields, { required: true }),
     hide_client_headers: t.boolean({ required: true, default: false }),
     error_code: t.integer({ required: true, default: 429, between: [400, 599] }),
     error_message: t.string({ required: true, default: 'API rate limit exceeded' }),
