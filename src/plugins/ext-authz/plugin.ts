@@ -4,23 +4,18 @@
  */
 import { definePlugin, FieldName, type Exchange } from '#pdk'
 import type { Outcome } from '#pdk/authentication.ts'
-import { HttpAsker, type HttpAnswer } from '#pdk/ask-http.ts'
+import type { HttpAnswer } from '#pdk/ask-http.ts'
 import { safeHeaderValue, safePath } from '#pdk/wire-text.ts'
-import { Decisions, type Decision, type HeaderPairs } from '../authorization/decisions.ts'
+import type { Decision, HeaderPairs } from '../authorization/decisions.ts'
+import { openDecidingService, withBody, type DecidingService } from '../authorization/deciding-service.ts'
 import { schema, type Config } from './schema.ts'
 
-interface State {
+interface State extends DecidingService {
   readonly config: Config
   readonly url: URL
-  readonly asker: HttpAsker
-  readonly decisions: Decisions
   readonly requestFields: readonly FieldName[]
   readonly upstreamFields: readonly FieldName[]
 }
-
-const ANSWER_BYTES_MAX = 256 * 1024
-const CONNECTIONS = 32
-const KEEPALIVE_MS = 60_000
 
 export const extAuthz = definePlugin({
   schema,
@@ -29,26 +24,11 @@ export const extAuthz = definePlugin({
     return include_body && method === 'GET' ? { field: 'method', message: 'expected POST with include_body' } : null
   },
 
-  prepare(config, { lookup, trusted, log, metrics }): State {
+  prepare(config, tools): State {
     return {
       config,
       url: new URL(config.url),
-      asker: new HttpAsker({
-        timeoutMs: config.timeout,
-        connections: CONNECTIONS,
-        keepaliveMs: KEEPALIVE_MS,
-        isVerified: config.ssl_verify,
-        trusted,
-        lookup,
-        answerBytesMax: ANSWER_BYTES_MAX,
-      }),
-      decisions: new Decisions({
-        plugin: schema.name,
-        ttlS: config.cache_ttl,
-        failsOpen: config.fail_open,
-        log,
-        metrics,
-      }),
+      ...openDecidingService(schema.name, config, tools),
       requestFields: config.request_headers.map((name) => new FieldName(name)),
       upstreamFields: config.upstream_headers.map((name) => new FieldName(name)),
     }
@@ -56,7 +36,7 @@ export const extAuthz = definePlugin({
 
   access(exchange, state): Outcome {
     return state.config.include_body && exchange.request.body.exists
-      ? withBody(exchange, state)
+      ? withBody(exchange, state.config.max_body_bytes, (body) => decide(exchange, state, body))
       : decide(exchange, state, null)
   },
 
@@ -64,14 +44,6 @@ export const extAuthz = definePlugin({
     asker.close()
   },
 })
-
-async function withBody(exchange: Exchange, state: State): Promise<Awaited<Outcome>> {
-  const bytes = await exchange.request.body.read(state.config.max_body_bytes)
-  // A service that sees a part of a body may say yes to the rest.
-  if (!Buffer.isBuffer(bytes))
-    return bytes.error === 'too_large' ? exchange.fail(413, 'Payload Too Large') : exchange.fail(400, 'Bad Request')
-  return decide(exchange, state, bytes)
-}
 
 function decide(exchange: Exchange, state: State, body: Buffer | null): Outcome {
   const headers = headersOf(exchange, state)

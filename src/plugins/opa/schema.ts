@@ -1,4 +1,5 @@
 import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
+import { decidingFields } from '../authorization/schema.ts'
 
 /** Configuration of `opa` as Kong documents it for its enterprise edition; what stands below the comment is ours. */
 export const schema = definePluginSchema({
@@ -22,10 +23,7 @@ export const schema = definePluginSchema({
     ssl_verify: t.boolean({ required: true, default: true }),
     // Ours.
     input_headers: t.set(t.headerName()),
-    max_body_bytes: t.integer({ required: true, default: 65536, between: [1, 16777216] }),
-    timeout: t.integer({ required: true, default: 1000, between: [1, 60000] }),
-    cache_ttl: t.number({ required: true, default: 0, between: [0, 86400] }),
-    fail_open: t.boolean({ required: true, default: false }),
+    ...decidingFields,
   },
 })
 export type Config = ConfigOf<typeof schema>
