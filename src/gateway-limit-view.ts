@@ -1,11 +1,10 @@
 /** What limits of traffic-limit have counted of somebody, and how that is reset, for the Admin API. */
 import type { LimitReports, LimitReport } from '#admin/ports.ts'
-import { consistencyOf, exchangeKeys } from '#cluster/data-centers.ts'
+import { limiterKeys } from '#cluster/limiter-keys.ts'
 import { readLimit, resetLimit, type LimitPlace } from '#cluster/limit-view.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { bucketName, MemoryLimiter } from '#cluster/memory-limiter.ts'
 import { shortName } from '#cluster/counter-name.ts'
-import { LEAST_SYNC_MS } from '#cluster/redis-limits.ts'
 import type { LimitWindow } from '#model/limit-window.ts'
 import type { Settings } from '#model/settings.ts'
 import { keyPrefixOf } from '#plugins/traffic-limit/plugin.ts'
@@ -89,22 +88,14 @@ async function withPlace<T>(
   use: (place: LimitPlace | null) => Promise<T>,
 ): Promise<T> {
   if (config.policy === 'local') return await use(null)
-  const prefix = settings.redis_key_prefix
   const { limits } = redis
   const dataCenters = limits?.dataCenters ?? null
-  const consistency = consistencyOf(config.redis.host, config.consistency, dataCenters)
-  const isApart = consistency === 'local' && dataCenters !== null
-  const isLeased = consistency === 'leased'
-  const isSynced = !isLeased && config.sync_rate > 0
-  const keyPrefix = isLeased
-    ? exchangeKeys(prefix).leased
-    : isSynced
-      ? `${prefix}sync${isApart ? 'apart' : ''}${Math.max(LEAST_SYNC_MS, config.sync_rate * 1000)}:`
-      : `${prefix}${isApart ? 'apart' : 'traffic'}:`
-  if (limits !== null && !isApart) return await use({ keyPrefix, isSynced, isLeased, links: limits.links })
+  const limit = { host: config.redis.host, consistency: config.consistency, syncRate: config.sync_rate }
+  const { isApart, ...keys } = limiterKeys(limit, dataCenters, settings.redis_key_prefix)
+  if (limits !== null && !isApart) return await use({ ...keys, links: limits.links })
   const shared = redis.main.takeBlock(config.redis, dataCenters?.profile ?? null)
   try {
-    return await use({ keyPrefix, isSynced, isLeased, links: [{ name: '', link: shared.link }] })
+    return await use({ ...keys, links: [{ name: '', link: shared.link }] })
   } finally {
     shared.release()
   }

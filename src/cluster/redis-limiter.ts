@@ -6,30 +6,13 @@ import { previousWeight, ROUNDING, usedOfBucket, type LimitDecision, type LimitW
 import { sharedName, shareOf, shortName } from './counter-name.ts'
 import type { Limiter } from '#model/limiter.ts'
 import { DECIDE } from './limit-scripts.ts'
-import type { LocalCountersTable } from './local-counters.ts'
 import { bucketName } from './memory-limiter.ts'
-import { RedisFailure, type RedisLink } from './redis-link.ts'
+import { UNTOLD_MAX, type RedisCountingOptions } from './redis-counting.ts'
+import { RedisFailure } from './redis-link.ts'
 
-export interface RedisLimiterOptions {
-  readonly link: Pick<RedisLink, 'run' | 'answersFor' | 'onUp'>
-  /** What this node counted, and the totals as far as known; buckets among these. */
-  readonly own: LocalCountersTable
-  readonly known: LocalCountersTable
-  /** A word of the node: how often it decided without Redis. */
-  readonly timesAlone: Int32Array
-  /** Before the names in the tables. */
-  readonly name: string
-  /** This start of this node, as its rows are named. */
-  readonly incarnation: string
-  /** Before the names in Redis. */
-  readonly keyPrefix: string
-  /** Among how many nodes a limit is divided without Redis. */
-  readonly nodes: () => number
-  readonly now: () => number
+/** Buckets are among the totals. */
+export interface RedisLimiterOptions extends RedisCountingOptions {
   readonly isFaultTolerant: boolean
-  /** Told of each window that has changed in Redis. */
-  readonly note: (key: string) => void
-  readonly release: () => void
 }
 
 /** A decision as it is asked and answered. */
@@ -40,9 +23,6 @@ interface Asked {
   readonly isLimited: boolean
   readonly nowMs: number
 }
-
-/** What is above is told with the next decision about it. */
-const UNTOLD_MAX = 5000
 
 export class RedisLimiter implements Limiter {
   readonly #options: RedisLimiterOptions

@@ -10,8 +10,9 @@ import { ClusterCounters } from './cluster-counters.ts'
 import { sharedName } from './counter-name.ts'
 import { CounterSync } from './counter-sync.ts'
 import { ChangedNames } from './changed-names.ts'
-import { consistencyOf, exchangeKeys, rowsOf, type DataCenters } from './data-centers.ts'
+import { exchangeKeys, rowsOf, type DataCenters } from './data-centers.ts'
 import { LeasedLimiter } from './leased-limiter.ts'
+import { limiterKeys, syncedPrefix, syncMsOf, type LimiterKeys } from './limiter-keys.ts'
 import type { Limiter, LimiterOptions } from '#model/limiter.ts'
 import { createLocalCounters, sizeFor, type LocalCountersTable } from './local-counters.ts'
 import { MemoryLimiter } from './memory-limiter.ts'
@@ -53,8 +54,6 @@ export interface RedisLimitsOptions {
 const ENTRIES = 200_000
 /** At some 15 us of a worker each, a sixth of its time at most with the interval of 0.2 s. */
 const ROUND_COUNTERS = 2000
-/** What is shorter is taken for this. */
-export const LEAST_SYNC_MS = 20
 /** How long names of what has changed are collected. */
 const NOTE_MS = 50
 const noNote = (): void => undefined
@@ -92,37 +91,22 @@ export class RedisLimits {
 
   /** Throws when the block names no Redis. */
   strict(block: RedisBlock): StrictCounters {
-    const { buffers, links, endpoints, keyPrefix } = this.#options
-    const { link, id, release } = links.take(endpointOf(block, endpoints))
-    return new StrictCounters({
-      link,
-      own: createLocalCounters(buffers.own),
-      known: createLocalCounters(buffers.known),
-      timesAlone: new Int32Array(buffers.timesAlone),
-      name: `s${id}`,
-      incarnation: buffers.incarnation,
-      keyPrefix: `${keyPrefix}limit:`,
-      nodes: () => this.#liveNodes(),
-      now: Date.now,
-      note: this.#noteFor(id),
-      release,
-    })
+    const { id, ...counting } = this.#counting(block)
+    const keyPrefix = `${this.#options.keyPrefix}limit:`
+    return new StrictCounters({ ...counting, name: `s${id}`, keyPrefix, note: this.#noteFor(id) })
   }
 
   /** Throws when the block names no Redis and this node has none of its own data center. */
   limiter(options: LimiterOptions): Limiter {
-    const { table } = this.#options
-    const { policy, syncRate, isFaultTolerant, redis } = options
+    const { table, dataCenters, keyPrefix } = this.#options
+    const { policy, syncRate, consistency, isFaultTolerant, redis } = options
     const nodes = () => this.#liveNodes()
     if (policy === 'local') return new MemoryLimiter({ table, shared: null, nodes, isFaultTolerant })
-    const { dataCenters } = this.#options
-    const consistency = consistencyOf(redis.host, options.consistency, dataCenters)
+    const keys = limiterKeys({ host: redis.host, consistency, syncRate }, dataCenters, keyPrefix)
     const block = redis.host === null && dataCenters !== null ? { ...redis, host: dataCenters.profile } : redis
-    // Counters that hold for one data center only stand apart from those that are exchanged.
-    const isApart = consistency === 'local' && dataCenters !== null
-    if (consistency !== 'leased' && syncRate > 0)
-      return new MemoryLimiter({ table, shared: this.synced(block, syncRate, isApart), nodes, isFaultTolerant })
-    return this.#inRedis(block, consistency === 'leased', isApart, isFaultTolerant)
+    if (keys.isSynced)
+      return new MemoryLimiter({ table, shared: this.synced(block, syncRate, keys.isApart), nodes, isFaultTolerant })
+    return this.#inRedis(block, keys, isFaultTolerant)
   }
 
   /**
@@ -132,7 +116,7 @@ export class RedisLimits {
   synced(block: RedisBlock, seconds: number, isApart = false): SyncedCounters {
     const { links, endpoints } = this.#options
     const shared = links.take(endpointOf(block, endpoints))
-    const syncMs = Math.max(LEAST_SYNC_MS, seconds * 1000)
+    const syncMs = syncMsOf(seconds)
     const key = `${shared.id}/${isApart ? 'apart' : ''}${syncMs}`
     const known = this.#synced.get(key)
     if (known !== undefined) {
@@ -154,10 +138,24 @@ export class RedisLimits {
     this.#changed?.release()
   }
 
-  #inRedis(block: RedisBlock, isLeased: boolean, isApart: boolean, isFaultTolerant: boolean): Limiter {
-    const { buffers, links, endpoints, keyPrefix, dataCenters } = this.#options
+  #inRedis(block: RedisBlock, { keyPrefix, isLeased, isApart }: LimiterKeys, isFaultTolerant: boolean): Limiter {
+    const { dataCenters } = this.#options
+    const { id, ...counting } = this.#counting(block)
+    const common = { ...counting, keyPrefix, isFaultTolerant }
+    if (isLeased && dataCenters !== null) {
+      const { birth: birthKey } = exchangeKeys(this.#options.keyPrefix)
+      return new LeasedLimiter({ ...common, name: `l${id}`, birthKey, dataCenters, note: this.#noteFor(id) })
+    }
+    const name = `${isApart ? 'a' : 't'}${id}`
+    return new RedisLimiter({ ...common, name, note: isApart ? noNote : this.#noteFor(id) })
+  }
+
+  /** What every way to count in this Redis needs. */
+  #counting(block: RedisBlock) {
+    const { buffers, links, endpoints } = this.#options
     const { link, id, release } = links.take(endpointOf(block, endpoints))
-    const common = {
+    return {
+      id,
       link,
       own: createLocalCounters(buffers.own),
       known: createLocalCounters(buffers.known),
@@ -165,16 +163,8 @@ export class RedisLimits {
       incarnation: buffers.incarnation,
       nodes: () => this.#liveNodes(),
       now: Date.now,
-      isFaultTolerant,
       release,
     }
-    if (isLeased && dataCenters !== null) {
-      const { birth, leased } = exchangeKeys(keyPrefix)
-      const names = { name: `l${id}`, keyPrefix: leased, birthKey: birth }
-      return new LeasedLimiter({ ...common, ...names, dataCenters, note: this.#noteFor(id) })
-    }
-    const names = { name: `${isApart ? 'a' : 't'}${id}`, keyPrefix: `${keyPrefix}${isApart ? 'apart' : 'traffic'}:` }
-    return new RedisLimiter({ ...common, ...names, note: isApart ? noNote : this.#noteFor(id) })
   }
 
   /** Who is told of windows that change in this Redis: the exchange, where it is that of the data center. */
@@ -196,15 +186,14 @@ export class RedisLimits {
 
   #start({ link, id }: SharedLink, syncMs: number, isApart: boolean, onUnused: () => void): SyncedCounters {
     const { buffers, keyPrefix, log } = this.#options
-    const apart = isApart ? 'apart' : ''
     // The name before those of counters is local: nodes may reach one Redis in several ways.
-    const name = `${id}/${apart}${syncMs}/`
+    const name = `${id}/${isApart ? 'apart' : ''}${syncMs}/`
     const tables = { own: buffers.own, others: buffers.known, state: new SharedArrayBuffer(4) }
     const sync = new CounterSync({
       buffers: tables,
       rows: new RedisCounterRows({
         link,
-        keyPrefix: `${keyPrefix}sync${apart}${syncMs}:`,
+        keyPrefix: syncedPrefix(keyPrefix, syncMs, isApart),
         now: Date.now,
         note: isApart ? noNote : this.#noteFor(id),
       }),

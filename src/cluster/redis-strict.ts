@@ -4,7 +4,7 @@
  * Redis with each decision, so that it learns what was admitted without it, and what it has lost.
  */
 import { shareOf, sharedName, shortName } from './counter-name.ts'
-import type { LocalCountersTable } from './local-counters.ts'
+import { UNTOLD_MAX, type RedisCountingOptions } from './redis-counting.ts'
 import { RedisFailure, type RedisLink } from './redis-link.ts'
 import { TAKE } from './redis-scripts.ts'
 
@@ -17,31 +17,12 @@ export interface CounterWindow {
   readonly endMs: number
 }
 
-export interface StrictCountersOptions {
+export interface StrictCountersOptions extends RedisCountingOptions {
   readonly link: Pick<RedisLink, 'run' | 'isUp' | 'answersFor' | 'onUp'>
-  /** What this node admitted. */
-  readonly own: LocalCountersTable
-  /** The totals of all nodes, as far as known. */
-  readonly known: LocalCountersTable
-  /** A word of the node: how often it decided without Redis. */
-  readonly timesAlone: Int32Array
-  /** Before the names in the tables. */
-  readonly name: string
-  /** This start of this node. */
-  readonly incarnation: string
-  /** Before the names in Redis. */
-  readonly keyPrefix: string
-  readonly nodes: () => number
-  readonly now: () => number
-  /** Told of each window that has changed in Redis. */
-  readonly note: (key: string) => void
-  readonly release: () => void
 }
 
 /** A request that came in a window may be counted when the next one has begun. */
 const LATE_MS = 2000
-/** What is above is told with the next decision about it. */
-const UNTOLD_MAX = 5000
 const UNLIMITED = -1
 
 export class StrictCounters {
