@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { adminCall } from '../support/admin-call.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
 import { startUpstream, type Upstream } from '../support/upstream-server.ts'
@@ -115,15 +116,7 @@ function listen(server: Pick<Server, 'listen' | 'address'>): Promise<number> {
   )
 }
 
-async function admin(method: string, path: string, body?: object): Promise<any> {
-  const response = await fetch(gateway.adminUrl + path, {
-    method,
-    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  })
-  const text = await response.text()
-  assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`)
-  return text === '' ? null : JSON.parse(text)
-}
+const admin = (method: string, target: string, body?: object) => adminCall(gateway, method, target, body)
 const put = (path: string, body: object) => admin('PUT', path, body)
 const post = (path: string, body: object) => admin('POST', path, body)
 
@@ -149,6 +142,13 @@ async function figure(name: string): Promise<number> {
     .split('\n')
     .filter((line) => line.startsWith(name))
     .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+}
+
+/** All lines of the log with that text, when there are as many at least: they come a little later than what they tell of. */
+async function logged(text: string, count: number): Promise<string[]> {
+  const found = () => gateway.child.output.split('\n').filter((line) => line.includes(text))
+  await waitUntil(`${count} lines: ${text}`, () => found().length >= count)
+  return found()
 }
 
 test('a target that answers a check badly gets no requests from any worker, and is back within an interval and a second', async () => {
@@ -190,9 +190,8 @@ test('a worker that starts later knows what is unhealthy before its first reques
   await waitUntil('back', async () => (await states('web'))[two.port] === 'HEALTHY')
 })
 
-test('each change is one line in the log, whoever saw it', () => {
-  const lines = gateway.child.output.split('\n').filter((line) => line.includes('a target is'))
-  const changes = lines.map((line) => {
+test('each change is one line in the log, whoever saw it', async () => {
+  const changes = (await logged('a target is', 4)).map((line) => {
     const { port, isHealthy, cause } = JSON.parse(line)
     return `${port} ${isHealthy} ${cause}`
   })
@@ -272,8 +271,7 @@ test('when too few are healthy it is 503, or with resilience.panic all targets g
   assert.deepEqual(await whoAnswers(), ['one', 'two'])
   assert.partialDeepStrictEqual(await whole(), { health: 'UNHEALTHY', panic: true })
   assert.equal(await figure('meridian_upstreams_in_panic'), 2)
-  const said = gateway.child.output.split('\n').filter((line) => line.includes('requests go to all of them'))
-  assert.equal(said.length, 1)
+  assert.equal((await logged('requests go to all of them', 1)).length, 1)
 })
 
 test('the figures say that checks run', async () => {

@@ -13,6 +13,7 @@ import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, test } from 'node:test'
+import { adminCall } from '../support/admin-call.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
 import { freePort, freePorts } from '../support/free-port.ts'
 import { isListening, runChild, startChild } from '../support/process.ts'
@@ -33,17 +34,6 @@ async function ready(gateway: Gateway): Promise<number> {
   const response = await fetch(`${gateway.statusUrl}/status/ready`, { signal: AbortSignal.timeout(5_000) })
   await response.arrayBuffer()
   return response.status
-}
-
-async function admin(gateway: Gateway, method: string, target: string, body?: object): Promise<any> {
-  const response = await fetch(gateway.adminUrl + target, {
-    method,
-    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(20_000),
-  })
-  const text = await response.text()
-  assert.ok(response.ok, `${method} ${target}: ${response.status} ${text}`)
-  return text === '' ? null : JSON.parse(text)
 }
 
 test('SIGTERM: not ready first while all is served, then connections end with their answers, and the process with 0', async () => {
@@ -192,15 +182,15 @@ test('a start again has the configuration, its certificate and its node id, and 
   await using upstream = await startUpstream()
   const prefix = mkdtempSync(path.join(folder, 'again-'))
   const first = await startGateway({ database: 'sqlite', prefix })
-  await admin(first, 'PUT', '/services/s', { host: '127.0.0.1', port: upstream.port })
-  await admin(first, 'PUT', '/routes/r', {
+  await adminCall(first, 'PUT', '/services/s', { host: '127.0.0.1', port: upstream.port })
+  await adminCall(first, 'PUT', '/routes/r', {
     paths: ['/'],
     service: { name: 's' },
   })
-  await admin(first, 'POST', '/routes/r/plugins', { name: 'key-auth' })
-  await admin(first, 'PUT', '/consumers/alice', {})
-  await admin(first, 'POST', '/consumers/alice/key-auth', { key: 'opens-it' })
-  const before = await admin(first, 'GET', '/')
+  await adminCall(first, 'POST', '/routes/r/plugins', { name: 'key-auth' })
+  await adminCall(first, 'PUT', '/consumers/alice', {})
+  await adminCall(first, 'POST', '/consumers/alice/key-auth', { key: 'opens-it' })
+  const before = await adminCall(first, 'GET', '/')
   const certificate = readFileSync(
     path.join(prefix, 'certificates', readdirSync(path.join(prefix, 'certificates'))[0]!),
   )
@@ -212,7 +202,7 @@ test('a start again has the configuration, its certificate and its node id, and 
     (await fetch(`${second.proxyUrl}/`, { headers: { apikey: key }, signal: AbortSignal.timeout(5_000) })).status
   assert.equal(await ask('opens-it'), 200)
   assert.equal(await ask('other'), 401)
-  const now = await admin(second, 'GET', '/')
+  const now = await adminCall(second, 'GET', '/')
   assert.equal(now.node_id, before.node_id)
   assert.deepEqual(
     readFileSync(path.join(prefix, 'certificates', readdirSync(path.join(prefix, 'certificates'))[0]!)),
@@ -257,7 +247,7 @@ test('a start writes compiled code under the prefix, and the next one runs from 
 test('without the keyring that its secrets need, the store does not start, and no new one is made', async () => {
   const prefix = mkdtempSync(path.join(folder, 'keyring-'))
   const first = await startGateway({ database: 'sqlite', prefix })
-  await admin(first, 'PUT', '/consumers/alice', {})
+  await adminCall(first, 'PUT', '/consumers/alice', {})
   await first.stop()
   rmSync(path.join(prefix, 'keyring'))
   const { code, output } = await start({

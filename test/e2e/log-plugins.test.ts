@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { adminCall } from '../support/admin-call.ts'
 import { makeCertificate } from '../support/certificates.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
@@ -44,16 +45,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function admin(method: string, at: string, body?: object): Promise<any> {
-  const response = await fetch(gateway.adminUrl + at, {
-    method,
-    signal: AbortSignal.timeout(20_000),
-    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  })
-  const text = await response.text()
-  assert.ok(response.ok, text)
-  return text === '' ? null : JSON.parse(text)
-}
+const admin = (method: string, target: string, body?: object) => adminCall(gateway, method, target, body)
 
 let routes = 0
 

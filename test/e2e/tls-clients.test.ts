@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { adminCall } from '../support/admin-call.ts'
 import { makeCertificate } from '../support/certificates.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
 import { startUpstream, type Upstream } from '../support/upstream-server.ts'
@@ -22,16 +23,7 @@ after(async () => {
   await upstream.close()
 })
 
-async function admin(method: string, target: string, body?: object): Promise<any> {
-  const response = await fetch(gateway.adminUrl + target, {
-    method,
-    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(20_000),
-  })
-  const text = await response.text()
-  assert.ok(response.ok, `${method} ${target}: ${response.status} ${text}`)
-  return text === '' ? null : JSON.parse(text)
-}
+const admin = (method: string, target: string, body?: object) => adminCall(gateway, method, target, body)
 
 interface Seen {
   readonly subject: string

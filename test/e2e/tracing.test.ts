@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import { connect } from 'node:net'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { adminCall } from '../support/admin-call.ts'
 import { isFullEffort } from '../support/effort.ts'
 import { freePort } from '../support/free-port.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
@@ -42,17 +43,7 @@ after(async () => {
   await upstream.close()
 })
 
-async function admin(method: string, at: string, body: object): Promise<any> {
-  const response = await fetch(gateway.adminUrl + at, {
-    method,
-    signal: AbortSignal.timeout(20_000),
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  })
-  const text = await response.text()
-  assert.ok(response.ok, text)
-  return JSON.parse(text)
-}
+const admin = (method: string, target: string, body?: object) => adminCall(gateway, method, target, body)
 
 let services = 0
 
