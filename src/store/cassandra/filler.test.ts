@@ -1,68 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  allRows,
-  commit,
-  definitions,
-  del,
-  put,
-  START_MS,
-  testKeyring,
-  transaction,
-  W1,
-} from '../../../test/contract/store-fixture.ts'
+import { allRows, commit, del, put, transaction, W1 } from '../../../test/contract/store-fixture.ts'
 import { MapPort } from '../../../test/support/map-port.ts'
-import { createMemoryCopy } from '../memory.ts'
+import { follower, memoryCopy, withOverrides } from '../../../test/support/store-nodes.ts'
 import { GENESIS_HASH } from '../chain.ts'
 import { Filler } from './filler.ts'
 import { CassandraFailure, type CassandraPort } from './port.ts'
-import { openCassandraStore } from './store.ts'
 import { ENTITIES } from './tables.ts'
 
-interface NodeOptions {
-  readonly isLater: (kind: string) => boolean
-  readonly wholeRows?: number
-}
-
-async function follower(port: CassandraPort, { isLater, wholeRows = -1 }: NodeOptions) {
-  const store = await openCassandraStore({
-    port,
-    copy: createMemoryCopy({ definitions, keyring: testKeyring(), nowMs: () => START_MS }),
-    dataCenter: 'dc1',
-    nodeId: 'a-node',
-    bucketsOf: () => 4,
-    isLater,
-    wholeRows,
-    nowMs: () => START_MS,
-    delay: async () => {},
-    random: () => 0.5,
-    log: { info() {}, warn() {} },
-  })
-  await store.poll()
-  return store
-}
+/** However few rows there are, they come later. */
+const NONE_AT_ONCE = -1
 
 /** A port whose reads near by lack a row of the projection. */
 function lackingRow(port: CassandraPort, lost: string): CassandraPort {
-  return {
+  return withOverrides(port, {
     select: async (table, selection) => {
       const rows = await port.select(table, selection)
       return table === ENTITIES && selection.consistency === 'LOCAL_QUORUM'
         ? rows.filter(({ id }) => id !== lost)
         : rows
     },
-    insert: (...given) => port.insert(...given),
-    insertAll: (...given) => port.insertAll(...given),
-    insertIfAbsent: (...given) => port.insertIfAbsent(...given),
-    replaceIf: (...given) => port.replaceIf(...given),
-    deleteIfPresent: (...given) => port.deleteIfPresent(...given),
-  }
+  })
 }
 
 test('a node without a copy answers for what it has not filled in yet, and says so when it can not', async () => {
   const port: MapPort & CassandraPort = new MapPort()
   const isLater = (kind: string) => kind === 'members' || kind === 'domains'
-  const writer = await follower(port, { isLater })
+  const writer = await follower(port, { isLater, wholeRows: NONE_AT_ONCE })
   await commit(writer, put('groups', { id: 'g', name: 'group' }))
   const members = Array.from({ length: 40 }, (_, n) =>
     put('members', { id: `m${n}`, group: { id: 'g' }, key: `key-${n}` }),
@@ -72,7 +36,7 @@ test('a node without a copy answers for what it has not filled in yet, and says 
   // Above the watermark: only the log has these.
   await commit(writer, put('members', { id: 'm1', group: { id: 'g' }, key: 'another' }), del('members', 'm2'))
 
-  const fresh = await follower(port, { isLater })
+  const fresh = await follower(port, { isLater, wholeRows: NONE_AT_ONCE })
   assert.deepEqual(fresh.filling, { parts: 4, done: 0, rows: 0 })
   const keyed = async (key: string) => (await fresh.lookup('members', 'key', key, W1))?.document.id
   assert.equal(await keyed('another'), 'm1')
@@ -110,18 +74,18 @@ test('a node without a copy answers for what it has not filled in yet, and says 
 test('a copy whose rows are not those of the digests when it is filled is loaded anew', async () => {
   const port: MapPort & CassandraPort = new MapPort()
   const isLater = (kind: string) => kind === 'groups'
-  const writer = await follower(port, { isLater })
+  const writer = await follower(port, { isLater, wholeRows: NONE_AT_ONCE })
   for (let n = 0; n < 10; n++) await commit(writer, put('groups', { id: `g${n}`, name: `n${n}` }))
   await writer.project()
   const lacking = lackingRow(port, 'g3')
-  const fresh = await follower(lacking, { isLater })
+  const fresh = await follower(lacking, { isLater, wholeRows: NONE_AT_ONCE })
   while (await fresh.fillNext());
   assert.equal(fresh.filling, null)
   assert.deepEqual(await allRows(fresh), await allRows(writer))
 })
 
 test('nothing is filled in before it is noted of which epoch the copy is', async () => {
-  const copy = createMemoryCopy({ definitions, keyring: testKeyring(), nowMs: () => START_MS })
+  const copy = memoryCopy()
   const codes: (string | undefined)[] = []
   const filler = new Filler({
     copy,
@@ -152,7 +116,7 @@ async function* none(): AsyncGenerator<never> {}
 test('a few rows are loaded with the others', async () => {
   const port: MapPort & CassandraPort = new MapPort()
   const isLater = (kind: string) => kind === 'groups'
-  const writer = await follower(port, { isLater })
+  const writer = await follower(port, { isLater, wholeRows: NONE_AT_ONCE })
   for (let n = 0; n < 10; n++) await commit(writer, put('groups', { id: `g${n}`, name: `n${n}` }))
   await writer.project()
   const small = await follower(port, { isLater, wholeRows: 100 })

@@ -1,30 +1,11 @@
 /** Nodes of two versions on one log. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { append, commit, definitions, put, START_MS, testKeyring } from '../../../test/contract/store-fixture.ts'
+import { append, commit, put } from '../../../test/contract/store-fixture.ts'
 import { MapPort } from '../../../test/support/map-port.ts'
-import { createMemoryCopy } from '../memory.ts'
-import type { CassandraStoreOptions } from './cassandra-store.ts'
+import { follower } from '../../../test/support/store-nodes.ts'
 import type { CassandraPort } from './port.ts'
-import { openCassandraStore } from './store.ts'
 import { CONFIG_LOG } from './tables.ts'
-
-async function follower(port: CassandraPort, more: Partial<CassandraStoreOptions> = {}) {
-  const store = await openCassandraStore({
-    port,
-    copy: createMemoryCopy({ definitions, keyring: testKeyring(), nowMs: () => START_MS }),
-    dataCenter: 'dc1',
-    nodeId: 'a-node',
-    bucketsOf: () => 4,
-    nowMs: () => START_MS,
-    delay: async () => {},
-    random: () => 0.5,
-    log: { info() {}, warn() {} },
-    ...more,
-  })
-  await store.poll()
-  return store
-}
 
 test('an entry that a newer version wrote in another form is not applied: the node stays at what it can read', async () => {
   const port: MapPort & CassandraPort = new MapPort()

@@ -2,64 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '#core/errors.ts'
 import type { LogEntry } from '../contract.ts'
-import { createMemoryCopy } from '../memory.ts'
-import {
-  allRows,
-  append,
-  commit,
-  definitions,
-  del,
-  put,
-  START_MS,
-  testKeyring,
-  transaction,
-} from '../../../test/contract/store-fixture.ts'
+import { allRows, append, commit, del, put, transaction } from '../../../test/contract/store-fixture.ts'
 import { MapPort } from '../../../test/support/map-port.ts'
+import { follower, memoryCopy, node, withOverrides } from '../../../test/support/store-nodes.ts'
 import { CassandraFailure, type CassandraPort, type Selection } from './port.ts'
-import { openCassandraStore } from './store.ts'
 import { CONFIG_LOG, ENTITIES, LOG_STATE } from './tables.ts'
-
-const quiet = { info() {}, warn() {} }
-
-function memoryCopy() {
-  return createMemoryCopy({ definitions, keyring: testKeyring(), nowMs: () => START_MS })
-}
-
-interface NodeOptions {
-  readonly dataCenter?: string
-  readonly dataCenters?: readonly string[]
-  readonly copy?: ReturnType<typeof memoryCopy>
-  /** Each pause of the store takes so long on its clock. */
-  readonly pauseMs?: number
-}
-
-/** A node whose clock only moves while it waits. */
-function node(
-  port: CassandraPort,
-  { dataCenter = 'dc1', dataCenters = [], copy = memoryCopy(), pauseMs = 1000 }: NodeOptions = {},
-) {
-  let nowMs = START_MS
-  return openCassandraStore({
-    port,
-    copy,
-    dataCenter,
-    dataCenters,
-    nodeId: 'a-node',
-    bucketsOf: () => 4,
-    nowMs: () => nowMs,
-    delay: async () => {
-      nowMs += pauseMs
-    },
-    random: () => 0.5,
-    log: quiet,
-  })
-}
-
-async function follower(port: CassandraPort, options: NodeOptions = {}) {
-  const store = await node(port, options)
-  await store.poll()
-  return store
-}
 
 test('nodes hold the same state at the same revision, wherever it was written', async () => {
   const port: MapPort & CassandraPort = new MapPort()
@@ -399,6 +346,34 @@ test('nobody writes into an epoch that is over, or into a cluster that has lost 
   assert.deepEqual(await (await follower(port, { copy })).entry(entry.revision), entry)
 })
 
+test('what is open from an epoch that is over is never told to be refused, whatever the state says now', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  let isSilent = true
+  const writer = await follower(
+    withOverrides(port, {
+      insertIfAbsent: async (table, row, options) => {
+        const result = await port.insertIfAbsent(table, row, options)
+        if (table === CONFIG_LOG && isSilent) throw new CassandraFailure('timeout', 'no answer', false)
+        return result
+      },
+    }),
+  )
+  const first = transaction([put('groups', { id: 'a', name: 'one' })])
+  assert.deepEqual(await writer.append(first, 0), { outcome: 'open', txid: first.txid })
+  const other = await follower(port)
+  assert.equal((await other.head()).revision, 1)
+  await other.beginEpoch()
+  await other.project()
+  await commit(other, put('groups', { id: 'a', name: 'two' }), put('groups', { id: 'b', name: 'one' }))
+  isSilent = false
+  await writer.lookForEpoch()
+  await writer.poll()
+  const { revision } = await writer.head()
+  assert.equal(revision, 2)
+  // Done by its own it would be refused: the name is taken.
+  assert.deepEqual(await writer.append(first, revision), { outcome: 'open', txid: first.txid })
+})
+
 test('after a restore to an earlier state what was written since is gone on every node, and history goes on from there', async () => {
   const port = new MapPort()
   const [ahead, old] = [memoryCopy(), memoryCopy()]
@@ -467,16 +442,4 @@ test('an entry that does not follow is not taken over', async () => {
 
 function logOf(epoch: number): Selection {
   return { partition: { epoch, segment: 0 }, limit: 10, consistency: 'LOCAL_QUORUM' }
-}
-
-function withOverrides(port: CassandraPort, overrides: Partial<CassandraPort>): CassandraPort {
-  return {
-    select: (table, selection) => port.select(table, selection),
-    insert: (table, row, options) => port.insert(table, row, options),
-    insertAll: (table, rows, options) => port.insertAll(table, rows, options),
-    insertIfAbsent: (table, row, options) => port.insertIfAbsent(table, row, options),
-    replaceIf: (table, row, expected, options) => port.replaceIf(table, row, expected, options),
-    deleteIfPresent: (table, key, options) => port.deleteIfPresent(table, key, options),
-    ...overrides,
-  }
 }
