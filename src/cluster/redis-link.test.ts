@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { standaloneEndpoint } from '../../test/support/redis.ts'
 import type { ConnectionObserver, RedisConnection } from './redis-port.ts'
 import { PROBE_MS, RedisFailure, RedisLink } from './redis-link.ts'
 
@@ -27,18 +28,7 @@ class Bed implements RedisConnection {
 
   constructor(queueSize = 100) {
     this.link = new RedisLink({
-      endpoint: {
-        name: 'test',
-        kind: 'standalone',
-        addresses: [{ host: 'redis', port: 6379 }],
-        master: null,
-        username: null,
-        password: null,
-        sentinelPassword: null,
-        database: 0,
-        tls: null,
-        timeoutMs: TIMEOUT_MS,
-      },
+      endpoint: standaloneEndpoint('test', { host: 'redis', port: 6379 }, TIMEOUT_MS),
       open: (_endpoint, _times, observer) => {
         this.observer = observer
         return this

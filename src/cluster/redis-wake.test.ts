@@ -3,27 +3,15 @@ import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Figures } from '#telemetry/figures.ts'
 import { requirePart } from '../../test/support/parts.ts'
-import { startRedis, type RedisServer } from '../../test/support/redis.ts'
+import { standaloneEndpoint, startRedis, type RedisServer } from '../../test/support/redis.ts'
 import { waitUntil } from '../../test/support/wait.ts'
 import { openRedisConnection, openRedisSubscription } from './redis-connection.ts'
-import type { RedisEndpoint } from './redis-endpoint.ts'
 import { RedisLinks } from './redis-links.ts'
 import { RedisWake } from './redis-wake.ts'
 
 /** What a node of a data center has, and how often it was woken. */
 function startNode(t: TestContext, redis: RedisServer) {
-  const endpoint: RedisEndpoint = {
-    name: 'wake',
-    kind: 'standalone',
-    addresses: [{ host: redis.host, port: redis.port }],
-    master: null,
-    username: null,
-    password: null,
-    sentinelPassword: null,
-    database: 0,
-    tls: null,
-    timeoutMs: 1000,
-  }
+  const endpoint = standaloneEndpoint('wake', { host: redis.host, port: redis.port }, 1000)
   const times = { connectTimeoutMs: 500 }
   const states: boolean[] = []
   const links = new RedisLinks({

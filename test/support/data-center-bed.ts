@@ -11,13 +11,12 @@ import { LimitExchange } from '#cluster/limit-exchange.ts'
 import { createLocalCounters, sizeFor } from '#cluster/local-counters.ts'
 import { openRedisConnection } from '#cluster/redis-connection.ts'
 import { RedisLimiter } from '#cluster/redis-limiter.ts'
-import type { RedisEndpoint } from '#cluster/redis-endpoint.ts'
 import { RedisLink } from '#cluster/redis-link.ts'
 import type { Limiter } from '#model/limiter.ts'
 import { BlackHole } from './black-hole.ts'
 import type { Program } from './debian-part.ts'
 import { freePort } from './free-port.ts'
-import { startRedis, type RedisServer } from './redis.ts'
+import { standaloneEndpoint, startRedis, type RedisServer } from './redis.ts'
 
 /** Shorter than by default, so that tests are. */
 export const EXCHANGE_MS = 50
@@ -170,18 +169,7 @@ export class DataCenterBed {
   }
 
   #link(port: number): RedisLink {
-    const endpoint: RedisEndpoint = {
-      name: `127.0.0.1:${port}`,
-      kind: 'standalone',
-      addresses: [{ host: '127.0.0.1', port }],
-      master: null,
-      username: null,
-      password: null,
-      sentinelPassword: null,
-      database: 0,
-      tls: null,
-      timeoutMs: COMMAND_MS,
-    }
+    const endpoint = standaloneEndpoint(`127.0.0.1:${port}`, { host: '127.0.0.1', port }, COMMAND_MS)
     const link = new RedisLink({
       endpoint,
       open: openRedisConnection,

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Redis } from 'ioredis'
+import type { RedisEndpoint } from '#cluster/redis-endpoint.ts'
 import type { TestCertificate } from './certificates.ts'
 import type { Program } from './debian-part.ts'
 import { freePort, isFreeRange } from './free-port.ts'
@@ -140,6 +141,26 @@ export class RedisServer {
     this.#client?.disconnect()
     await this.kill()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** One server, without user, password and TLS. */
+export function standaloneEndpoint(
+  name: string,
+  address: { readonly host: string; readonly port: number },
+  timeoutMs: number,
+): RedisEndpoint {
+  return {
+    name,
+    kind: 'standalone',
+    addresses: [address],
+    master: null,
+    username: null,
+    password: null,
+    sentinelPassword: null,
+    database: 0,
+    tls: null,
+    timeoutMs,
   }
 }
 
