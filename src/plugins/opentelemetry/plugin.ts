@@ -1,7 +1,7 @@
 /** Exports traces and logs of requests over OTLP, and passes traces on to the upstream, as Kong's opentelemetry does. */
 import { definePlugin, type DeliveryQueue, type Exchange, type PluginDelivery, type PluginTools } from '#pdk'
+import { openHttpQueue } from '#pdk/http-queue.ts'
 import { queueParameters } from '#pdk/queue-parameters.ts'
-import { HttpSender } from '#pdk/send-http.ts'
 import { compilePropagation, type Propagation } from '../tracing/propagation.ts'
 import type { TraceContext } from '../tracing/trace-context.ts'
 import { logEntryOf } from './log-entry.ts'
@@ -121,25 +121,18 @@ function openQueue(
   config: Config,
   tools: PluginTools,
 ): DeliveryQueue<Buffer> {
-  const parameters = queueParameters(config)
-  const sender = new HttpSender({
+  return openHttpQueue<Buffer>(tools, {
+    name,
+    parameters: queueParameters(config),
     url,
     method: 'POST',
     headers: { ...config.headers, 'Content-Type': 'application/x-protobuf' },
     connectTimeoutMs: config.connect_timeout ?? 1000,
     readTimeoutMs: config.read_timeout ?? 5000,
-    connections: parameters.concurrency,
     keepaliveMs: KEEPALIVE_MS,
     isVerified: true,
-    trusted: tools.trusted,
-    lookup: tools.lookup,
     isSuccess: (status) => status === 200,
-  })
-  return tools.delivery.openQueue<Buffer>({
-    name,
-    parameters,
-    send: (batch, signal) => sender.send(envelope.around(batch), signal),
-    onClosed: () => void sender.close(),
+    bodyOf: (batch) => envelope.around(batch),
   })
 }
 

@@ -1,7 +1,7 @@
 /** Reports spans of requests and sessions to a Zipkin server, and passes the trace on to the upstream, as Kong's zipkin does. */
 import { definePlugin, type DeliveryQueue, type Exchange, type PluginTools } from '#pdk'
+import { openHttpQueue } from '#pdk/http-queue.ts'
 import { queueParameters } from '#pdk/queue-parameters.ts'
-import { HttpSender } from '#pdk/send-http.ts'
 import { compilePropagation, type Propagation } from '../tracing/propagation.ts'
 import { spansOf, type ReportOptions } from './report.ts'
 import { requestTags } from './request-tags.ts'
@@ -83,24 +83,17 @@ export const zipkin = definePlugin({
 function openQueue(config: Config, tools: PluginTools): DeliveryQueue<string> | null {
   const url = config.http_endpoint ?? null
   if (url === null) return null
-  const parameters = queueParameters(config)
-  const sender = new HttpSender({
+  return openHttpQueue<string>(tools, {
+    parameters: queueParameters(config),
     url,
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     connectTimeoutMs: config.connect_timeout ?? 2000,
     readTimeoutMs: config.read_timeout ?? 5000,
-    connections: parameters.concurrency,
     keepaliveMs: KEEPALIVE_MS,
     isVerified: true,
-    trusted: tools.trusted,
-    lookup: tools.lookup,
     isSuccess: (status) => status >= 200 && status < 300,
-  })
-  return tools.delivery.openQueue<string>({
-    parameters,
-    send: (batch, signal) => sender.send(`[${batch.join(',')}]`, signal),
-    onClosed: () => void sender.close(),
+    bodyOf: (batch) => `[${batch.join(',')}]`,
   })
 }
 
