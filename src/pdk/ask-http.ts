@@ -1,4 +1,4 @@
-/** Asks HTTP servers for plugins that need an answer to go on: identity providers, policy servers. Nothing here rejects. */
+/** Asks HTTP servers for plugins that need an answer to go on: identity providers, policy servers, certificate authorities. Nothing here rejects. */
 import type { LookupFunction } from 'node:net'
 import type { Agent } from 'undici'
 
@@ -27,6 +27,8 @@ export interface HttpAnswer {
   readonly status: number
   /** By lower-case name; of repeated ones the first. */
   readonly headers: Readonly<Record<string, string>>
+  readonly bytes: Buffer
+  /** As UTF-8. */
   readonly text: string
 }
 
@@ -57,9 +59,16 @@ export class HttpAsker {
         body,
         signal: AbortSignal.timeout(this.#options.timeoutMs),
       })
-      const text = await this.#boundedText(response.body)
-      if (text === null) return { problem: `${url.host} answered more than ${this.#options.answerBytesMax} bytes` }
-      return { status: response.statusCode, headers: firstValues(response.headers), text }
+      const bytes = await this.#boundedBytes(response.body)
+      if (bytes === null) return { problem: `${url.host} answered more than ${this.#options.answerBytesMax} bytes` }
+      return {
+        status: response.statusCode,
+        headers: firstValues(response.headers),
+        bytes,
+        get text() {
+          return bytes.toString('utf8')
+        },
+      }
     } catch (error) {
       return { problem: `${url.host} can't be asked: ${causeOf(error)}` }
     }
@@ -83,7 +92,7 @@ export class HttpAsker {
     }))
   }
 
-  async #boundedText(body: AsyncIterable<Uint8Array>): Promise<string | null> {
+  async #boundedBytes(body: AsyncIterable<Uint8Array>): Promise<Buffer | null> {
     const parts: Uint8Array[] = []
     let size = 0
     for await (const part of body) {
@@ -92,7 +101,7 @@ export class HttpAsker {
       if (size > this.#options.answerBytesMax) return null
       parts.push(part)
     }
-    return Buffer.concat(parts).toString('utf8')
+    return Buffer.concat(parts)
   }
 }
 

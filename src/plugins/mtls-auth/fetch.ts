@@ -1,52 +1,42 @@
 /** Documents of certificate authorities: answers of OCSP, lists of what is revoked. */
-import type { LookupFunction } from 'node:net'
-import type { Agent } from 'undici'
+import type { PluginTools } from '#pdk'
+import { HttpAsker } from '#pdk/ask-http.ts'
 import type { Fetch } from './revocation.ts'
 
 /** Lists of large authorities have some megabytes. */
 const BYTES_MAX = 16 * 1024 * 1024
-
-export interface FetchOptions {
-  /** For a whole answer. */
-  readonly timeoutMs: number
-  readonly trusted: string | null
-  readonly lookup: LookupFunction
-}
+const CONNECTIONS = 8
+const KEEPALIVE_MS = 4_000
 
 export class Fetcher {
-  readonly #options: FetchOptions
-  #agent: Agent | null = null
+  readonly #asker: HttpAsker
 
-  constructor(options: FetchOptions) {
-    this.#options = options
+  /** `timeoutMs`: for a whole answer. */
+  constructor(timeoutMs: number, { trusted, lookup }: Pick<PluginTools, 'trusted' | 'lookup'>) {
+    this.#asker = new HttpAsker({
+      timeoutMs,
+      connections: CONNECTIONS,
+      keepaliveMs: KEEPALIVE_MS,
+      isVerified: true,
+      trusted,
+      lookup,
+      answerBytesMax: BYTES_MAX,
+    })
   }
 
   readonly fetch: Fetch = async (url, body) => {
-    const { timeoutMs, trusted, lookup } = this.#options
-    const { Agent, request } = await import('undici')
-    this.#agent ??= new Agent({
-      connections: 8,
-      connect: { timeout: timeoutMs, lookup, ...(trusted !== null && { ca: trusted }) },
-    })
-    const response = await request(url, {
-      dispatcher: this.#agent,
-      method: body === null ? 'GET' : 'POST',
-      headers: body === null ? {} : { 'content-type': 'application/ocsp-request' },
-      body,
-      signal: AbortSignal.timeout(timeoutMs),
-    })
-    const parts: Buffer[] = []
-    let length = 0
-    for await (const part of response.body as AsyncIterable<Buffer>) {
-      length += part.length
-      if (length > BYTES_MAX) throw new RangeError(`${url}: more than ${BYTES_MAX} bytes`)
-      parts.push(part)
-    }
-    if (response.statusCode !== 200) throw new Error(`${url}: status ${response.statusCode}`)
-    return Buffer.concat(parts)
+    const answer = await this.#asker.ask(
+      new URL(url),
+      body === null
+        ? { method: 'GET', headers: {}, body }
+        : { method: 'POST', headers: { 'content-type': 'application/ocsp-request' }, body },
+    )
+    if ('problem' in answer) throw new Error(answer.problem)
+    if (answer.status !== 200) throw new Error(`${url}: status ${answer.status}`)
+    return answer.bytes
   }
 
   close(): void {
-    void this.#agent?.destroy()
+    this.#asker.close()
   }
 }

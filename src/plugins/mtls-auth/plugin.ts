@@ -37,11 +37,7 @@ export const mtlsAuth = definePlugin({
   },
 
   prepare(config, tools): State {
-    const fetcher = new Fetcher({
-      timeoutMs: config.http_timeout ?? 30_000,
-      trusted: tools.trusted,
-      lookup: tools.lookup,
-    })
+    const fetcher = new Fetcher(config.http_timeout ?? 30_000, tools)
     const mode = config.revocation_check_mode ?? 'IGNORE_CA_ERROR'
     const rules = {
       ids: config.ca_certificates,
