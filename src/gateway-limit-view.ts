@@ -7,7 +7,7 @@ import { bucketName, MemoryLimiter } from '#cluster/memory-limiter.ts'
 import { shortName } from '#cluster/counter-name.ts'
 import type { LimitWindow } from '#model/limit-window.ts'
 import type { Settings } from '#model/settings.ts'
-import { keyPrefixOf } from '#plugins/traffic-limit/plugin.ts'
+import { counterPrefix } from '#pdk/limit-policy.ts'
 import type { Config } from '#plugins/traffic-limit/schema.ts'
 import { LimitWindows } from '#plugins/traffic-limit/windows.ts'
 import type { ConfigStore } from '#store/contract.ts'
@@ -67,7 +67,7 @@ async function find({ store }: LimitViewParts, pluginId: string, subject: string
   const document = (await store.get('plugins', pluginId))?.document
   if (document?.['name'] !== 'traffic-limit') return null
   const idOf = (field: string) => (document[field] as { readonly id: string } | null)?.id ?? null
-  const prefix = keyPrefixOf({ route: idOf('route'), service: idOf('service') })
+  const prefix = counterPrefix('traffic:', { route: idOf('route'), service: idOf('service') })
   return { config: document['config'] as Config, key: prefix + subject }
 }
 

@@ -64,10 +64,10 @@ export class RedisLimiter implements Limiter {
     const timesBefore = Atomics.load(timesAlone, 0)
     const keys: string[] = []
     const args: (string | number)[] = [incarnation, cost, isLimited ? 1 : 0, nowMs]
+    const name = this.#nameOf(key)
     for (const window of windows) {
       const { algorithm, keySuffix, previousSuffix, most, unitMs, keptUntilMs } = window
       keys.push(tag + keySuffix, tag + previousSuffix)
-      const name = this.#nameOf(key)
       const weight = algorithm === 'sliding' ? previousWeight(window, nowMs) : 0
       const lifeMs = Math.max(1, Math.ceil(keptUntilMs - sentAtMs))
       const before = algorithm === 'sliding' ? known.read(name + previousSuffix) : 0
@@ -84,16 +84,16 @@ export class RedisLimiter implements Limiter {
     }
     return link.run(DECIDE, keys, args).then((answer) => {
       if (answer instanceof RedisFailure) return this.#takeAlone(asked)
-      return this.#conclude(asked, tag, (answer as string[]).map(Number), Atomics.load(timesAlone, 0) === timesBefore)
+      const isExact = Atomics.load(timesAlone, 0) === timesBefore
+      return this.#conclude(asked, name, tag, (answer as string[]).map(Number), isExact)
     })
   }
 
-  #conclude(asked: Asked, tag: string, answer: readonly number[], isExact: boolean): LimitDecision {
+  #conclude(asked: Asked, name: string, tag: string, answer: readonly number[], isExact: boolean): LimitDecision {
     const { own, known, note } = this.#options
-    const { key, windows, cost } = asked
+    const { windows, cost } = asked
     const count = windows.length
     const refusedBy = answer[0]!
-    const name = this.#nameOf(key)
     for (let i = 0; i < count; i++) {
       const window = windows[i]!
       const { keySuffix, keptUntilMs } = window

@@ -1,4 +1,5 @@
 /** What plugins that limit have in common: whose requests are counted together, and which nodes can count together. */
+import { createHash } from 'node:crypto'
 import type { Exchange } from './exchange.ts'
 import type { ClusterCounters, NodeAbilities } from './pdk.ts'
 import { toWire } from './wire-text.ts'
@@ -44,4 +45,18 @@ export function identifierOf(
       return ({ request }) => (request.path === wirePath ? wirePath : request.clientIp)
     }
   }
+}
+
+/**
+ * Begins the names of counters: the same in every worker and node for every instance of a plugin on this route and service, and
+ * apart from other plugins by `kind`. Short, because it is hashed for every request; no two are alike within a gateway's life (72 bits).
+ */
+export function counterPrefix(
+  kind: '' | 'response:' | 'traffic:',
+  { route, service }: { readonly route: string | null; readonly service: string | null },
+): string {
+  return createHash('sha256')
+    .update(`${kind}${route ?? ''}:${service ?? ''}`)
+    .digest('base64url')
+    .slice(0, 12)
 }

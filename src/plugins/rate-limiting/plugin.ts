@@ -1,8 +1,13 @@
 /** Limits how many requests somebody may make in a second, minute, ... or year, as Kong's rate-limiting does. */
-import { createHash } from 'node:crypto'
 import { definePlugin, type Exchange, type Exit, type StrictCounters } from '#pdk'
 import { CalendarLimits, PERIODS, type LimitWindow } from '#pdk/calendar-window.ts'
-import { identifierOf, refuseClusterPolicy, requireClusterCounters, type Identifier } from '#pdk/limit-policy.ts'
+import {
+  counterPrefix,
+  identifierOf,
+  refuseClusterPolicy,
+  requireClusterCounters,
+  type Identifier,
+} from '#pdk/limit-policy.ts'
 import { schema } from './schema.ts'
 import { shownLimit, usageOf, writeHeaders, type ShownLimit, type Usage } from './usage.ts'
 
@@ -65,7 +70,7 @@ export const rateLimiting = definePlugin({
       isFaultTolerant: config.fault_tolerant,
       opened: synced ?? strict,
       identify: identifierOf(config.limit_by ?? 'consumer', config.header_name, config.path),
-      keyPrefix: keyPrefixOf(scope.route, scope.service),
+      keyPrefix: counterPrefix('', scope),
       limits: new CalendarLimits(limits),
       showsHeaders: !config.hide_client_headers,
       status: config.error_code ?? 429,
@@ -98,14 +103,6 @@ export const rateLimiting = definePlugin({
     opened?.close()
   },
 })
-
-/** Short, because it is hashed for every request; the same in every worker, and no two alike within a gateway's life (72 bits). */
-function keyPrefixOf(route: string | null, service: string | null): string {
-  return createHash('sha256')
-    .update(`${route ?? ''}:${service ?? ''}`)
-    .digest('base64url')
-    .slice(0, 12)
-}
 
 /** While Redis is known not to answer, this decides at once. */
 function decideInRedis(exchange: Exchange, state: State, strict: StrictCounters): void | Exit | Promise<void | Exit> {

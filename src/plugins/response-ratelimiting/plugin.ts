@@ -2,7 +2,6 @@
  * Limits what responses use: the upstream says in a header how much of which limit an answer was worth, as Kong's
  * response-ratelimiting does.
  */
-import { createHash } from 'node:crypto'
 import {
   definePlugin,
   type BodyTransform,
@@ -14,7 +13,13 @@ import {
   type StrictCounters,
 } from '#pdk'
 import { PERIODS, type Period } from '#pdk/calendar-window.ts'
-import { identifierOf, refuseClusterPolicy, requireClusterCounters, type Identifier } from '#pdk/limit-policy.ts'
+import {
+  counterPrefix,
+  identifierOf,
+  refuseClusterPolicy,
+  requireClusterCounters,
+  type Identifier,
+} from '#pdk/limit-policy.ts'
 import { schema } from './schema.ts'
 import { namedLimit, parseIncrements, tellClient, tellUpstream, usageOf } from './usage.ts'
 import type { NamedLimit, Usage, Windows } from './usage.ts'
@@ -70,7 +75,7 @@ export const responseRatelimiting = definePlugin({
       isFaultTolerant: config.fault_tolerant,
       opened: strict,
       identify: identifierOf(config.limit_by ?? 'consumer'),
-      keyPrefix: keyPrefixOf(scope.route, scope.service),
+      keyPrefix: counterPrefix('response:', scope),
       limits: Object.entries(config.limits).map(([name, periods]) => namedLimit(name, periodsOf(periods))),
       usageHeader: new FieldName(config.header_name ?? 'x-kong-limit'),
       blocks: config.block_on_first_violation,
@@ -161,14 +166,6 @@ function count(state: State, key: string, amount: number, windows: Windows): voi
     if (shared === null) local.add(key + keySuffix, amount, endMs + LATE_MS)
     else shared.count(key + keySuffix, amount, endMs + LATE_MS, startMs)
   }
-}
-
-/** The same for every instance on this route and service, so that they count together, and apart from rate-limiting. */
-function keyPrefixOf(route: string | null, service: string | null): string {
-  return createHash('sha256')
-    .update(`response:${route ?? ''}:${service ?? ''}`)
-    .digest('base64url')
-    .slice(0, 12)
 }
 
 function periodsOf(periods: Partial<Record<Period, number | null>>): Record<Period, number | null> {

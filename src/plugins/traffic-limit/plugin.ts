@@ -2,7 +2,6 @@
  * Limits what requests cost: several windows at once, sliding windows and buckets, tiers by consumer group, over nodes and data
  * centers.
  */
-import { createHash } from 'node:crypto'
 import {
   definePlugin,
   FieldName,
@@ -16,7 +15,7 @@ import {
   type MetricsSink,
   type NodeAbilities,
 } from '#pdk'
-import { identifierOf, type Identifier } from '#pdk/limit-policy.ts'
+import { counterPrefix, identifierOf, type Identifier } from '#pdk/limit-policy.ts'
 import { groupsOf } from './groups.ts'
 import { shownLimits, standingOf, writeHeaders, type ShownLimits, type Standing } from './headers.ts'
 import { schema, type Config } from './schema.ts'
@@ -90,7 +89,7 @@ export const trafficLimit = definePlugin({
       }),
       entities,
       metrics,
-      keyPrefix: keyPrefixOf(scope),
+      keyPrefix: counterPrefix('traffic:', scope),
       identify: identifierOf(
         config.limit_by === 'consumer-group' ? 'consumer' : config.limit_by,
         config.header_name,
@@ -175,14 +174,6 @@ function problemOfPlace(config: Config, { hasDataCenters, canLease }: NodeAbilit
 function tierOf(group: string, limits: Config['limits']): Tier {
   const windows = new LimitWindows(limits)
   return { group, windows, shown: shownLimits(windows.limits) }
-}
-
-/** The same in every worker and node, for every instance on this route and service; apart from Kong's plugins. */
-export function keyPrefixOf({ route, service }: { readonly route: string | null; readonly service: string | null }) {
-  return createHash('sha256')
-    .update(`traffic:${route ?? ''}:${service ?? ''}`)
-    .digest('base64url')
-    .slice(0, 12)
 }
 
 /** The first tier that names one of the groups, by name or id. */
