@@ -17,6 +17,7 @@ import type { Listener } from '#model/settings/listener.ts'
 import type { LookupRequest } from '#snapshot/entity-cache.ts'
 import { decodeStored, type StoredResponse } from '#pdk/stored-response.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
+import { PART_SIZE } from '#snapshot/update.ts'
 import type { ConfigStore, RuntimeStore } from '#store/contract.ts'
 import type { WorkerSource } from '#telemetry/collect.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
@@ -160,7 +161,7 @@ export class Workers {
   }
 
   tell(index: number, message: ToWorker): void {
-    this.#pool.tell(index, message, message.type === 'update' ? message.update.changes.length * CHANGE_PATIENCE_MS : 0)
+    this.#pool.tell(index, message, patienceMs(message))
   }
 
   /** Among how many nodes limits in Redis are divided while it does not answer. */
@@ -377,4 +378,10 @@ function clientAuthoritiesOf({ ssl_client_certificate: source }: Settings): stri
 
 function readPem(key: string, source: PemSource): string {
   return 'pem' in source ? source.pem : readNamedFile(key, source.path)
+}
+
+function patienceMs(message: ToWorker): number {
+  if (message.type !== 'update') return 0
+  const { changes, parts } = message.update
+  return (changes.length + parts * PART_SIZE) * CHANGE_PATIENCE_MS
 }

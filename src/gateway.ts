@@ -202,14 +202,15 @@ export class Gateway {
         })),
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
+      tellPart: (index, part) => workers.tell(index, { type: 'update-part', part }),
       onPublished: (_position, changes, isWhole) => health.published(changes, isWhole),
       onServed: (revision) => {
         propagation.served(revision)
         this.#cluster?.wake()
       },
     }))
-    const position = await publisher.load()
-    await workers.start(publisher)
+    // Workers load their code while the configuration is read, and take over what of it is there.
+    const [position] = await Promise.all([publisher.load(), workers.start(publisher)])
     this.#follower = createFollower({
       store: opened.store,
       from: position,

@@ -7,7 +7,7 @@ import type { Document } from '#model/document.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { Settings } from '#model/settings.ts'
 import type { LookupRequest } from '#snapshot/entity-cache.ts'
-import type { SnapshotUpdate } from '#snapshot/update.ts'
+import type { SnapshotPart, ToldUpdate } from '#snapshot/update.ts'
 import type { Fallback } from './gateway-workers.ts'
 import type { RuntimeAnswer, RuntimeRequest } from './worker-runtime.ts'
 
@@ -53,7 +53,9 @@ export interface HealthSetting {
 }
 
 export type ToWorker =
-  | { readonly type: 'update'; readonly update: SnapshotUpdate }
+  | { readonly type: 'update'; readonly update: ToldUpdate }
+  /** Of the next update that is whole. */
+  | { readonly type: 'update-part'; readonly part: SnapshotPart }
   /** The answer to a look-up: documents, or that the store can't be asked. */
   | { readonly type: 'found'; readonly id: number; readonly documents: readonly Document[] | null }
   /** The answer about a short-lived value, or that the store can't be asked. */

@@ -33,6 +33,7 @@ import { explain } from '#router/explain.ts'
 import { createRouter, type CompiledRouter } from '#router/router.ts'
 import { SnapshotCompiler } from '#snapshot/compiler.ts'
 import { EntityCache, type LookupRequest } from '#snapshot/entity-cache.ts'
+import { PartsAhead } from '#snapshot/update.ts'
 import { workspaceOf } from '#snapshot/workspace-of.ts'
 import { openAccessLog, type AccessLog } from '#telemetry/access-log.ts'
 import { openLog } from '#telemetry/logger.ts'
@@ -97,6 +98,7 @@ class WorkerThread {
   readonly #cache: EntityCache
   readonly #accessLog: AccessLog | null
   readonly #delivery: LogDelivery
+  readonly #parts = new PartsAhead()
   readonly #compiler: SnapshotCompiler
   readonly #context: WorkerContext
   readonly #certificates: CertificateTable
@@ -378,7 +380,7 @@ class WorkerThread {
   #onMessage(message: ToWorker): void {
     switch (message.type) {
       case 'update': {
-        const { update } = message
+        const update = this.#parts.complete(message.update)
         if (update.isWhole) this.#cache.clear()
         else this.#cache.invalidate(update.lookedUp)
         const beganMs = performance.now()
@@ -392,6 +394,8 @@ class WorkerThread {
         if (!this.#isListening) void this.#listen()
         return
       }
+      case 'update-part':
+        return this.#parts.take(message.part)
       case 'found':
         return this.#lookups.found(message.id, message.documents)
       case 'runtime-answer':

@@ -256,7 +256,7 @@ export class SnapshotCompiler {
     if (toggled.length > 0) {
       const ids = new Set(toggled.map((change) => change.id))
       for (const route of (tables.get('routes')?.values() ?? []) as Iterable<unknown> as Iterable<Route>)
-        if (route.service && ids.has(route.service.id)) place(route)
+        if (route.service && ids.has(route.service.id) && !put.has(route.id)) place(route)
     }
     return put.size + remove.size === 0
       ? before.router
@@ -451,6 +451,7 @@ const COMPILED = new WeakMap<
 
 /** A whole load takes away what it does not name. */
 function removals(tables: Tables, changes: readonly Change[]): Change[] {
+  if (tables.size === 0) return []
   const named = new Set(changes.map((change) => `${change.kind} ${change.id}`))
   const gone: Change[] = []
   for (const [kind, table] of tables)

@@ -4,7 +4,7 @@ import type { Change } from '#model/document.ts'
 import { coreEntities } from '#model/entities/index.ts'
 import type { ConfigStore, LogEntry } from '#store/contract.ts'
 import { Publisher } from './publisher.ts'
-import type { SnapshotUpdate } from './update.ts'
+import { PART_SIZE, PartsAhead, type SnapshotPart, type SnapshotUpdate, type ToldUpdate } from './update.ts'
 
 const WORKERS = 2
 
@@ -16,7 +16,8 @@ const gone = (kind: string, id: string): Change => ({ kind, workspace: 'w', id, 
 
 /** A publisher over a store that holds `rows`; what each worker was told, in order. */
 function bed(rows: Change[] = []) {
-  const told: SnapshotUpdate[][] = [[], []]
+  const told: ToldUpdate[][] = [[], []]
+  const parts: SnapshotPart[][] = [[], []]
   const head = { revision: 5, hash: 'h5' }
   const loaded: (readonly string[])[] = []
   const store = {
@@ -39,11 +40,12 @@ function bed(rows: Change[] = []) {
     definitions: new Map(coreEntities.map((definition) => [definition.kind, definition])),
     workers: WORKERS,
     tell: (worker, update) => told[worker]!.push(update),
+    tellPart: (worker, part) => parts[worker]!.push(part),
     onPublished: ({ revision }) => published.push(revision),
   })
   const entry = (revision: number, effects: Change[]) =>
     ({ revision, hash: `h${revision}`, effects }) as unknown as LogEntry
-  return { publisher, told, loaded, head, rows, published, entry }
+  return { publisher, told, parts, loaded, head, rows, published, entry }
 }
 
 const ids = (update: SnapshotUpdate | undefined) => update?.changes.map(({ id }) => id)
@@ -153,4 +155,59 @@ test('a reload gives every worker that runs the whole state anew', async () => {
     publisher.held('routes').map(({ id }) => id),
     ['r9'],
   )
+})
+
+/** More than fit into one part. */
+const MANY = Array.from({ length: PART_SIZE + 3 }, (_, n) => put('routes', `r${n}`))
+
+/** What a worker makes of what it was told. */
+function taken(parts: readonly SnapshotPart[], update: ToldUpdate | undefined): SnapshotUpdate {
+  const ahead = new PartsAhead()
+  for (const part of parts) ahead.take(part)
+  return ahead.complete(update!)
+}
+
+test('a worker that is there is told a large state while it is read, and makes one update of it', async () => {
+  const { publisher, told, parts } = bed(MANY)
+  publisher.begin(0)
+  assert.deepEqual([told[0], parts[0]], [[], []], 'before the first load there is nothing to tell')
+  await publisher.load()
+  publisher.begin(1)
+  for (const worker of [0, 1]) {
+    assert.equal(told[worker]!.length, 1)
+    assert.partialDeepStrictEqual(told[worker]![0], { revision: 5, isWhole: true, parts: 1 })
+    assert.deepEqual(
+      ids(taken(parts[worker]!, told[worker]![0])),
+      MANY.map(({ id }) => id),
+    )
+  }
+})
+
+test('a worker that begins while a state is read gets all of it at the end', async () => {
+  const { publisher, told, parts } = bed(MANY)
+  publisher.begin(0)
+  publisher.begin(1)
+  const loading = publisher.load()
+  while (parts[0]!.length === 0) await Promise.resolve()
+  publisher.end(1)
+  publisher.begin(1)
+  parts[1] = []
+  await loading
+  assert.deepEqual(
+    ids(taken(parts[1]!, told[1]![0])),
+    MANY.map(({ id }) => id),
+  )
+  assert.equal(told[1]!.length, 1)
+})
+
+test('parts of a load that failed do not come into the next one', async () => {
+  const { publisher, told, parts, rows } = bed([...MANY])
+  publisher.begin(0)
+  rows.push({ kind: 'routes', workspace: 'w', id: 'broken', document: null })
+  await assert.rejects(publisher.load())
+  assert.equal(parts[0]!.length, 1)
+  rows.splice(0, rows.length, put('routes', 'only'))
+  await publisher.load()
+  assert.deepEqual(ids(taken(parts[0]!, told[0]![0])), ['only'])
+  assert.throws(() => taken([], { ...told[0]![0]!, parts: 1 }), /1 parts were told ahead, 0 are here/)
 })

@@ -7,13 +7,15 @@ import type { EntityDefinition } from '#model/schema.ts'
 import type { ConfigStore, LogEntry } from '#store/contract.ts'
 import type { Position } from '#store/follower.ts'
 import type { References } from './references.ts'
-import type { SnapshotUpdate } from './update.ts'
+import { PART_SIZE, type SnapshotPart, type ToldUpdate } from './update.ts'
 
 export interface PublisherOptions {
   readonly store: ConfigStore
   readonly definitions: ReadonlyMap<string, EntityDefinition>
   readonly workers: number
-  readonly tell: (worker: number, update: SnapshotUpdate) => void
+  readonly tell: (worker: number, update: ToldUpdate) => void
+  /** Of a whole state, while the rest is still being read. */
+  readonly tellPart: (worker: number, part: SnapshotPart) => void
   /** Puts secrets in place of references, for workers only. */
   readonly references?: References
   /** Told after each published revision; `isWhole` when the changes are all that there is. */
@@ -23,7 +25,7 @@ export interface PublisherOptions {
 }
 
 interface WorkerState {
-  /** Gets updates: it was given the whole state. */
+  /** It is there, and gets updates. */
   isFollowing: boolean
   serving: number
 }
@@ -35,6 +37,9 @@ export class Publisher {
   #waiters = new Set<() => void>()
   /** Documents of the kinds that workers hold, for workers that start later. */
   #held = new Map<string, Change>()
+  #isLoaded = false
+  /** Workers that are told the parts of a load that goes on. */
+  #reading = new Set<number>()
 
   constructor(options: PublisherOptions) {
     this.#options = options
@@ -61,28 +66,49 @@ export class Publisher {
     return (this.#options.references?.resolve(change) ?? change).document ?? undefined
   }
 
-  /** Loads the whole state from the store and gives it to every worker that runs. */
+  /**
+   * Loads the whole state from the store and gives it to every worker that runs: what refers to no secret while the rest is read, so
+   * that reading and copying go side by side.
+   */
   async load(): Promise<Position> {
+    const { references } = this.#options
     const { head, rows } = await this.#options.store.load(this.heldKinds)
     const held = new Map<string, Change>()
-    for await (const row of rows) held.set(`${row.kind} ${row.document.id}`, changeOf(row))
+    this.#reading = new Set(this.#workers.flatMap(({ isFollowing }, index) => (isFollowing ? [index] : [])))
+    const parts = new Parts((part) => this.#tellPart(this.#reading, part))
+    const referring: Change[] = []
+    for await (const row of rows) {
+      const change = changeOf(row)
+      held.set(keyOf(change), change)
+      if (references?.concerns(change)) referring.push(change)
+      else parts.add(change)
+    }
     this.#takeVaults(held)
-    await this.#options.references?.readWhole([...held.values()])
+    await references?.readWhole(referring)
     this.#held = held
+    this.#isLoaded = true
     this.#position = { revision: head.revision, hash: head.hash }
-    for (const [index, worker] of this.#workers.entries()) if (worker.isFollowing) this.#tellWhole(index)
+    const last = [...parts.rest, ...this.#follow(referring)]
+    for (const [index, { isFollowing }] of this.#workers.entries()) {
+      if (!isFollowing) continue
+      if (this.#reading.has(index)) this.#options.tell(index, this.#whole(last, parts.told))
+      else this.#tellWhole(index)
+    }
+    this.#reading = new Set()
     this.#options.onPublished?.(this.#position, [...held.values()], true)
     return this.#position
   }
 
-  /** A worker thread is there: it gets the state as of now, and what follows. */
+  /** A worker thread is there: it gets the state as of now, as soon as there is one, and what follows. */
   begin(index: number): void {
+    this.#reading.delete(index)
     this.#workers[index] = { isFollowing: true, serving: -1 }
-    this.#tellWhole(index)
+    if (this.#isLoaded) this.#tellWhole(index)
   }
 
   /** A worker thread is gone. */
   end(index: number): void {
+    this.#reading.delete(index)
     this.#workers[index] = { isFollowing: false, serving: -1 }
     this.#wake()
   }
@@ -107,10 +133,11 @@ export class Publisher {
       for (const change of changes) this.#hold(this.#held, change)
       this.#position = { revision: entry.revision, hash: entry.hash }
       const told = this.#resolved(changes)
-      const update: SnapshotUpdate = {
+      const update: ToldUpdate = {
         revision: entry.revision,
         hash: entry.hash,
         isWhole: false,
+        parts: 0,
         changes: told,
         lookedUp,
       }
@@ -129,7 +156,8 @@ export class Publisher {
     const { revision, hash } = this.#position
     const changes = concerned.map((change) => references.resolve(change))
     for (const [index, worker] of this.#workers.entries())
-      if (worker.isFollowing) this.#options.tell(index, { revision, hash, isWhole: false, changes, lookedUp: [] })
+      if (worker.isFollowing)
+        this.#options.tell(index, { revision, hash, isWhole: false, parts: 0, changes, lookedUp: [] })
   }
 
   /** A worker says what it serves. */
@@ -169,11 +197,23 @@ export class Publisher {
   }
 
   #tellWhole(index: number): void {
+    const parts = new Parts((part) => this.#tellPart([index], part))
+    for (const change of this.#follow([...this.#held.values()])) parts.add(change)
+    this.#options.tell(index, this.#whole(parts.rest, parts.told))
+  }
+
+  #tellPart(workers: Iterable<number>, part: SnapshotPart): void {
+    for (const index of workers) this.#options.tellPart(index, part)
+  }
+
+  #whole(changes: readonly Change[], parts: number): ToldUpdate {
     const { revision, hash } = this.#position
+    return { revision, hash, isWhole: true, parts, changes, lookedUp: [] }
+  }
+
+  #follow(changes: readonly Change[]): readonly Change[] {
     const { references } = this.#options
-    const held = [...this.#held.values()]
-    const changes = references === undefined ? held : held.map((change) => references.resolve(change))
-    this.#options.tell(index, { revision, hash, isWhole: true, changes, lookedUp: [] })
+    return references === undefined ? changes : changes.map((change) => references.resolve(change))
   }
 
   /** The changes as workers get them; when vaults are among them, with everything whose references may lead elsewhere now. */
@@ -212,6 +252,25 @@ export class Publisher {
   #takeVaults(held = this.#held): void {
     const vaults = [...held.values()].filter(({ kind }) => kind === VAULTS)
     this.#options.references?.setVaults(vaults.map(({ document }) => document!))
+  }
+}
+
+/** Cuts a stream of changes into parts; the rest goes with the update. */
+class Parts {
+  readonly #tell: (part: SnapshotPart) => void
+  told = 0
+  rest: Change[] = []
+
+  constructor(tell: (part: SnapshotPart) => void) {
+    this.#tell = tell
+  }
+
+  add(change: Change): void {
+    this.rest.push(change)
+    if (this.rest.length < PART_SIZE) return
+    this.#tell({ isFirst: this.told === 0, changes: this.rest })
+    this.told++
+    this.rest = []
   }
 }
 

@@ -8,7 +8,7 @@ import type { ConfigStore, LogEntry } from '#store/contract.ts'
 import { SecretCache } from '#vaults/secret-cache.ts'
 import { Publisher } from './publisher.ts'
 import { References } from './references.ts'
-import type { SnapshotUpdate } from './update.ts'
+import type { ToldUpdate } from './update.ts'
 
 /** Nothing can be read but the environment. */
 function noSecrets(): SecretCache {
@@ -144,7 +144,7 @@ test('no reference reaches the keyring', () => {
 
 test('workers get the secret, what the node holds keeps the reference, and a vault that changes is told with what refers to it', async () => {
   const { references } = bed({ A_KEY: 'one', B_KEY: 'two' })
-  const told: SnapshotUpdate[] = []
+  const told: ToldUpdate[] = []
   const published: Change[] = []
   const plugin = change('plugins', 'p', { config: { secret: '{vault://own/key}' } })
   const rows = [change('routes', 'r', {}), plugin, change('vaults', 'v', ownVault('a_'))]
@@ -163,9 +163,10 @@ test('workers get the secret, what the node holds keeps the reference, and a vau
     workers: 1,
     references,
     tell: (_worker, update) => told.push(update),
+    tellPart: () => {},
     onPublished: (_position, changes) => published.push(...changes),
   })
-  const secrets = (update: SnapshotUpdate) =>
+  const secrets = (update: ToldUpdate) =>
     update.changes.flatMap(({ id, document }) => {
       const secret = (document?.['config'] as { secret?: string } | undefined)?.secret
       return secret === undefined ? [] : [[id, secret]]
@@ -208,7 +209,7 @@ test('a secret that is kept elsewhere is read before its revision is told, and t
     log: { warn: () => assert.fail('every reference leads somewhere') },
     secrets: cache,
   })
-  const told: SnapshotUpdate[] = []
+  const told: ToldUpdate[] = []
   const publisher = new Publisher({
     store: {
       load: async () => ({ head: { revision: 1, hash: 'h' }, rows: (async function* () {})() }),
@@ -218,6 +219,7 @@ test('a secret that is kept elsewhere is read before its revision is told, and t
     workers: 1,
     references,
     tell: (_worker, update) => told.push(update),
+    tellPart: () => {},
   })
   await publisher.load()
   publisher.begin(0)
@@ -226,7 +228,7 @@ test('a secret that is kept elsewhere is read before its revision is told, and t
     change('plugins', 'q', { config: { secret: 'plain' } }),
   ]
   await publisher.publish([{ revision: 2, hash: 'h2', effects } as unknown as LogEntry])
-  const secretOf = (update: SnapshotUpdate) => update.changes.map(({ id, document }) => [id, document!['config']])
+  const secretOf = (update: ToldUpdate) => update.changes.map(({ id, document }) => [id, document!['config']])
   assert.deepEqual(secretOf(told[1]!), [
     ['p', { secret: 'one' }],
     ['q', { secret: 'plain' }],

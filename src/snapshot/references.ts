@@ -45,10 +45,15 @@ export class References {
     this.#vaults = new Map(documents.map((document) => [document['prefix'] as string, document]))
   }
 
+  /** Whether the change may hold a reference. Asked of every entity at a start: most kinds have no field for one. */
+  concerns({ kind, document }: Change): boolean {
+    return document !== null && mayRefer(this.#options.fieldsOf(kind, document)) && holdsReference(document)
+  }
+
   /** The change as workers get it; the very same when nothing in it is a reference. One that can't be followed becomes '', as in Kong. */
   resolve(change: Change): Change {
     const { kind, id, document } = change
-    if (document === null || !holdsReference(document)) return change
+    if (document === null || !this.concerns(change)) return change
     const follow = (reference: string): string => {
       const followed = this.#follow(reference)
       if ('value' in followed) {
@@ -69,7 +74,7 @@ export class References {
   /** Which resources of vaults other than the environment these documents refer to, by their keys in the cache. */
   addressesIn(changes: readonly Change[]): Map<string, SecretAddress> {
     const addresses = new Map<string, SecretAddress>()
-    for (const text of textsIn(changes)) {
+    for (const text of changes.flatMap((change) => (this.concerns(change) ? [...textsIn(change.document)] : []))) {
       const found = this.#find(text)
       if (found !== null && 'address' in found) addresses.set(keyOf(found.address), found.address)
     }
@@ -133,6 +138,23 @@ function keyOf(address: SecretAddress): string {
 
 function holdsReference(value: unknown): boolean {
   return !textsIn(value).next().done
+}
+
+const REFERENCEABLE = new WeakMap<Fields, boolean>()
+
+function mayRefer(fields: Fields): boolean {
+  let may = REFERENCEABLE.get(fields)
+  if (may === undefined) REFERENCEABLE.set(fields, (may = Object.values(fields).some(fieldMayRefer)))
+  return may
+}
+
+function fieldMayRefer({ referenceable, fields, elements, values }: Field): boolean {
+  return (
+    referenceable === true ||
+    (fields !== undefined && mayRefer(fields)) ||
+    (elements !== undefined && fieldMayRefer(elements)) ||
+    (values !== undefined && fieldMayRefer(values))
+  )
 }
 
 /** The references in a value, at any depth, wherever they stand. */
