@@ -115,7 +115,8 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
   const keeper = new Keeper({
     store,
     updateMs: settings.db_update_frequency,
-    isProjector: () => membership.projector === nodeId,
+    // A node that starts has more urgent things to do, and the projection has time.
+    isProjector: () => options.state().ready && membership.projector === nodeId,
     newestKnown: () => membership.newestRevision,
     isFirstProjector: () => membership.isFirstProjector,
     log: log.log,

@@ -2,12 +2,23 @@
 import type { Route } from '#model/entities/route.ts'
 import { unservedProtocols } from '#model/unserved-protocols.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
+import type { Position } from '#store/follower.ts'
 
 /** Routes that a warning names. */
 const NAMED = 5
 
+/** Of each position, because `/status` is asked for again and again. */
+const SENTENCES = new WeakMap<Position, string | null>()
+
 /** A sentence on them, or null when every route is served. */
 export function unservedRoutes(publisher: Publisher, servesStreams: boolean): string | null {
+  const { position } = publisher
+  let sentence = SENTENCES.get(position)
+  if (sentence === undefined) SENTENCES.set(position, (sentence = sentenceOf(publisher, servesStreams)))
+  return sentence
+}
+
+function sentenceOf(publisher: Publisher, servesStreams: boolean): string | null {
   const unserved = publisher.held('routes').flatMap(({ document }) => {
     const route = document as unknown as Route
     return unservedProtocols('routes', document!, servesStreams).length === route.protocols.length ? [route] : []

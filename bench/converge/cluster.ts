@@ -13,9 +13,12 @@ import { driverFor, makeKeyspace, replicasOf } from '../../test/support/cassandr
 import { startCassandra, type CassandraAddress, type CassandraCluster } from '../../test/support/cassandra.ts'
 import { startGateway, type Gateway } from '../../test/support/gateway.ts'
 import type { Network } from '../../test/support/network.ts'
+import { runChild } from '../../test/support/process.ts'
 
 export const KEYSPACE = 'meridian'
 const GOSSIP_MS = 90_000
+const BUILD_MS = 120_000
+const ROOT = path.resolve(import.meta.dirname, '..', '..')
 
 export interface Answer {
   readonly status: number
@@ -76,6 +79,7 @@ export class Bed {
       host: site.nearAddress,
       wrapper: site.wrapper,
       readyMs: 180_000,
+      script: [path.join(this.folder, 'package', 'main.js'), 'start'],
       ...(prefix !== undefined && { prefix }),
       settings: { ...this.settingsOf(dataCenter), admin_token_file: path.join(this.folder, 'access') },
     })
@@ -116,6 +120,14 @@ export async function openBed(
 ): Promise<Bed> {
   const cassandra = await startCassandra({ topology, heapMb, network, settings })
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-converge-'))
+  // What operators run.
+  const built = await runChild({
+    name: 'build',
+    command: process.execPath,
+    args: [path.join(ROOT, 'src', 'install', 'build.ts'), '--out', path.join(folder, 'package')],
+    timeoutMs: BUILD_MS,
+  })
+  if (built.code !== 0) throw new Error(`the package could not be built: ${built.output}`)
   writeFileSync(path.join(folder, 'keyring'), newKeyringText('bench', randomBytes), { mode: 0o600 })
   const { token, line } = createToken('bench', 'admin', () => randomBytes(32))
   writeFileSync(path.join(folder, 'access'), `${line}\n`, { mode: 0o600 })

@@ -194,7 +194,7 @@ test('a worker that begins while a state is read gets all of it at the end', asy
   parts[1] = []
   await loading
   assert.deepEqual(
-    ids(taken(parts[1]!, told[1]![0])),
+    ids(taken(parts[1], told[1]![0])),
     MANY.map(({ id }) => id),
   )
   assert.equal(told[1]!.length, 1)

@@ -35,6 +35,10 @@ export class DigestSum {
     this.#sums.set(row.kind, ((this.#sums.get(row.kind) ?? 0n) + MODULUS - rowHash(row)) % MODULUS)
   }
 
+  forget(kind: string): void {
+    this.#sums.delete(kind)
+  }
+
   equals(digests: Digests): boolean {
     return canonicalJson(this.digests()) === canonicalJson(digests)
   }

@@ -30,6 +30,7 @@ export class SqliteRows {
   readonly #expired: StatementSync
   readonly #all: StatementSync
   readonly #everyRow: StatementSync
+  readonly #everyRowOf: StatementSync
   readonly #lists = new Map<string, StatementSync>()
 
   constructor(database: DatabaseSync, projection: Projection, secrets: Secrets) {
@@ -44,6 +45,7 @@ export class SqliteRows {
     this.#stored = database.prepare(`SELECT ${COLUMNS} FROM entities e WHERE e.kind = ? AND e.id = ?`)
     this.#all = database.prepare(`SELECT ${COLUMNS} FROM entities e WHERE e.kind = ? AND ${ALIVE} ORDER BY e.id`)
     this.#everyRow = database.prepare(`SELECT ${COLUMNS} FROM entities e`)
+    this.#everyRowOf = database.prepare(`SELECT ${COLUMNS} FROM entities e WHERE e.kind = ?`)
     this.#expired = database.prepare(
       'SELECT kind, workspace, id FROM entities WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?',
     )
@@ -82,9 +84,9 @@ export class SqliteRows {
     for (const found of this.#all.iterate(kind, nowMs)) yield this.row(found) as Row
   }
 
-  /** Every row of every kind as it is stored. */
-  *allStored(): IterableIterator<StoredRow> {
-    for (const found of this.#everyRow.iterate()) {
+  /** Every row as it is stored, of a kind or of all. */
+  *allStored(of?: string): IterableIterator<StoredRow> {
+    for (const found of of === undefined ? this.#everyRow.iterate() : this.#everyRowOf.iterate(of)) {
       const { kind, workspace, id, revision, document } = found as unknown as RowColumns
       yield { kind, workspace, id, revision, sealed: document }
     }

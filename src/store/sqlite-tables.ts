@@ -66,6 +66,7 @@ export class SqliteTables {
   readonly #remove: Readonly<Record<DerivedTable, StatementSync>>
   readonly #cut: readonly StatementSync[]
   readonly #clear: readonly StatementSync[]
+  readonly #clearDerived: readonly StatementSync[]
   readonly #endFilling: StatementSync
 
   constructor(database: DatabaseSync, projection: Projection) {
@@ -104,6 +105,7 @@ export class SqliteTables {
     this.#clear = ['log', 'log_effects', 'transactions', 'entities', ...DERIVED].map((table) =>
       database.prepare(`DELETE FROM ${table}`),
     )
+    this.#clearDerived = DERIVED.map((table) => database.prepare(`DELETE FROM ${table} WHERE kind = ?`))
     this.#endFilling = database.prepare(
       "DELETE FROM state WHERE name = 'filling' OR (name >= 'gone ' AND name < 'gone!')",
     )
@@ -184,6 +186,11 @@ export class SqliteTables {
 
   deleteRow(kind: string, id: string): void {
     this.#delete.run(kind, id)
+  }
+
+  /** Takes back what followed from all rows of a kind. */
+  clearDerived(kind: string): void {
+    for (const statement of this.#clearDerived) statement.run(kind)
   }
 
   /** Empties log and rows; the state and notes stay. */

@@ -5,11 +5,9 @@
  * thread go on between its statements, is not seen half done.
  */
 import type { DatabaseSync } from 'node:sqlite'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { GatewayError } from '#core/errors.ts'
 import { Turns } from '#core/turns.ts'
-import type { Change, Document, Row } from '#model/document.ts'
-import { canonicalJson } from './canonical.ts'
+import type { Change, Row } from '#model/document.ts'
 import type {
   AppendResult,
   ConfigStore,
@@ -21,9 +19,8 @@ import type {
   Retention,
   Transaction,
 } from './contract.ts'
-import { DigestSum } from './digest.ts'
-import { effectsOf, headAfter, type SealedEffect, type Unfilled } from './entry.ts'
-import { digestsOf, entriesOf, notWhole, uniqueEntry, type Filling, type FillingRecord } from './filling.ts'
+import { effectsOf, type SealedEffect } from './entry.ts'
+import { entriesOf, notWhole, uniqueEntry, type Filling, type FillingRecord } from './filling.ts'
 import type { Keyring } from './keyring.ts'
 import type { CopiedState, LocalCopy, Prepared } from './local-copy.ts'
 import { prepareEntry, type PreparingStore } from './prepare-entry.ts'
@@ -34,6 +31,7 @@ import { SqliteFilling } from './sqlite-filling.ts'
 import { SqliteLog } from './sqlite-log.ts'
 import { SqliteRows } from './sqlite-rows.ts'
 import { SqliteSnapshots } from './sqlite-snapshots.ts'
+import { deriveAnew, takeState, type WrittenFile } from './sqlite-state.ts'
 import { CONFIG_FILE, SqliteTables } from './sqlite-tables.ts'
 import { SqliteWatch } from './sqlite-watch.ts'
 
@@ -100,6 +98,7 @@ class SqliteStore implements LocalCopy {
   readonly #log: SqliteLog
   readonly #writeLog: SqliteLog
   readonly #tables: SqliteTables
+  readonly #written: WrittenFile
   /** What validation sees: the committed state, with the rows whose time to live is over. */
   readonly #preparing: PreparingStore
   #filling: SqliteFilling | null
@@ -124,6 +123,7 @@ class SqliteStore implements LocalCopy {
     this.#watched = new SqliteWatch(() => this.#log.dataVersion(), options.watchEveryMs ?? WATCH_EVERY_MS)
     this.#writeLog = new SqliteLog(write)
     this.#tables = new SqliteTables(write, this.#projection)
+    this.#written = { rows: this.#writeRows, tables: this.#tables, secrets: this.#secrets }
     this.#preparing = {
       projection: this.#projection,
       secrets: this.#secrets,
@@ -150,7 +150,7 @@ class SqliteStore implements LocalCopy {
       const wanted = this.#projection.fingerprints()
       const kinds = Object.keys(wanted).filter((kind) => made[kind] !== wanted[kind])
       if (kinds.length === 0) return
-      for (const kind of kinds) await this.#rebuild(kind)
+      for (const kind of kinds) await deriveAnew(this.#written, kind)
       this.#tables.setState('projection', { ...made, ...wanted })
     })
     if (outcome === 'open')
@@ -212,18 +212,7 @@ class SqliteStore implements LocalCopy {
       this.#tables.endFilling()
       filling = later.length > 0 ? this.#newFilling({ kinds: later, done: [], rows: 0, digests: {} }) : null
       this.#tables.setState('checkpoint', checkpoint)
-      const turns = new Turns(ROWS_PER_TURN)
-      for await (const row of rows) {
-        this.#tables.putRow(row, this.#secrets.open(row.kind, JSON.parse(row.sealed) as Document))
-        await turns.step()
-      }
-      let last: Head = checkpoint
-      for await (const entry of entries) {
-        last = this.#replay(last, entry)
-        filling?.noteGone(entry)
-      }
-      for (const kind of this.#projection.kinds()) await this.#rebuild(kind)
-      await this.#checkDigests(last, filling)
+      const last = await takeState(this.#written, { checkpoint, rows, entries }, filling)
       filling?.save()
       this.#tables.setState('head', last)
     })
@@ -366,36 +355,6 @@ class SqliteStore implements LocalCopy {
     this.#filling?.noteGone(entry)
   }
 
-  /** Applies an entry to rows that may be newer than it; those stay. Derived tables and digests are made and checked at the end. */
-  #replay(before: Head, entry: LogEntry): Head {
-    const head = headAfter(before, entry)
-    this.#tables.addDecided(entry)
-    for (const { kind, workspace, id, document } of entry.effects) {
-      const stored = this.#writeRows.stored(kind, id)
-      if (stored && stored.revision >= entry.revision) continue
-      if (document) {
-        const row = { kind, workspace, id, revision: entry.revision, sealed: canonicalJson(document) }
-        this.#tables.putRow(row, this.#secrets.open(kind, document))
-      } else if (stored?.workspace === workspace) this.#tables.deleteRow(kind, id)
-    }
-    return head
-  }
-
-  async #checkDigests({ revision, digests }: Head, filling: Unfilled | null): Promise<void> {
-    const sum = new DigestSum()
-    const { kinds = new Set<string>(), digests: partial } = filling ?? {}
-    const turns = new Turns(ROWS_PER_TURN)
-    for (const row of this.#writeRows.allStored()) {
-      ;(kinds.has(row.kind) && partial ? partial : sum).add(row)
-      await turns.step()
-    }
-    if (!sum.equals(digestsOf(digests, kinds, false)))
-      throw new GatewayError(
-        'COPY_DIVERGED',
-        `revision ${revision}: the rows that were read are not those of its digests`,
-      )
-  }
-
   async #writeEntry(entry: LogEntry, effects: readonly SealedEffect[]): Promise<void> {
     const bytes = effects.reduce(
       (sum, { sealed, stored }) => sum + (sealed?.length ?? 0) + (stored?.sealed.length ?? 0),
@@ -479,19 +438,6 @@ class SqliteStore implements LocalCopy {
     const { newestId } = this.#keyring
     if (known[newestId] === undefined)
       this.#tables.setState('keys', { ...known, [newestId]: this.#keyring.checkValue(newestId) })
-  }
-
-  async #rebuild(kind: string): Promise<void> {
-    for (const table of ['unique_keys', 'entity_refs', 'entity_tags'])
-      this.#write.prepare(`DELETE FROM ${table} WHERE kind = ?`).run(kind)
-    const rows = this.#writeRows
-    let offset: string | undefined
-    do {
-      const page = rows.list(kind, {}, { size: ROWS_PER_TURN, ...(offset === undefined ? {} : { offset }) }, -Infinity)
-      for (const { workspace, document } of page.rows) this.#tables.derive(kind, workspace, document)
-      offset = page.offset
-      await nextTurn()
-    } while (offset !== undefined)
   }
 }
 
