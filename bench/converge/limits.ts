@@ -43,6 +43,20 @@ const rows = [
     isAtLeast: true,
     kong: '124 writes/s without any distance',
   },
+  {
+    id: 'bulk-keys',
+    title: 'consumers and their keys, one by one by 16 clients',
+    unit: 'writes/s',
+    limit: null,
+    kong: '124, p99 544 ms, without any distance',
+  },
+  {
+    id: 'bulk-routes',
+    title: 'routes, one by one by 16 clients',
+    unit: 'writes/s',
+    limit: null,
+    kong: '69, p99 1008 ms, without any distance',
+  },
   { id: 'start', title: 'a new gateway, start to ready', unit: 's', limit: 10, kong: '0.94 with 5,000 routes' },
   { id: 'start-rss', title: 'its resident memory then', unit: 'MiB', limit: 1_536, kong: '-' },
   {

@@ -2,8 +2,9 @@
  * `npm run bench:converge`: a cluster of two data centers that are 80 ms apart, on one machine, against bench/converge/limits.ts.
  * Gateways a and b are in dc1, c is in dc2, one worker each; changes go through a.
  *
- *   --only changes,keys     some of: idle, changes, keys, start (the last one ends Cassandra)
+ *   --only changes,keys     some of: idle, changes, keys, bulk, start (the last one ends Cassandra)
  *   --topology dc1:3,dc2:3  Cassandra nodes
+ *   --delay 40              milliseconds between the data centers, each way
  *   --heap 256              MiB for each of them
  *   --paxos v2              Cassandra's paxos_variant
  *   --changes 1000          changes measured
@@ -18,6 +19,7 @@
 import { parseArgs } from 'node:util'
 import { openNetwork } from '../../test/support/network.ts'
 import { provenance } from '../support/machine.ts'
+import { measureBulk } from './bulk.ts'
 import { measureChanges } from './changes.ts'
 import { openBed, type Bed, type GatewaySeat } from './cluster.ts'
 import { measureIdle } from './idle.ts'
@@ -26,14 +28,13 @@ import type { ConvergeFigure } from './limits.ts'
 import { recordConverge, tableOf } from './report.ts'
 import { measureStart } from './start.ts'
 
-const PARTS = ['idle', 'changes', 'keys', 'start']
-/** Each way. */
-const DELAY_MS = 40
+const PARTS = ['idle', 'changes', 'keys', 'bulk', 'start']
 
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
     topology: { type: 'string', default: 'dc1:3,dc2:3' },
+    delay: { type: 'string', default: '40' },
     heap: { type: 'string', default: '256' },
     paxos: { type: 'string', default: 'v2' },
     changes: { type: 'string', default: '1000' },
@@ -48,7 +49,8 @@ const { values: options } = parseArgs({
 
 async function main(): Promise<void> {
   const wanted = selected()
-  const opened = await openNetwork({ sites: ['dc1', 'dc2'], delayMs: DELAY_MS })
+  const delayMs = number('delay')
+  const opened = await openNetwork({ sites: ['dc1', 'dc2'], delayMs })
   if (opened.outcome === 'not_allowed') {
     process.stdout.write(`Nothing was measured: ${opened.reason}\n`)
     return
@@ -61,7 +63,7 @@ async function main(): Promise<void> {
   } finally {
     await bed.close()
   }
-  const measured = provenance(`Cassandra ${options.topology}, paxos_variant ${options.paxos}, ${2 * DELAY_MS} ms apart`)
+  const measured = provenance(`Cassandra ${options.topology}, paxos_variant ${options.paxos}, ${2 * delayMs} ms apart`)
   if (options.json) process.stdout.write(`${JSON.stringify({ measured, figures }, null, 2)}\n`)
   else process.stdout.write(`${tableOf(figures)}\n`)
   if (options.record) recordConverge(figures, measured)
@@ -82,6 +84,7 @@ async function measure(bed: Bed, wanted: ReadonlySet<string>, figures: ConvergeF
     ['idle', () => measureIdle(bed, seats.length)],
     ['changes', () => measureChanges(bed, seats, { changes: number('changes'), load: number('load') })],
     ['keys', () => measureKeys(seats[0]!, number('keys'))],
+    ['bulk', () => measureBulk(seats[0]!)],
     [
       'start',
       async () => {
@@ -111,7 +114,7 @@ function selected(): ReadonlySet<string> {
   return new Set(wanted)
 }
 
-function number(name: 'heap' | 'changes' | 'load' | 'keys' | 'routes' | 'credentials'): number {
+function number(name: 'delay' | 'heap' | 'changes' | 'load' | 'keys' | 'routes' | 'credentials'): number {
   const value = Number(options[name])
   if (!Number.isInteger(value) || value < 0) throw new Error(`--${name}: expected a number, got ${options[name]}`)
   return value
