@@ -9,6 +9,7 @@ import { dataCentersOf } from '#cluster/data-centers.ts'
 import { createRedisLimitBuffers, type RedisLimitBuffers } from '#cluster/redis-limits.ts'
 import { GatewayError } from '#core/errors.ts'
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS, idHash } from '#core/pulse.ts'
+import type { Staple } from '#listen/staples.ts'
 import { WorkerPool, type WorkerLoss } from '#listen/worker-pool.ts'
 import type { Document } from '#model/document.ts'
 import type { Settings } from '#model/settings.ts'
@@ -53,6 +54,8 @@ export interface WorkersOptions {
   readonly listeners: readonly Listener[]
   readonly streamListeners: readonly Listener[]
   readonly fallback: Fallback
+  /** Answers of OCSP that are there now. */
+  readonly staples: () => readonly Staple[]
   readonly store: ConfigStore
   readonly runtime: RuntimeStore
   readonly log: GatewayLog
@@ -130,6 +133,7 @@ export class Workers {
           redisLimits: this.redisLimits,
           ticketKeys: this.#ticketKeys,
           fallback: this.#fallback,
+          staples: options.staples(),
           trusted,
           clientCertificate,
           clientAuthorities,

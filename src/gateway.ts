@@ -4,8 +4,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { hostname } from 'node:os'
-import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createConfigurationHash } from '#admin/configuration-hash.ts'
 import { createDeclarative } from '#admin/declarative-source.ts'
@@ -15,7 +13,6 @@ import { openStatusServer, type StatusServer } from '#admin/status-server.ts'
 import { NO_ACCESS_LIST, parseAccessList, type AccessList } from '#admin/tokens.ts'
 import { GatewayError } from '#core/errors.ts'
 import { loadCertificates } from '#listen/configured-certificates.ts'
-import { openDefaultCertificate } from '#listen/default-certificate.ts'
 import { reserveListeners } from '#listen/reserve.ts'
 import type { Model } from '#model/contract.ts'
 import type { Settings } from '#model/settings.ts'
@@ -48,6 +45,8 @@ import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './
 import { limitReports } from './gateway-limit-view.ts'
 import { GatewayRedis } from './gateway-redis.ts'
 import { readNamedFile } from './named-file.ts'
+import { readFallback } from './fallback-certificates.ts'
+import { NodeStaples } from './gateway-staples.ts'
 import { resolverSettings } from './resolver-settings.ts'
 import { wantsTargetStates } from './target-health.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
@@ -102,6 +101,7 @@ export class Gateway {
   #secrets: SecretCache | null = null
   #workers: Workers | null = null
   #health: NodeHealth | null = null
+  #staples: NodeStaples | null = null
   #admin: AdminServer | null = null
   #status: StatusServer | null = null
   #collector: MetricsCollector | null = null
@@ -137,7 +137,7 @@ export class Gateway {
     this.#access = this.#readAccessList(settings)
     this.listeners = await reserveListeners(settings.proxy_listen)
     const streamListeners = await reserveListeners(settings.stream_listen)
-    this.#fallback = await this.#readFallback(settings)
+    this.#fallback = await readFallback(settings)
     const opened = (this.#opened = await openStore(settings, this.#model, {
       id: this.#nodeId,
       state: this.#describe(),
@@ -166,8 +166,17 @@ export class Gateway {
       tellOthers: (worker, message) => this.#workers?.tellOthers(worker, message),
       concurrency: PROBES_AT_A_TIME,
     }))
+    this.#staples = NodeStaples.open({
+      settings,
+      log: this.log.log,
+      figures: this.#figures,
+      documents: (kind) => this.#publisher?.resolvedAll(kind) ?? [],
+      fallback: () => this.#fallback,
+      tellAll: (staples) => this.#workers?.tellAll({ type: 'staples', staples }),
+    })
     const workers = (this.#workers = new Workers({
       health,
+      staples: () => this.#staples?.staples() ?? [],
       settings,
       nodeId: this.#nodeId,
       version: this.#options.version,
@@ -198,12 +207,18 @@ export class Gateway {
           settings,
           environment: process.env,
           log: this.log.log,
-          onChanged: (keys) => publisher.renewSecrets(keys),
+          onChanged: (keys) => {
+            publisher.renewSecrets(keys)
+            this.#staples?.renew()
+          },
         })),
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
       tellPart: (index, part) => workers.tell(index, { type: 'update-part', part }),
-      onPublished: (_position, changes, isWhole) => health.published(changes, isWhole),
+      onPublished: (_position, changes, isWhole) => {
+        health.published(changes, isWhole)
+        this.#staples?.published(changes, isWhole)
+      },
       onServed: (revision) => {
         propagation.served(revision)
         this.#cluster?.wake()
@@ -211,6 +226,7 @@ export class Gateway {
     }))
     // Workers load their code while the configuration is read, and take over what of it is there.
     const [position] = await Promise.all([publisher.load(), workers.start(publisher)])
+    await this.#staples?.restored()
     this.#follower = createFollower({
       store: opened.store,
       from: position,
@@ -268,6 +284,7 @@ export class Gateway {
     await this.#follower?.close()
     this.#secrets?.close()
     this.#health?.close()
+    this.#staples?.close()
     await this.#workers?.close()
     await this.#opened?.close()
     await this.#redis.close()
@@ -278,7 +295,7 @@ export class Gateway {
   /** Takes over what a reload can change (SIGHUP). Rejects before anything is changed when something can't be read. */
   async reload(read: ReadSettings, changed: readonly string[]): Promise<void> {
     const { settings } = read
-    const fallback = await this.#readFallback(settings)
+    const fallback = await readFallback(settings)
     const access = this.#readAccessList(settings)
     const admin = await this.#readTls('admin', settings, fallback)
     const status = await this.#readTls('status', settings, fallback)
@@ -286,6 +303,7 @@ export class Gateway {
     this.#fallback = fallback
     this.#access = access
     this.#workers?.setFallback(fallback)
+    this.#staples?.renew()
     this.#admin?.renewTls(admin)
     this.#status?.renewTls(status)
     if (changed.includes('log_level')) {
@@ -317,18 +335,6 @@ export class Gateway {
     keepHouse({ store, writer, nowMs: Date.now, retention: this.#settings.log_retention }).catch((error: unknown) =>
       this.log.log.warn({ err: error }, 'housekeeping failed, it is tried again'),
     )
-  }
-
-  /** The certificates for clients without a known server name: configured ones, else one of our own making. */
-  async #readFallback(settings: Settings): Promise<Fallback> {
-    const pairs = await loadCertificates('ssl_cert', settings.ssl_cert, settings.ssl_cert_key)
-    if (pairs.length > 0) return { cert: pairs.map(({ cert }) => cert), key: pairs.map(({ key }) => key) }
-    const own = await openDefaultCertificate({
-      folder: path.join(settings.prefix, 'certificates'),
-      nowMs: Date.now(),
-      names: [hostname()],
-    })
-    return { cert: [own.cert], key: [own.key] }
   }
 
   /** How a listener that is not for proxying speaks TLS: with its own certificates, else with those for clients. */

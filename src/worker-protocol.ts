@@ -3,6 +3,7 @@ import type { DescribedRequest } from '#admin/ports.ts'
 import type { ClusterCounterBuffers, CountedKey } from '#cluster/cluster-counters.ts'
 import type { ResponseCacheBuffers } from '#cluster/response-cache.ts'
 import type { RedisLimitBuffers } from '#cluster/redis-limits.ts'
+import type { Staple } from '#listen/staples.ts'
 import type { Document } from '#model/document.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import type { Settings } from '#model/settings.ts'
@@ -34,6 +35,7 @@ export interface WorkerStart {
   readonly redisLimits: RedisLimitBuffers
   readonly ticketKeys: Uint8Array
   readonly fallback: Fallback
+  readonly staples: readonly Staple[]
   /** PEM of the authorities that upstreams are verified against; null is Node's own list. */
   readonly trusted: string | null
   readonly clientCertificate: { readonly cert: string; readonly key: string } | null
@@ -77,6 +79,8 @@ export type ToWorker =
   | { readonly type: 'log-level'; readonly level: string; readonly forMs: number | null }
   | { readonly type: 'reopen-logs' }
   | { readonly type: 'fallback-certificate'; readonly fallback: Fallback }
+  /** Answers of OCSP that came, or are over. */
+  | { readonly type: 'staples'; readonly staples: readonly Staple[] }
   | { readonly type: 'ticket-keys'; readonly keys: Uint8Array }
   /** Answer with `Connection: close`, close idle connections, take no new ones. */
   | { readonly type: 'drain' }

@@ -430,6 +430,8 @@ class WorkerThread {
       case 'fallback-certificate':
         this.#streams.acceptor.setFallback(message.fallback)
         return this.#acceptor.setFallback(message.fallback)
+      case 'staples':
+        return this.#acceptor.takeStaples(message.staples)
       case 'ticket-keys':
         this.#streams.acceptor.setTicketKeys(Buffer.from(message.keys))
         return this.#acceptor.setTicketKeys(Buffer.from(message.keys))

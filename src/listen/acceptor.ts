@@ -10,6 +10,7 @@ import { ServerConnection, type ConnectionHandler } from '#http/server-connectio
 import type { Listener } from '#model/settings/listener.ts'
 import { proxiedAddressesOf, proxiedAddressesUnder, takeProxyHeader } from './proxied-connection.ts'
 import { shownCertificates, type CertificateWish, type ShownCertificates } from './client-certificates.ts'
+import type { Staple } from './staples.ts'
 import {
   asksForCertificates,
   authoritiesNamed,
@@ -143,6 +144,7 @@ export class Acceptor {
       // A client that speaks no TLS, or none that we speak, is no event worth a log line each; it is counted.
       this.refused++
     })
+    this.#tls.staples?.serve(server)
     this.#tlsServers.push(server)
     return server
   }
@@ -225,6 +227,11 @@ export class Acceptor {
       ;(server as TlsServer & { requestCert: boolean }).requestCert = this.#asksForCertificates
       server.setSecureContext(secureOptions(this.#tls))
     }
+  }
+
+  /** Staples these in the handshakes to come, here and wherever else the same certificates are shown. */
+  takeStaples(staples: readonly Staple[]): void {
+    this.#tls.staples?.take(staples)
   }
 
   /** Shared by all workers, so that a session can be resumed on any of them. */

@@ -2,6 +2,7 @@
 import { constants } from 'node:crypto'
 import type { SecureContext, TlsOptions } from 'node:tls'
 import type { CertificateWish, ClientCertificateRules } from './client-certificates.ts'
+import type { Staples } from './staples.ts'
 import type { TlsParameters } from '#model/settings/tls-parameters.ts'
 
 export interface AcceptorTls {
@@ -15,6 +16,8 @@ export interface AcceptorTls {
   readonly nameAuthorities: (authorities: string[] | undefined) => void
   readonly clients: ClientCertificateRules
   readonly wish: CertificateWish | null
+  /** Answers of OCSP for clients that ask; null staples nothing. */
+  readonly staples: Staples | null
 }
 
 /** All but the protocols to agree on by ALPN. */

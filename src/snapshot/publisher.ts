@@ -66,6 +66,11 @@ export class Publisher {
     return (this.#options.references?.resolve(change) ?? change).document ?? undefined
   }
 
+  /** All of a kind, as `resolved` has them. */
+  resolvedAll(kind: string): Document[] {
+    return this.held(kind).flatMap(({ id }) => this.resolved(kind, id) ?? [])
+  }
+
   /**
    * Loads the whole state from the store and gives it to every worker that runs: what refers to no secret while the rest is read, so
    * that reading and copying go side by side.

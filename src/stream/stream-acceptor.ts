@@ -123,6 +123,7 @@ export class StreamAcceptor {
       this.#refused++
       socket.destroy()
     })
+    tls.staples?.serve(server)
     this.#tlsServers.push(server)
     return server
   }

@@ -332,6 +332,21 @@ export const families = {
     help: 'Secrets in vaults that could not be read at the last try; the last value stays in use.',
     labels: [],
   },
+  meridian_ocsp_staples: {
+    type: 'gauge',
+    help: "Certificates of TLS listeners that name an OCSP responder, by state: current (stapled), later (not asked yet), failing (no answer, or the last one is over), revoked, impossible (without their issuer's certificate). Only with ssl_stapling.",
+    labels: ['state'],
+  },
+  meridian_ocsp_staple_end_seconds: {
+    type: 'gauge',
+    help: 'When the first of the answers that are stapled ends, in seconds since 1970; 0 without any.',
+    labels: [],
+  },
+  meridian_ocsp_answers_total: {
+    type: 'counter',
+    help: 'Questions to OCSP responders by what became of them: good, revoked, unknown (not to be used), failed.',
+    labels: ['outcome'],
+  },
   meridian_ready: { type: 'gauge', help: '1 while the node takes traffic.', labels: [] },
 } as const satisfies Readonly<Record<string, MetricFamily>>
 

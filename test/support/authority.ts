@@ -27,6 +27,8 @@ export interface Responder {
   readonly asked: () => number
   /** Answers that take the place of OpenSSL's; null for OpenSSL's. */
   override: ((status: Buffer) => { readonly status: number; readonly body: Buffer }) | null
+  /** Awaited before each answer. */
+  delay: (() => Promise<void>) | null
   readonly close: () => Promise<void>
 }
 
@@ -110,8 +112,9 @@ export class Authority {
       request.on('data', (part: Buffer) => parts.push(part))
       request.on('end', () => {
         const query = request.method === 'GET' ? fromPath(request.url ?? '') : Buffer.concat(parts)
-        this.#answer(query, asked).then(
-          (answer) => {
+        const held = responder.delay?.() ?? Promise.resolve()
+        Promise.all([this.#answer(query, asked), held]).then(
+          ([answer]) => {
             const { status, body } = responder.override?.(answer) ?? { status: 200, body: answer }
             response.writeHead(status, { 'content-type': 'application/ocsp-response' }).end(body)
           },
@@ -124,6 +127,7 @@ export class Authority {
       url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
       asked: () => asked,
       override: null,
+      delay: null,
       close: () =>
         new Promise((resolve) => {
           server.close(() => resolve())

@@ -78,6 +78,11 @@ export const tlsSettings = {
     "Most intermediate certificates between a client's and the authority's in `ssl_client_certificate`.",
     { default: '1', aliases: ['nginx_http_ssl_verify_depth', 'nginx_proxy_ssl_verify_depth'] },
   ),
+  ssl_stapling: setting(
+    flag,
+    "Whether clients of TLS get the state of the gateway's certificate with it (OCSP stapling), for certificates that name a responder and come with their issuer's. The gateway asks the responder, over HTTP.",
+    { default: 'off', aliases: ['nginx_http_ssl_stapling', 'nginx_proxy_ssl_stapling'] },
+  ),
   ssl_prefer_server_ciphers: setting(flag, "Whether the gateway's order of ciphers wins over the client's.", {
     default: 'on',
     aliases: ['nginx_http_ssl_prefer_server_ciphers', 'nginx_proxy_ssl_prefer_server_ciphers'],

@@ -3,7 +3,8 @@
  * certificate and without a way back, so that what a client sends can't make it long; what it has to keep is checked then.
  */
 import type { X509Certificate } from 'node:crypto'
-import { hasUnknownCritical, parseCertificate, pathLimit, pkijs, type ParsedCertificate } from './pki.ts'
+import { hasSigned, isInForce, parseCertificate, pkijs, type ParsedCertificate } from '#core/pki.ts'
+import { hasUnknownCritical, pathLimit } from './pki.ts'
 
 /** An authority in the configuration. */
 export interface Anchor {
@@ -77,17 +78,8 @@ function linkToAnchor(
   return null
 }
 
-/** As OpenSSL sees it: names, key identifiers, the right to sign; and then that it is an authority, and the signature itself. */
-function hasSigned(issuer: X509Certificate, certificate: X509Certificate): boolean {
-  return issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
-}
-
 function isSelfSigned(certificate: X509Certificate): boolean {
   return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey)
-}
-
-export function isInForce({ validFromDate, validToDate }: X509Certificate, nowMs: number): boolean {
-  return validFromDate.getTime() <= nowMs && nowMs <= validToDate.getTime()
 }
 
 async function keepsNameConstraints(path: readonly ParsedCertificate[], nowMs: number): Promise<boolean> {

@@ -1,12 +1,6 @@
-/** What of certificates, CRLs and OCSP Node does not read by itself, by pkijs. It is loaded when it is first needed. */
-import type { X509Certificate } from 'node:crypto'
+/** What certificates of clients say, and lists of what is revoked. */
 import type * as Pkijs from 'pkijs'
-
-export type ParsedCertificate = Pkijs.Certificate
-type Library = typeof Pkijs
-
-let library: Promise<Library> | null = null
-export const pkijs = (): Promise<Library> => (library ??= import('pkijs'))
+import { isHttp, type ParsedCertificate } from '#core/pki.ts'
 
 const BASIC_CONSTRAINTS = '2.5.29.19'
 const SUBJECT_ALT_NAME = '2.5.29.17'
@@ -20,17 +14,6 @@ const HEEDED = new Set([
   '2.5.29.37', // extended key usage
   '2.5.29.30', // name constraints
 ])
-
-/** Null for what can't be parsed. */
-export async function parseCertificate(certificate: X509Certificate): Promise<ParsedCertificate | null> {
-  const { Certificate } = await pkijs()
-  try {
-    return Certificate.fromBER(certificate.raw)
-  } catch {
-    // Node took it for a certificate; what this library can't read is not accepted.
-    return null
-  }
-}
 
 export function hasUnknownCritical({ extensions = [] }: ParsedCertificate): boolean {
   return extensions.some(({ critical, extnID }) => critical && !HEEDED.has(extnID))
@@ -75,16 +58,4 @@ export function listUrls({ extensions = [] }: ParsedCertificate): readonly strin
       ? distributionPoint.flatMap(({ type, value: url }) => (type === 6 && isHttp(url) ? [url] : []))
       : [],
   )
-}
-
-/** Where its state can be asked for. */
-export function responderUrls({ infoAccess }: X509Certificate): readonly string[] {
-  return (infoAccess ?? '')
-    .split('\n')
-    .flatMap((line) => (line.startsWith('OCSP - URI:') ? [line.slice('OCSP - URI:'.length)] : []))
-    .filter(isHttp)
-}
-
-function isHttp(url: unknown): url is string {
-  return typeof url === 'string' && /^https?:\/\//i.test(url)
 }

@@ -1,10 +1,9 @@
 /** Whether certificates are revoked: by OCSP (RFC 6960), else by lists (RFC 5280 5), as the certificates say where to ask. */
-import { X509Certificate } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { SingleResponse } from 'pkijs'
+import { OCSP_LEEWAY_MS, ocspQuestion, ocspVerdict } from '#core/ocsp.ts'
+import { pkijs, responderUrls, type ParsedCertificate } from '#core/pki.ts'
 import type { TrustedPath } from './path.ts'
-import { isInForce } from './path.ts'
-import { listUrls, pkijs, responderUrls, type ParsedCertificate } from './pki.ts'
+import { listUrls } from './pki.ts'
 
 export type RevocationState = 'good' | 'revoked' | 'unknown'
 
@@ -13,11 +12,6 @@ export type Fetch = (url: string, body: Buffer | null) => Promise<Buffer>
 
 /** Certificates whose state is remembered, in each configuration of the plugin. */
 const STATES_MAX = 10_000
-/** Clocks differ. */
-const LEEWAY_MS = 60_000
-const OCSP_SIGNING = '1.3.6.1.5.5.7.3.9'
-/** Signers that come with an answer of OCSP; more are not looked at. */
-const SIGNERS_MAX = 4
 
 export class Revocations {
   readonly #fetch: Fetch
@@ -52,12 +46,11 @@ export class Revocations {
   }
 
   async #find({ certificates, parsed }: TrustedPath, at: number, nowMs: number): Promise<RevocationState> {
-    const pair = { certificate: certificates[at]!, issuer: certificates[at + 1]! }
-    const of = { subject: parsed[at]!, issuer: parsed[at + 1]! }
-    for (const url of responderUrls(pair.certificate).slice(0, 2)) {
+    const of = { subject: parsed[at]!, issuer: parsed[at + 1]!, issuerCertificate: certificates[at + 1]! }
+    for (const url of responderUrls(certificates[at]!).slice(0, 2)) {
       const state = await this.#tried(async () => {
-        const question = await ocspQuestion(of.subject, of.issuer)
-        return await ocspState(await this.#fetch(url, question), of.subject, of.issuer, pair.issuer, nowMs)
+        const answer = await this.#fetch(url, await ocspQuestion(of))
+        return (await ocspVerdict(answer, of, nowMs)).state
       })
       if (state !== 'unknown') return state
     }
@@ -78,62 +71,6 @@ export class Revocations {
   }
 }
 
-async function ocspQuestion(subject: ParsedCertificate, issuer: ParsedCertificate): Promise<Buffer> {
-  const { OCSPRequest } = await pkijs()
-  const request = new OCSPRequest()
-  // SHA-1 names the issuer here and proves nothing; it is what every responder understands (RFC 5019 2.1.1).
-  await request.createForCertificate(subject, { hashAlgorithm: 'SHA-1', issuerCertificate: issuer })
-  return Buffer.from(request.toSchema(true).toBER(false))
-}
-
-async function ocspState(
-  answer: Buffer,
-  subject: ParsedCertificate,
-  issuer: ParsedCertificate,
-  issuerCertificate: X509Certificate,
-  nowMs: number,
-): Promise<RevocationState> {
-  const { BasicOCSPResponse, OCSPResponse, getCrypto } = await pkijs()
-  const { responseStatus, responseBytes } = OCSPResponse.fromBER(answer)
-  if (responseStatus.valueBlock.valueDec !== 0 || responseBytes === undefined) return 'unknown'
-  const basic = BasicOCSPResponse.fromBER(responseBytes.response.valueBlock.valueHexView)
-  const delegated = (basic.certs ?? []).slice(0, SIGNERS_MAX).filter((one) => maySign(one, issuerCertificate, nowMs))
-  let isSigned = false
-  for (const signer of [issuer, ...delegated]) {
-    const { tbsResponseData, signature, signatureAlgorithm } = basic
-    isSigned ||= await getCrypto(true).verifyWithPublicKey(
-      tbsResponseData.tbsView,
-      signature,
-      signer.subjectPublicKeyInfo,
-      signatureAlgorithm,
-    )
-  }
-  if (!isSigned) return 'unknown'
-  // Only one certificate was asked for, so that dates and state are of the same answer.
-  const [single, ...others] = basic.tbsResponseData.responses
-  if (single === undefined || others.length > 0 || !isCurrent(single, nowMs)) return 'unknown'
-  const { isForCertificate, status } = await basic.getCertificateStatus(subject, issuer)
-  if (!isForCertificate || status === 2) return 'unknown'
-  return status === 0 ? 'good' : 'revoked'
-}
-
-/** RFC 6960 4.2.2.2: whom the issuer itself has given the right to answer. */
-function maySign(signer: ParsedCertificate, issuer: X509Certificate, nowMs: number): boolean {
-  const certificate = new X509Certificate(Buffer.from(signer.toSchema(true).toBER(false)))
-  const usages = certificate.keyUsage as readonly string[] | undefined
-  return (
-    usages?.includes(OCSP_SIGNING) === true &&
-    certificate.checkIssued(issuer) &&
-    certificate.verify(issuer.publicKey) &&
-    isInForce(certificate, nowMs)
-  )
-}
-
-function isCurrent({ thisUpdate, nextUpdate }: SingleResponse, nowMs: number): boolean {
-  const end = nextUpdate === undefined ? Infinity : nextUpdate.getTime()
-  return thisUpdate.getTime() <= nowMs + LEEWAY_MS && nowMs <= end + LEEWAY_MS
-}
-
 async function listState(
   answer: Buffer,
   subject: ParsedCertificate,
@@ -144,7 +81,7 @@ async function listState(
   const list = CertificateRevocationList.fromBER(derOf(answer))
   if (!list.issuer.isEqual(issuer.subject) || !(await list.verify({ issuerCertificate: issuer }))) return 'unknown'
   const end = list.nextUpdate?.value.getTime() ?? Infinity
-  if (list.thisUpdate.value.getTime() > nowMs + LEEWAY_MS || nowMs > end + LEEWAY_MS) return 'unknown'
+  if (list.thisUpdate.value.getTime() > nowMs + OCSP_LEEWAY_MS || nowMs > end + OCSP_LEEWAY_MS) return 'unknown'
   return list.isCertificateRevoked(subject) ? 'revoked' : 'good'
 }
 
