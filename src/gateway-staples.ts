@@ -117,15 +117,19 @@ export class NodeStaples {
   }
 
   /**
-   * Of those that are shown to clients; others are for upstreams. Which of two certificates for different kinds of keys a client gets is only known when it is too late to say what is stapled:
-   * they go without.
+   * Of those that are shown to clients; others are for upstreams. Which of two in the settings a client gets is only known when it is
+   * too late to say what is stapled: they go without.
    */
   #chains(): Set<string> {
     const { documents, fallback } = this.#options
     const { cert } = fallback()
     const shown = new Set(documents('snis').map((sni) => (sni['certificate'] as { readonly id: string }).id))
-    const single = documents('certificates').filter(({ id, cert_alt: other }) => shown.has(id) && other == null)
-    const chains = new Set(single.map((one) => one['cert'] as string))
+    const chains = new Set<string>()
+    for (const { id, cert: own, cert_alt: other } of documents('certificates')) {
+      if (!shown.has(id)) continue
+      chains.add(own as string)
+      if (typeof other === 'string') chains.add(other)
+    }
     if (cert.length === 1) chains.add(cert[0]!)
     return chains
   }

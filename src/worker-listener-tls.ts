@@ -11,7 +11,7 @@ export function listenerTlsOf(start: WorkerStart, certificates: CertificateTable
     parameters: tlsParameters(settings),
     handshakeTimeoutMs: settings.ssl_handshake_timeout,
     fallback,
-    contextFor: (servername) => certificates.find(servername),
+    contextFor: (servername, signatures) => certificates.find(servername, signatures),
     nameAuthorities: (authorities) => certificates.nameAuthorities(authorities),
     clients: { verify: settings.ssl_verify_client, authorities: clientAuthorities, depth: settings.ssl_verify_depth },
     wish: null,

@@ -1,5 +1,6 @@
 /** Server certificates by name, made into TLS contexts when first needed (Kong: exact name, wildcard left, wildcard right, `*`). */
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { keyKindOf, type KeyKind } from './key-kind.ts'
 
 export interface CertificatePair {
   readonly id: string
@@ -9,10 +10,18 @@ export interface CertificatePair {
   readonly keyAlt: string | null
 }
 
+interface Opened {
+  readonly context: SecureContext
+  readonly kind: KeyKind
+}
+
+const NO_SIGNATURES = (): readonly string[] => []
+
 export class CertificateTable {
   #byName = new Map<string, string>()
   #pairs = new Map<string, CertificatePair>()
-  #contexts = new Map<string, SecureContext | null>()
+  /** Of each certificate with its alternative those that can be used, the one with the smaller signatures first. */
+  #contexts = new Map<string, readonly Opened[]>()
   /** PEM of the authorities that are named to clients; undefined for none. */
   #authorities: string[] | undefined
   #failed: (id: string, error: unknown) => void
@@ -49,32 +58,44 @@ export class CertificateTable {
     this.#contexts.clear()
   }
 
-  find(servername: string): SecureContext | undefined {
+  /**
+   * @param signatures what the client can verify, asked for where there is a choice. Node gives a connection one certificate only
+   * of a context with two: which one it should be is for us to say.
+   */
+  find(servername: string, signatures: () => readonly string[] = NO_SIGNATURES): SecureContext | undefined {
     const id =
       this.#byName.get(servername) ??
       this.#byName.get(leftWildcard(servername)) ??
       this.#byName.get(rightWildcard(servername)) ??
       this.#byName.get('*')
     if (id === undefined) return undefined
-    let context = this.#contexts.get(id)
-    if (context === undefined) this.#contexts.set(id, (context = this.#open(id)))
-    return context ?? undefined
+    let opened = this.#contexts.get(id)
+    if (opened === undefined) this.#contexts.set(id, (opened = this.#open(id)))
+    return (opened.length < 2 ? opened[0] : choose(opened, signatures()))?.context
   }
 
-  #open(id: string): SecureContext | null {
+  #open(id: string): readonly Opened[] {
     const pair = this.#pairs.get(id)
-    if (pair === undefined) return null
+    if (pair === undefined) return []
+    const { cert, key, certAlt, keyAlt } = pair
     try {
-      return createSecureContext({
-        cert: pair.certAlt === null ? pair.cert : [pair.cert, pair.certAlt],
-        key: pair.keyAlt === null ? pair.key : [pair.key, pair.keyAlt],
-        ca: this.#authorities,
-      })
+      const opened = [this.#opened(cert, key)]
+      if (certAlt !== null && keyAlt !== null) opened.push(this.#opened(certAlt, keyAlt))
+      return opened.toSorted((a, b) => Number(a.kind.isRsa) - Number(b.kind.isRsa))
     } catch (error) {
       this.#failed(id, error)
-      return null
+      return []
     }
   }
+
+  #opened(cert: string, key: string): Opened {
+    return { context: createSecureContext({ cert, key, ca: this.#authorities }), kind: keyKindOf(cert) }
+  }
+}
+
+/** The first that the client can verify; a client that names no algorithms is an old one and gets the last. */
+function choose(opened: readonly Opened[], signatures: readonly string[]): Opened | undefined {
+  return opened.find(({ kind }) => signatures.some((one) => one.startsWith(kind.signature))) ?? opened.at(-1)
 }
 
 function leftWildcard(name: string): string {

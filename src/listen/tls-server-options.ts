@@ -1,6 +1,6 @@
 /** How every listener for clients speaks TLS. */
 import { constants } from 'node:crypto'
-import type { SecureContext, TlsOptions } from 'node:tls'
+import type { SecureContext, TLSSocket, TlsOptions } from 'node:tls'
 import type { CertificateWish, ClientCertificateRules } from './client-certificates.ts'
 import type { Staples } from './staples.ts'
 import type { TlsParameters } from '#model/settings/tls-parameters.ts'
@@ -10,8 +10,8 @@ export interface AcceptorTls {
   readonly handshakeTimeoutMs: number
   /** The certificates for a client that sends no server name, or none that is known. */
   readonly fallback: { readonly cert: readonly string[]; readonly key: readonly string[] }
-  /** The certificate for a server name; undefined means the fallback. Called at each handshake, so that changes hold at once. */
-  readonly contextFor: (servername: string) => SecureContext | undefined
+  /** The certificate for a server name, by the signatures that the client can verify; undefined means the fallback. Called at each handshake, so that changes hold at once. */
+  readonly contextFor: (servername: string, signatures: () => readonly string[]) => SecureContext | undefined
   /** Tells whoever makes the certificates for names which authorities are named with them. */
   readonly nameAuthorities: (authorities: string[] | undefined) => void
   readonly clients: ClientCertificateRules
@@ -24,9 +24,13 @@ export interface AcceptorTls {
 export function tlsServerOptions(tls: AcceptorTls, ticketKeys: Buffer): TlsOptions & { readonly noDelay: boolean } {
   return {
     ...secureOptions(tls),
-    SNICallback: (servername, done) => {
+    // Called as a method of the connection: what it has of the client's hello is there by now.
+    SNICallback(this: TLSSocket, servername, done) {
       try {
-        done(null, tls.contextFor(servername.toLowerCase().replace(/\.$/, '')))
+        done(
+          null,
+          tls.contextFor(servername.toLowerCase().replace(/\.$/, ''), () => this.getSharedSigalgs()),
+        )
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)))
       }
@@ -52,6 +56,8 @@ export function secureOptions(tls: AcceptorTls): TlsOptions {
     maxVersion,
     ciphers,
     honorCipherOrder,
+    // A well-known group as strong as the certificate's key; without one the ciphers with DHE are never agreed on.
+    dhparam: 'auto',
     ca: authoritiesNamed(tls),
     // Tickets are the only form of resumption that several workers share. They hold a client's own certificate without those by
     // which it is verified: where certificates are asked for, each connection shows them anew.

@@ -1,4 +1,5 @@
 /** What settings have to keep together: rules over more than one of them. */
+import { createSecureContext } from 'node:tls'
 import type { SettingKey, Settings } from '../settings.ts'
 import { checkRedisDataCenters } from './redis-data-centers.ts'
 import { isLoopback, listenersCollide, type Listener } from './listener.ts'
@@ -102,6 +103,21 @@ function checkCertificates(settings: Settings, placeOf: (key: SettingKey) => str
   }
   if (settings.ssl_cipher_suite === 'custom' && settings.ssl_ciphers === null) {
     problems.push(`${placeOf('ssl_cipher_suite')}: expected ssl_ciphers to be set with custom`)
+  }
+  if (settings.ssl_ciphers !== null && !namesCiphers(settings.ssl_ciphers)) {
+    const expected = 'expected names of ciphers for TLS 1.2 as OpenSSL has them, separated by colons'
+    problems.push(`${placeOf('ssl_ciphers')}: ${expected}, got ${settings.ssl_ciphers}`)
+  }
+}
+
+/** As for nginx, names that this OpenSSL does not know are passed over, as long as one is left. */
+function namesCiphers(ciphers: string): boolean {
+  try {
+    createSecureContext({ ciphers, maxVersion: 'TLSv1.2' })
+    return true
+  } catch {
+    // OpenSSL's message ("no cipher match") says less than what was expected.
+    return false
   }
 }
 

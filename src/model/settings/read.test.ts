@@ -258,6 +258,15 @@ test('certificates and keys come in pairs', () => {
   )
 })
 
+test('ciphers of which OpenSSL knows none are refused, others are passed over', () => {
+  assert.match(
+    problemsOf(fromFile('ssl_cipher_suite = custom\nssl_ciphers = NONE-SUCH'))[0]!,
+    /^meridian\.conf:2: ssl_ciphers: expected names of ciphers .*, got NONE-SUCH$/,
+  )
+  const ciphers = 'NONE-SUCH:ECDHE-RSA-AES128-GCM-SHA256'
+  assert.equal(read(fromFile(`ssl_cipher_suite = custom\nssl_ciphers = ${ciphers}`)).settings.ssl_ciphers, ciphers)
+})
+
 test('relative paths start at the working folder, those of logs at the prefix', () => {
   const { settings } = read(
     fromFile(

@@ -20,6 +20,7 @@ const AEAD = [
 ]
 const CHACHA = ['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305']
 const DHE = ['DHE-RSA-AES128-GCM-SHA256', 'DHE-RSA-AES256-GCM-SHA384']
+const DHE_CHACHA = ['DHE-RSA-CHACHA20-POLY1305']
 const CBC = [
   'ECDHE-ECDSA-AES128-SHA256',
   'ECDHE-RSA-AES128-SHA256',
@@ -29,6 +30,8 @@ const CBC = [
   'ECDHE-RSA-AES256-SHA384',
   'ECDHE-ECDSA-AES256-SHA',
   'ECDHE-RSA-AES256-SHA',
+  'DHE-RSA-AES128-SHA256',
+  'DHE-RSA-AES256-SHA256',
   'AES128-GCM-SHA256',
   'AES256-GCM-SHA384',
   'AES128-SHA256',
@@ -39,8 +42,8 @@ const CBC = [
 
 const SUITES: Readonly<Record<Exclude<Settings['ssl_cipher_suite'], 'custom'>, readonly string[]>> = {
   modern: TLS13,
-  intermediate: [...TLS13, ...AEAD, ...CHACHA, ...DHE],
-  old: [...TLS13, ...AEAD, ...CHACHA, ...DHE, ...CBC],
+  intermediate: [...TLS13, ...AEAD, ...CHACHA, ...DHE, ...DHE_CHACHA],
+  old: [...TLS13, ...AEAD, ...CHACHA, ...DHE, ...DHE_CHACHA, ...CBC],
   // ChaCha20 is not approved by FIPS 140.
   fips: [...TLS13.slice(0, 2), ...AEAD, ...DHE],
 }
