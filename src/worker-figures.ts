@@ -1,5 +1,6 @@
 /** The figures that a worker reads off its parts when somebody asks, and what it writes into its pulse. */
 import { PULSE_ACCEPTED, PULSE_ACTIVE, PULSE_BEAT, PULSE_BUSY, PULSE_HEAP, PULSE_REQUESTS } from '#core/pulse.ts'
+import type { Localities } from '#balancer/locality.ts'
 import type { Acceptor } from '#listen/acceptor.ts'
 import type { WorkerContext } from '#proxy/worker-context.ts'
 import type { EntityCache } from '#snapshot/entity-cache.ts'
@@ -21,15 +22,34 @@ export interface FigureSources {
   /** Upstreams whose requests go to all targets, because too few are healthy. */
   readonly panicking: () => number
   readonly openCircuits: () => number
+  /** Upstreams of whose requests not all go to targets that are near. */
+  readonly spilling: () => number
+  readonly localities: Localities
 }
 
 export function registerWorkerFigures(figures: Figures, sources: FigureSources): void {
-  const { context, cache, responses, resolver, log, accessLog, applyMs, panicking, openCircuits } = sources
+  const {
+    context,
+    cache,
+    responses,
+    resolver,
+    log,
+    accessLog,
+    applyMs,
+    panicking,
+    openCircuits,
+    spilling,
+    localities,
+  } = sources
   const { pool } = context
   figures.gauge('meridian_config_revision', {}, () => context.snapshot.revision)
   figures.gauge('meridian_config_apply_seconds', {}, () => applyMs() / 1000)
   figures.gauge('meridian_upstreams_in_panic', {}, panicking)
   figures.gauge('meridian_open_circuits', {}, openCircuits)
+  figures.gauge('meridian_upstreams_spilling', {}, spilling)
+  const { picked } = localities
+  figures.gauge('meridian_locality_picks_total', { place: 'near' }, () => picked.near)
+  figures.gauge('meridian_locality_picks_total', { place: 'far' }, () => picked.far)
   figures.gauge('meridian_exchanges_in_flight', {}, () => context.inFlight)
   figures.gauge('meridian_upstream_connections', { state: 'idle' }, () => pool.figures.idle)
   figures.gauge('meridian_upstream_connections', { state: 'busy' }, () => pool.figures.open - pool.figures.idle)

@@ -1,11 +1,10 @@
 /** One worker thread: builds what proxies requests and hands the parts to each other. The counterpart of `main.ts`. */
-import { randomUUID } from 'node:crypto'
 import { threadId, type MessagePort } from 'node:worker_threads'
 import { createDirectBalancer } from '#balancer/direct.ts'
 import type { UpstreamHealthReport } from '#balancer/health-report.ts'
 import { LocalHealthTable } from '#balancer/health-table.ts'
 import { targetStates } from '#balancer/target-states.ts'
-import { createUpstreamBalancer, type UpstreamBalancer } from '#balancer/upstream-balancer.ts'
+import type { UpstreamBalancer } from '#balancer/upstream-balancer.ts'
 import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { ResponseCache } from '#cluster/response-cache.ts'
@@ -52,7 +51,7 @@ import { orderInstances } from './plugin-order.ts'
 import { scopeOf } from './plugin-scope.ts'
 import { loadPluginSet } from './plugin-set.ts'
 import { resolverSettings } from './resolver-settings.ts'
-import { logHealthChange, logPanicChange } from './target-health.ts'
+import { localitiesOf, upstreamBalancers } from './worker-balancers.ts'
 import { createClock } from './worker-clock.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
@@ -179,6 +178,7 @@ class WorkerThread {
     const redis = (this.#redisLimits = openRedisLimits(start, this.#metrics.figures, this.#log.log, (state) =>
       this.#say(state),
     ))
+    const localities = localitiesOf(settings)
     const chance = { random: Math.random, nowMs: Date.now }
     const masking = new Masking(settings)
     this.#delivery = new LogDelivery({
@@ -198,22 +198,13 @@ class WorkerThread {
       plugins: new Map(plugins.map((plugin) => [plugin.schema.name, plugin])),
       emptyRouter: createRouter({ flavor: settings.router_flavor }),
       isTraditional: settings.router_flavor === 'traditional',
-      createUpstreamBalancer: (upstream, targets) =>
-        createUpstreamBalancer({
-          upstream,
-          targets,
-          resolver,
-          health,
-          ...chance,
-          uuid: randomUUID,
-          onHealthChange: (change) => logHealthChange(this.#log.log, change),
-          onCircuitChange: ({ id, name }, { ip, port }, state) =>
-            this.#log.log.warn({ upstreamId: id, upstream: name, ip, port, state }, 'a circuit changed'),
-          // All workers see it; one says so.
-          ...(start.index === 0 && {
-            onPanicChange: ({ id, name }, isPanicking) => logPanicChange(this.#log.log, id, name, isPanicking),
-          }),
-        }),
+      createUpstreamBalancer: upstreamBalancers({
+        resolver,
+        health,
+        localities,
+        log: this.#log.log,
+        saysPanic: start.index === 0,
+      }),
       createDirectBalancer: (host, port_) => createDirectBalancer({ host, port: port_, resolver, ...chance }),
       pluginTools: (document, workspace) => ({
         ...scopeOf(document),
@@ -327,6 +318,12 @@ class WorkerThread {
       applyMs: () => this.#applyMs,
       openCircuits: () =>
         this.#compiler.upstreamBalancers().reduce((sum, one) => sum + (one as UpstreamBalancer).openCircuits, 0),
+      localities,
+      spilling: () =>
+        this.#compiler
+          .upstreamBalancers()
+          .filter((one) => (one as UpstreamBalancer).nearPercent < 100)
+          .toArray().length,
       panicking: () =>
         this.#compiler
           .upstreamBalancers()

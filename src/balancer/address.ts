@@ -23,6 +23,8 @@ export class Address implements PickedTarget, HealthWatcher {
   hostname: string
   /** 0: gets no requests. May be a fraction, when addresses share the weight of a SRV record. */
   weight = 0
+  /** How near its target is: see `locality.ts`. */
+  tier = 0
   /** What algorithms go by: the weight, less while it is started slowly. */
   share = 0
   /** False takes it out of the choice. */

@@ -42,7 +42,7 @@ class DirectBalancer implements Balancer {
       },
       healthChanged: () => {},
     }
-    this.#target = new ResolvedTarget({ name, port, weight: 1, usesSrvName: false }, targets)
+    this.#target = new ResolvedTarget({ name, port, weight: 1, tier: 0, usesSrvName: false }, targets)
     this.#names = new TargetNames(options)
     this.#names.add(this.#target)
   }

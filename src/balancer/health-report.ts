@@ -41,6 +41,8 @@ export interface BalancerHealthReport {
   readonly health: HealthWord
   /** Requests go to all targets, because too few are healthy; only where that is wanted and so. */
   readonly panic?: true
+  /** Of the requests, those that targets near this node get; only while it is not all of them. */
+  readonly near_percent?: number
   /** Only while health is kept. */
   readonly details?: {
     readonly healthy: boolean
@@ -57,11 +59,16 @@ export interface UpstreamHealthReport {
   readonly balancer: BalancerHealthReport
 }
 
+export interface BalancerState {
+  readonly isHealthy: boolean
+  readonly isPanicking: boolean
+  readonly nearPercent: number
+}
+
 export function reportHealth(
   targets: ReadonlyMap<string, ResolvedTarget>,
   isOn: boolean,
-  isBalancerHealthy: boolean,
-  isPanicking: boolean,
+  { isHealthy, isPanicking, nearPercent }: BalancerState,
 ): UpstreamHealthReport {
   const all = [...targets.values()]
   const healthOf = (address: Address): HealthWord =>
@@ -78,10 +85,11 @@ export function reportHealth(
     balancer: !isOn
       ? { health: 'HEALTHCHECKS_OFF' }
       : {
-          health: isBalancerHealthy ? 'HEALTHY' : 'UNHEALTHY',
+          health: isHealthy ? 'HEALTHY' : 'UNHEALTHY',
           ...(isPanicking && { panic: true }),
+          ...(nearPercent < 100 && { near_percent: nearPercent }),
           details: {
-            healthy: isBalancerHealthy,
+            healthy: isHealthy,
             weight: weigh(all.flatMap((target) => target.addresses)),
             hosts: all.map((target) => ({
               ...targetData(target),

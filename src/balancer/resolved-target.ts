@@ -8,6 +8,8 @@ export interface TargetSpec {
   readonly name: string
   readonly port: number
   readonly weight: number
+  /** How near it is: see `locality.ts`. */
+  readonly tier: number
   /** Whether requests carry the name of the SRV record instead of the target's. */
   readonly usesSrvName: boolean
 }
@@ -80,6 +82,7 @@ export class ResolvedTarget {
     if (address === undefined) {
       const health = this.#host.openHealth({ ip: resolved.ip, port, name })
       address = new Address(resolved.ip, port, this.spec, hostname, health, this.#host)
+      address.tier = this.spec.tier
     }
     address.hostname = hostname
     address.weight = share

@@ -5,6 +5,7 @@ import type { Upstream } from '#model/entities/upstream.ts'
 import { Address } from './address.ts'
 import type { Algorithm } from './algorithm.ts'
 import type { Balancer, Pick, PickedTarget } from './contract.ts'
+import type { Localities } from './locality.ts'
 import { createHealthTable, type HealthTable } from './health-table.ts'
 import { HealthState } from './health.ts'
 import { createUpstreamBalancer, type HealthChange, type UpstreamBalancer } from './upstream-balancer.ts'
@@ -88,9 +89,9 @@ export function aResilience(change: Partial<NonNullable<Upstream['resilience']>>
   return { panic: false, slow_start: 0, retry_percent: null, circuit_breaker: null, ...change }
 }
 
-export function aTarget(target: string, weight = 100): Target {
+export function aTarget(target: string, weight = 100, locality: string | null = null): Target {
   const upstream = { id: 'b6a1a3a0-1111-4222-8333-444455556666' }
-  return { id: target, created_at: 0, updated_at: 0, upstream, target, weight, tags: null }
+  return { id: target, created_at: 0, updated_at: 0, upstream, target, weight, tags: null, locality }
 }
 
 /** An address outside of any balancer, for algorithms. */
@@ -184,7 +185,8 @@ export function aBalancer(
     resolver = new FakeResolver(),
     seed = 1,
     health,
-  }: { resolver?: FakeResolver; seed?: number; health?: HealthTable } = {},
+    localities,
+  }: { resolver?: FakeResolver; seed?: number; health?: HealthTable; localities?: Localities } = {},
 ): BalancerBed {
   const clock = { now: 1000 }
   const nowMs = (): number => clock.now
@@ -197,6 +199,7 @@ export function aBalancer(
     targets,
     resolver,
     health: table,
+    ...(localities && { localities }),
     random: seededRandom(seed),
     nowMs,
     uuid: () => `cookie-${++cookies}`,

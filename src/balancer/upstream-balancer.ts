@@ -15,6 +15,7 @@ import { compileHashInput, type HashableExchange, type HashInput } from './hash-
 import { compileHealthRules, type CheckRules, type HealthRules, type HealthState } from './health.ts'
 import { reportHealth, type UpstreamHealthReport } from './health-report.ts'
 import type { HealthTable } from './health-table.ts'
+import { TieredAlgorithm, TierWeights, tierOf, type Localities } from './locality.ts'
 import { ResolvedTarget, type TargetHost, type TargetSpec } from './resolved-target.ts'
 import { compileResilience, type Resilience } from './resilience.ts'
 import { RetryBudget } from './retry-budget.ts'
@@ -27,6 +28,8 @@ export interface UpstreamBalancerOptions {
   readonly targets: readonly Target[]
   readonly resolver: Resolver
   readonly health: HealthTable
+  /** Without it all targets are equally near. */
+  readonly localities?: Localities
   /** 0 up to but not including 1. */
   readonly random: () => number
   readonly nowMs: () => number
@@ -75,6 +78,8 @@ export interface UpstreamBalancer extends Balancer {
   report(): UpstreamHealthReport
   /** Requests go to all targets, because too few are healthy. */
   readonly isPanicking: boolean
+  /** How many percent of the requests targets that are near get; below 100 while too few of them are healthy. */
+  readonly nearPercent: number
   /** How many circuits are open, or let trials through, in this worker. */
   readonly openCircuits: number
 }
@@ -94,6 +99,8 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   #hashInput: HashInput | null = null
   #resilience: Resilience
   #budget: RetryBudget | null = null
+  /** Null where no target is nearer than another. */
+  readonly #tiers: TierWeights | null
   #algorithm: Algorithm
   readonly #slowStart = new SlowStart((address, share) => this.#setShare(address, address.weight * share))
   /** Addresses whose circuit is not closed. */
@@ -119,6 +126,8 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     this.#upstream = upstream
     this.#rules = compileHealthRules(upstream.healthchecks)
     this.#resilience = compileResilience(upstream)
+    const tiers = options.localities?.order.length ?? 0
+    this.#tiers = tiers === 0 ? null : new TierWeights(tiers + 1)
     this.#algorithm = this.#createAlgorithm(upstream)
     this.update(upstream, options.targets)
     this.#isStarted = true
@@ -189,13 +198,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   }
 
   changeTargets(put: readonly Target[], removed: readonly string[]): void {
-    for (const name of removed) {
-      const target = this.#targets.get(name)
-      if (target === undefined) continue
-      this.#targets.delete(name)
-      this.#names.remove(target)
-      target.clear()
-    }
+    for (const name of removed) this.#remove(name)
     for (const entity of put) this.#put(entity)
     this.#algorithm.countTargets?.(this.#targets.size)
   }
@@ -229,11 +232,19 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
 
   report(): UpstreamHealthReport {
     this.#names.refresh()
-    return reportHealth(this.#targets, this.#rules.isOn, this.#isHealthy, this.#isPanicking)
+    return reportHealth(this.#targets, this.#rules.isOn, {
+      isHealthy: this.#isHealthy,
+      isPanicking: this.#isPanicking,
+      nearPercent: this.nearPercent,
+    })
   }
 
   get openCircuits(): number {
     return this.#circuits.size
+  }
+
+  get nearPercent(): number {
+    return this.#tiers === null || this.#count === 0 ? 100 : Math.round(this.#tiers.loads[0]! * 1e4) / 100
   }
 
   /** Exchanges under way may go on picking among the addresses that are known. */
@@ -290,7 +301,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     address.isWell = isWell
     address.isUsable = isWell || this.#isPanicking
     if (address.weight > 0) {
-      this.#addWell(isWell ? address.weight : -address.weight, isWell ? 1 : -1)
+      this.#addWell(address, isWell ? address.weight : -address.weight, isWell ? 1 : -1)
       this.#weigh()
       if (isWell) this.#startSlowly(address)
     }
@@ -311,11 +322,13 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
   #add(address: Address, weight: number, count: -1 | 0 | 1): void {
     this.#count += count
     this.#total = this.#count === 0 ? 0 : this.#total + weight
-    if (address.isWell) this.#addWell(weight, count)
+    this.#tiers?.add(address.tier, weight, count)
+    if (address.isWell) this.#addWell(address, weight, count)
     this.#weigh()
   }
 
-  #addWell(weight: number, count: -1 | 0 | 1): void {
+  #addWell({ tier }: Address, weight: number, count: -1 | 0 | 1): void {
+    this.#tiers?.addWell(tier, weight, count)
     this.#wellCount += count
     this.#well = this.#wellCount === 0 ? 0 : this.#well + weight
   }
@@ -325,6 +338,7 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     const isPanicking = !this.#isHealthy && this.#total > 0 && this.#resilience.panics
     if (isPanicking === this.#isPanicking) return
     this.#isPanicking = isPanicking
+    if (this.#tiers !== null) this.#tiers.isPanicking = isPanicking
     for (const address of this.#addresses()) address.isUsable = address.isWell || isPanicking
     this.#options.onPanicChange?.(this.#upstream, isPanicking)
   }
@@ -396,9 +410,21 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
     return { ok: false, code: 'no_targets', message: `upstream ${this.#upstream.name} has no addresses: ${reason}` }
   }
 
+  #remove(name: string): void {
+    const target = this.#targets.get(name)
+    if (target === undefined) return
+    this.#targets.delete(name)
+    this.#names.remove(target)
+    target.clear()
+  }
+
   #put(entity: Target): void {
     const usesSrvName = this.#upstream.use_srv_name ?? false
-    const spec: TargetSpec = { ...parseTarget(entity.target), weight: entity.weight ?? DEFAULT_WEIGHT, usesSrvName }
+    const tier = tierOf(entity, this.#options.localities?.order ?? [])
+    const weight = entity.weight ?? DEFAULT_WEIGHT
+    const spec: TargetSpec = { ...parseTarget(entity.target), weight, tier, usesSrvName }
+    // What is counted for its addresses is counted where they are: from elsewhere they come as new ones.
+    if (this.#targets.get(entity.target)?.spec.tier !== tier) this.#remove(entity.target)
     const known = this.#targets.get(entity.target)
     if (known === undefined) {
       const target = new ResolvedTarget(spec, this)
@@ -436,7 +462,11 @@ class TargetBalancer implements UpstreamBalancer, TargetHost {
 
   #createAlgorithm(upstream: Upstream): Algorithm {
     const { random, nowMs } = this.#options
-    return algorithms[nameOf(upstream)]({ slots: upstream.slots ?? DEFAULT_SLOTS, random, nowMs })
+    const create = () => algorithms[nameOf(upstream)]({ slots: upstream.slots ?? DEFAULT_SLOTS, random, nowMs })
+    const { localities } = this.#options
+    return this.#tiers === null || localities === undefined
+      ? create()
+      : new TieredAlgorithm(create, this.#tiers, localities, random)
   }
 }
 

@@ -23,6 +23,7 @@ const ADDED = new Set([
   'plugins.ordering',
   'routes.query',
   'services.proxy_protocol',
+  'targets.locality',
   'upstreams.resilience',
   'workspaces.meta.color',
   'workspaces.meta.thumbnail',

@@ -58,6 +58,17 @@ export const families = {
     labels: [],
     perWorker: true,
   },
+  meridian_upstreams_spilling: {
+    type: 'gauge',
+    help: 'Upstreams of whose requests a part goes to targets of other localities, because too few of those that are near are healthy.',
+    labels: [],
+    perWorker: true,
+  },
+  meridian_locality_picks_total: {
+    type: 'counter',
+    help: 'Targets of upstreams that were chosen, those for retries among them, by their place: near (of the locality of the node, or of none), far. Counted where the node has a locality.',
+    labels: ['place'],
+  },
   meridian_health_probes_total: {
     type: 'counter',
     help: 'Health checks of targets by how they ended: answered (a status), success or failure (gRPC, TCP), tcp_failure, timeout, broken (the check itself failed).',

@@ -15,6 +15,12 @@ export const targets = defineEntity({
     target: t.string({ required: true, validator: 'target_address', format: 'host_and_port' }),
     weight: t.integer({ default: 100, between: [0, 65535] }),
     tags: t.tags(),
+    locality: t.string({
+      len_min: 1,
+      hidden_unless_set: true,
+      description:
+        'Where it is, such as the name of a data center: nodes whose setting `locality` begins with that prefer it. Without it a tag `locality:NAME` counts, else it is near to every node. Not in Kong.',
+    }),
   },
 })
 export type Target = Static<typeof targets.fields>

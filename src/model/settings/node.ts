@@ -39,6 +39,11 @@ export const nodeSettings = {
     'JavaScript heap that a worker may fill before it is ended and replaced. Memory is only taken when it is used.',
     { default: '2g' },
   ),
+  locality: setting(
+    list(text('name', /^[^\s,]+$/, 'names of data centers or other places')),
+    'Where this node is; more names are where requests go next, nearest first. Targets with that `locality` are preferred. By default `cassandra_local_datacenter`, else `redis_local_data_center`.',
+    { default: '' },
+  ),
   worker_silence_timeout: setting(
     duration(500),
     'A worker that has not answered for this long is named in the log, ended and replaced.',
