@@ -183,7 +183,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#outgoing.settle()
     startTry(exchange, target, performance.now())
     service.balancer.started(target)
-    const connection = linkTo(this.#worker, service, target, this.#hostHeader, this.#isUpgrade)
+    const connection = linkTo(this.#worker, service, target, this.#hostHeader, this.#isUpgrade, exchange.request)
     this.#upstream = connection
     connection.begin(this, exchange.request.method, timeoutsOf(exchange), this.#outgoing.goesWithHead)
     if (connection.isConnected) this.onUpstreamConnected()

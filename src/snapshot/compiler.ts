@@ -412,6 +412,7 @@ class CompiledSnapshot implements Snapshot {
       hashInput: living !== null && living.needsHash ? (exchange) => living.hashInput(exchange) : null,
       fixedHost: upstream?.host_header ?? '',
       isHttp2: service.protocol === 'grpc' || service.protocol === 'grpcs',
+      proxyHeader: proxyHeaderOf(service),
       tls: isTls ? this.#parts.tlsTargets(service, upstream, (kind, id) => this.tables.get(kind)?.get(id)) : null,
       timeouts: {
         connectMs: service.connect_timeout ?? 60000,
@@ -458,4 +459,8 @@ function removals(tables: Tables, changes: readonly Change[]): Change[] {
     for (const [id] of table.entries())
       if (!named.has(`${kind} ${id}`)) gone.push({ kind, workspace: '', id, document: null })
   return gone
+}
+
+function proxyHeaderOf({ proxy_protocol: version }: Service): 1 | 2 | null {
+  return version === 'v1' ? 1 : version === 'v2' ? 2 : null
 }

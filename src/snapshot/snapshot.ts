@@ -18,6 +18,8 @@ export interface CompiledService {
   readonly fixedHost: string
   /** Whether it is asked over HTTP/2: grpc and grpcs. */
   readonly isHttp2: boolean
+  /** Version of the PROXY protocol in which connections begin; null for none. */
+  readonly proxyHeader: 1 | 2 | null
   /** Null for plain http; else how to reach a target with this server name. */
   readonly tls: ((servername: string) => TlsTarget) | null
   readonly timeouts: { readonly connectMs: number; readonly writeMs: number; readonly readMs: number }

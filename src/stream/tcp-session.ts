@@ -45,9 +45,8 @@ async function connectTo(session: Session, client: Socket, service: CompiledServ
 }
 
 /** What the service is told of the client by the PROXY protocol; null for nothing. */
-function prefaceOf({ facts }: Session, { service }: CompiledService): Buffer | null {
-  const version = service.proxy_protocol ?? null
-  return version === null ? null : writeProxyHeader(version === 'v1' ? 1 : 2, facts)
+function prefaceOf({ facts }: Session, { proxyHeader }: CompiledService): Buffer | null {
+  return proxyHeader === null ? null : writeProxyHeader(proxyHeader, facts)
 }
 
 type Failure = 'tcp_failure' | 'timeout' | 'left'

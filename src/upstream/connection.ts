@@ -50,6 +50,8 @@ export class UpstreamConnection implements UpstreamLink, DeadlineHolder, Chunked
   readonly socket: Socket
   /** What may share it: address, TLS name, certificates. */
   readonly poolKey: string
+  /** Whether it began with who its client is, so that no other may use it. */
+  readonly isOfOneClient: boolean
   deadlineMs = 0
   deadlineTick = 0
   requests = 0
@@ -91,7 +93,9 @@ export class UpstreamConnection implements UpstreamLink, DeadlineHolder, Chunked
     onIdleGone: (connection: UpstreamConnection) => void,
     /** Longest head of a response; a longer one fails the exchange. */
     maxHeadBytes = 65536,
+    isOfOneClient = false,
   ) {
+    this.isOfOneClient = isOfOneClient
     this.socket = socket
     this.poolKey = poolKey
     this.#isTls = isTls

@@ -7,6 +7,8 @@ import { openSocket } from './open-socket.ts'
 import type { UpstreamLink } from './link.ts'
 
 const HTTP_1 = ['http/1.1']
+/** Idle connections that serve one client each: of those there may be as many as clients, whatever `size` says. */
+const OF_ONE_CLIENT_MAX = 1024
 
 export interface PoolSettings {
   /** Idle connections kept per target at most; 0 keeps none. */
@@ -44,6 +46,8 @@ export class ConnectionPool {
   #deadlines: Deadlines
   #outbox: Outbox
   #idle = new Map<string, UpstreamConnection[]>()
+  /** How many of the idle ones serve one client each. */
+  #ofOneClient = 0
 
   constructor(settings: PoolSettings, deadlines: Deadlines, outbox: Outbox) {
     this.#settings = settings
@@ -57,7 +61,7 @@ export class ConnectionPool {
     if (list === undefined) return null
     for (let connection = list.pop(); connection !== undefined; connection = list.pop()) {
       if (list.length === 0) this.#idle.delete(key)
-      this.figures.idle--
+      this.#noLongerIdle(connection)
       // One that ended in this turn of the event loop tells so only at the turn's end.
       if (!connection.isReusable) continue
       this.figures.reused++
@@ -66,11 +70,20 @@ export class ConnectionPool {
     return null
   }
 
-  /** Opens a connection; its failure reaches the sink that is given to `begin`. */
-  open(key: string, ip: string, port: number, tls: TlsTarget | null): UpstreamConnection {
+  /**
+   * Opens a connection; its failure reaches the sink that is given to `begin`. With bytes that go out before all else it belongs to
+   * those alone who have the same: the key has to say so.
+   */
+  open(
+    key: string,
+    ip: string,
+    port: number,
+    tls: TlsTarget | null,
+    preface: Buffer | null = null,
+  ): UpstreamConnection {
     this.figures.created++
     this.figures.open++
-    const socket = openSocket({ ip, port, tls, protocols: HTTP_1 })
+    const socket = openSocket({ ip, port, tls, protocols: HTTP_1, preface })
     socket.once('close', () => this.figures.open--)
     return new UpstreamConnection(
       socket,
@@ -80,6 +93,7 @@ export class ConnectionPool {
       this.#outbox,
       (connection) => this.#forget(connection),
       this.#settings.maxHeadBytes,
+      preface !== null,
     )
   }
 
@@ -90,12 +104,19 @@ export class ConnectionPool {
     const connection = link
     if (!connection.isReusable || connection.requests >= this.#settings.maxRequests || this.#settings.size === 0)
       return connection.destroy()
+    if (connection.isOfOneClient && this.#ofOneClient >= OF_ONE_CLIENT_MAX) return connection.destroy()
     let list = this.#idle.get(connection.poolKey)
     if (list === undefined) this.#idle.set(connection.poolKey, (list = []))
     if (list.length >= this.#settings.size) return connection.destroy()
     list.push(connection)
     this.figures.idle++
+    if (connection.isOfOneClient) this.#ofOneClient++
     connection.rest(this.#settings.idleTimeoutMs)
+  }
+
+  #noLongerIdle(connection: UpstreamConnection): void {
+    this.figures.idle--
+    if (connection.isOfOneClient) this.#ofOneClient--
   }
 
   close(): void {
@@ -107,7 +128,7 @@ export class ConnectionPool {
     const at = list?.indexOf(connection) ?? -1
     if (at < 0) return
     list!.splice(at, 1)
-    this.figures.idle--
+    this.#noLongerIdle(connection)
     if (list!.length === 0) this.#idle.delete(connection.poolKey)
   }
 }

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect as connectHttp2, constants, type ClientHttp2Session } from 'node:http2'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
@@ -54,11 +56,51 @@ async function startTold(pair: { cert: string; key: string } | null): Promise<nu
   return (server.address() as AddressInfo).port
 }
 
+/** A server of HTTP whose connections begin with a PROXY header; it answers what that says, and the number of the connection. */
+async function startHttpTold(pair: { cert: string; key: string } | null): Promise<number> {
+  const of = new WeakMap<Socket, string>()
+  const answer = (request: IncomingMessage) =>
+    of.get((request.socket as Socket & { readonly told?: Socket }).told ?? request.socket) ?? 'nothing'
+  const http = pair === null ? createHttpServer() : createHttpsServer(pair)
+  http.on('request', (request: IncomingMessage, response: ServerResponse) => void response.end(answer(request)))
+  http.on('upgrade', (request: IncomingMessage, socket: Socket) => {
+    socket.end(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n${answer(request)}`,
+    )
+  })
+  let connections = 0
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy())
+    socket.once('data', (bytes: Buffer) => {
+      const header = readProxyHeader(bytes)
+      assert.ok(header.state === 'read')
+      const { sourceIp, sourcePort, destinationIp, destinationPort } = header.addresses!
+      const version = bytes[0] === 13 ? 'v2' : 'v1'
+      of.set(socket, `${version} ${sourceIp}:${sourcePort} to ${destinationIp}:${destinationPort} #${++connections}`)
+      socket.pause()
+      const rest = bytes.subarray(header.size)
+      if (rest.length > 0) socket.unshift(rest)
+      http.emit('connection', socket)
+      // TLS takes what is unread from the socket itself.
+      if (pair === null) socket.resume()
+    })
+  })
+  if (pair !== null)
+    http.on('secureConnection', (secure: TLSSocket & { told?: Socket; readonly _parent?: Socket }) => {
+      secure.told = secure._parent!
+    })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closers.push(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
 before(async () => {
   upstream = await startUpstream()
   closers.push(() => upstream.close())
   const pair = await makeCertificate(['told.test'])
   const [plainTold, tlsTold] = [await startTold(null), await startTold(pair)]
+  const [httpTold, httpsTold] = [await startHttpTold(null), await startHttpTold(pair)]
   const ports = await freeGatewayPorts()
   ;[tcp = 0, tls = 0, through = 0, told = 0] = await freePorts(4)
   const at = (port: number) => ({ destinations: [{ port }] })
@@ -82,6 +124,18 @@ before(async () => {
       _format_version: '3.0',
       services: [
         { name: 'http', url: `http://127.0.0.1:${upstream.port}`, routes: [{ name: 'http', paths: ['/'] }] },
+        {
+          name: 'http-v1',
+          url: `http://127.0.0.1:${httpTold}`,
+          proxy_protocol: 'v1',
+          routes: [{ name: 'http-v1', paths: ['/v1'] }],
+        },
+        {
+          name: 'https-v2',
+          url: `https://127.0.0.1:${httpsTold}`,
+          proxy_protocol: 'v2',
+          routes: [{ name: 'https-v2', paths: ['/v2'] }],
+        },
         {
           name: 'v1',
           url: `tcp://127.0.0.1:${plainTold}`,
@@ -281,4 +335,60 @@ test('a service over TLS is told before the handshake, with the address of the c
   const socket = await open(told)
   const port = (socket.address() as AddressInfo).port
   assert.equal(await talk(socket, 'hello'), `v2 ${TRUSTED}:${port} then hello`)
+})
+
+/** What a service of HTTP was told, in each of these requests of one client. */
+async function toldOver(path: string, header: Buffer, requests: number): Promise<string[]> {
+  const client = new RawClient(await open(gateway.proxyPort))
+  client.socket.write(header)
+  const answers: string[] = []
+  for (let i = 0; i < requests; i++) {
+    client.request(`GET ${path} HTTP/1.1`)
+    const { status, body } = await client.response()
+    assert.equal(status, 200)
+    answers.push(body)
+  }
+  client.close()
+  return answers
+}
+
+for (const [path, version] of [
+  ['/v1', 'v1'],
+  ['/v2', 'v2'],
+] as const)
+  test(`services of HTTP are told by ${version}, over connections that no other client shares`, async () => {
+    const other = writeProxyHeader(2, { ...named, sourceIp: '203.0.113.10' })
+    const told_ = [
+      ...(await toldOver(path, V1, 2)),
+      ...(await toldOver(path, other, 1)),
+      ...(await toldOver(path, V2, 1)),
+    ]
+    const at = `to 127.0.0.1:${gateway.proxyPort}`
+    const number = (text: string) => Number(text.split('#')[1])
+    assert.deepEqual(
+      told_.map((text) => text.split(' #')[0]),
+      [NAMED, NAMED, `203.0.113.10:${named.sourcePort}`, NAMED].map((from) => `${version} ${from} ${at}`),
+    )
+    const [first, second, third, fourth] = told_.map(number)
+    assert.equal(second, first, 'a client keeps its connection')
+    assert.notEqual(third, first)
+    // The same address and port again: nothing that it is told would differ.
+    assert.equal(fourth, first)
+  })
+
+test('a WebSocket to a service that is to be told has a connection of its own', async () => {
+  const [before_] = await toldOver('/v1', V1, 1)
+  const client = new RawClient(await open(gateway.proxyPort))
+  client.socket.write(V1)
+  client.request(
+    'GET /v1 HTTP/1.1',
+    'Connection: upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Version: 13',
+  )
+  await within('the end', client.closed)
+  assert.match(client.received, /^HTTP\/1\.1 101 /)
+  assert.match(client.received, new RegExp(`v1 ${NAMED} to `))
+  assert.ok(!client.received.includes(before_!))
 })

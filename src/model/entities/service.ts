@@ -29,7 +29,7 @@ export const services = defineEntity({
       one_of: ['v1', 'v2'],
       hidden_unless_set: true,
       description:
-        'Connections of `tcp` and `tls` to the service begin with the header of the PROXY protocol, which says who the client is. Not in Kong.',
+        'Connections to the service begin with the header of the PROXY protocol, which says who the client is. Not for gRPC, whose connections clients share. Not in Kong.',
     }),
   },
   shorthand_fields: {
@@ -74,7 +74,7 @@ export const services = defineEntity({
     {
       rule: 'conditional',
       if_field: 'protocol',
-      if_match: { not_one_of: ['tcp', 'tls'] },
+      if_match: { not_one_of: ['http', 'https', 'tcp', 'tls'] },
       then_field: 'proxy_protocol',
       then_match: { eq: null },
     },
