@@ -8,6 +8,10 @@ import { runChild } from '../support/process.ts'
 /** From good to bad, in Autobahn's words. */
 const BEHAVIORS = ['OK', 'INFORMATIONAL', 'NON-STRICT', 'UNIMPLEMENTED', 'WRONG CODE', 'UNCLEAN', 'FAILED']
 
+/** Packages of Python 2 that share a namespace (`zope`) are only found by way of the `.pth` files beside them. */
+const RUN =
+  'import os, site; site.addsitedir(os.environ["PYTHONPATH"]); from autobahntestsuite.wstest import run; run()'
+
 interface Case {
   readonly behavior: string
   readonly behaviorClose: string
@@ -30,7 +34,7 @@ export async function runAutobahn(program: Program, urls: { direct: string; gate
   try {
     const { code, output } = await runChild({
       command: program.command,
-      args: ['-c', 'from autobahntestsuite.wstest import run; run()', '-m', 'fuzzingclient', '-s', specification],
+      args: ['-c', RUN, '-m', 'fuzzingclient', '-s', specification],
       cwd: folder,
       env: { ...process.env, ...program.env },
       name: 'autobahn',

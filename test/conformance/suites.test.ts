@@ -3,6 +3,7 @@
  * its last result in docs/conformance.md.
  */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -103,6 +104,7 @@ test('a WebSocket server is as good through the gateway as without it, by Autoba
   if (program === null) return
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: true, maxPayload: 64 << 20 })
   t.after(() => server.close())
+  await once(server, 'listening')
   server.on('connection', (socket) => {
     socket.on('error', () => socket.terminate())
     socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary }))
@@ -212,8 +214,14 @@ test('testssl finds nothing above low on a listener as it is by default', { skip
   const responder = await authority.startResponder()
   t.after(() => responder.close())
   // The kind of certificate that an operator has; the gateway's own, self-made one is trusted by nobody.
-  const pair = await authority.issue('localhost', { names: ['DNS:localhost'], ocspUrl: responder.url })
-  await using upstream = await startUpstream()
+  const pair = await authority.issue('localhost', { names: ['DNS:localhost'], ocspUrl: responder.url, days: 90 })
+  // What a page says to browsers is for the service to say: the gateway passes it on.
+  await using upstream = await startUpstream((_request, response) => {
+    response.setHeader('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
+    response.setHeader('Content-Security-Policy', "default-src 'none'")
+    response.setHeader('X-Content-Type-Options', 'nosniff')
+    response.end('hello')
+  })
   await using gateway = await startFor(`http://127.0.0.1:${upstream.port}`, {
     settings: { ssl_cert: pair.cert, ssl_cert_key: pair.key },
   })

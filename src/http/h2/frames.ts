@@ -86,3 +86,12 @@ export function headersFrames(stream: number, block: string, isEnd: boolean, max
   }
   return text
 }
+
+/** RFC 9113 5.3.2 has no more to say of priorities than that no stream depends on itself. */
+export function isOwnParent(id: number, bytes: Buffer, start: number): boolean {
+  return (bytes.readUInt32BE(start) & MAX_STREAM_ID) === id
+}
+
+export function windowUpdate(stream: number, increment: number): string {
+  return frameHead(4, WINDOW_UPDATE, 0, stream) + uint32(increment)
+}

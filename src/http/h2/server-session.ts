@@ -9,6 +9,7 @@ import type { Outbox } from '../outbox.ts'
 import type { ProxiedAddresses } from '../proxy-header.ts'
 import { RequestHead } from '../request-head.ts'
 import {
+  ENHANCE_YOUR_CALM,
   MAX_STREAM_ID,
   NO_ERROR,
   PREFACE,
@@ -25,6 +26,8 @@ import type { Http2Stream } from './stream.ts'
 
 /** How long new streams may still come after it was said that the connection ends: the client may have sent them before it knew. */
 const GRACE_MS = 1000
+/** What a head over its limit costs of the flood guard: some bytes of it name kilobytes, all of which have to be looked at. */
+const OVERSIZED_TOKENS = 20
 
 export class ServerSession extends Http2Session implements ClientConnection {
   readonly sni: string | null
@@ -41,6 +44,8 @@ export class ServerSession extends Http2Session implements ClientConnection {
   readonly #onGone: (session: ServerSession) => void
   readonly #host = new HostMemory()
   #hasPreface = false
+  /** Requests that begin when all that was read with them is known: one that was reset by then costs nobody anything. */
+  #beginning: ServerStream[] = []
   /** Streams with a response that can still go out together with its end. */
   #holding: ServerStream[] = []
 
@@ -125,8 +130,21 @@ export class ServerSession extends Http2Session implements ClientConnection {
     const stream = new ServerStream(this, id, ++this.requests, blockBytes)
     this.streams.set(id, stream)
     if (this.requests >= this.serverLimits.requestsPerConnection) this.closeWhenDone()
-    if (head instanceof RequestHead) stream.begin(head, isEnd)
-    else stream.refuse(head, isEnd)
+    if (head instanceof RequestHead) {
+      stream.announce(head, isEnd)
+      this.#beginning.push(stream)
+    } else {
+      stream.refuse(head, isEnd)
+      if (head.code === 'HEADER_TOO_LARGE' && !this.guard.take(OVERSIZED_TOKENS))
+        this.fail(ENHANCE_YOUR_CALM, 'a flood of heads over their limit')
+    }
+  }
+
+  protected override onFramesRead(): void {
+    const beginning = this.#beginning
+    if (beginning.length === 0) return
+    this.#beginning = []
+    for (const stream of beginning) stream.begin()
   }
 
   protected onStreamFields(stream: Http2Stream, fields: readonly Field[], isEnd: boolean): void {

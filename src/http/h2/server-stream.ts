@@ -21,6 +21,8 @@ export class ServerStream extends Http2Stream implements ClientSide {
   bytesReceived: number
   isLast = false
   #sink: RequestSink | null = null
+  /** The head of a request that was not begun yet. */
+  #head: RequestHead | null = null
   /** What content-length announced; -1 for nothing. */
   #expected = -1
   #received = 0
@@ -79,10 +81,19 @@ export class ServerStream extends Http2Stream implements ClientSide {
     return this.session.hostOf(header)
   }
 
-  begin(head: RequestHead, isEnd: boolean): void {
+  /** The request is there; `begin` follows unless it is reset before. */
+  announce(head: RequestHead, isEnd: boolean): void {
+    this.#head = head
     this.#expected = head.contentLength
     if (isEnd) this.isRemoteDone = true
     else this.session.deadlines.set(this, this.session.serverLimits.bodyTimeoutMs)
+  }
+
+  /** Hands the request on; once. */
+  begin(): void {
+    const head = this.#head
+    if (head === null) return
+    this.#head = null
     const sink = this.session.handler.onRequest(this, head)
     if (!this.#isResponded) this.#sink = sink
   }
@@ -104,12 +115,14 @@ export class ServerStream extends Http2Stream implements ClientSide {
   // ---- from the client
 
   protected onBody(bytes: Buffer): void {
+    this.begin()
     if (this.#sink === null) return
     if (!this.#isSending && !this.isPaused) this.session.deadlines.set(this, this.session.serverLimits.bodyTimeoutMs)
     this.#sink.onRequestData(bytes)
   }
 
   protected onBodyEnd(trailers: readonly Field[] | null): void {
+    this.begin()
     if (!this.#isSending) this.session.deadlines.set(this, 0)
     this.#sink?.onRequestEnd(trailers === null ? null : readTrailers(trailers))
   }
@@ -126,15 +139,15 @@ export class ServerStream extends Http2Stream implements ClientSide {
   }
 
   onGone(code: number): void {
+    if (this.#head !== null) {
+      this.#head = null
+      return this.session.handler.onReset(goneFailure(code))
+    }
     const sink = this.#sink
     this.#sink = null
     this.#heldBlock = null
     this.#heldBody = null
-    sink?.onClientGone(
-      code === PROTOCOL_ERROR
-        ? clientFailure('CLIENT_ABORTED', 499, 'the client broke the rules of HTTP/2')
-        : clientFailure('CLIENT_ABORTED', 499, code < 0 ? 'the client closed the connection' : `reset, code ${code}`),
-    )
+    sink?.onClientGone(goneFailure(code))
   }
 
   onDeadline(): void {
@@ -252,4 +265,10 @@ export class ServerStream extends Http2Stream implements ClientSide {
   detach(): never {
     throw new Error('a stream of HTTP/2 has no socket of its own to give away')
   }
+}
+
+function goneFailure(code: number): WireFailure {
+  return code === PROTOCOL_ERROR
+    ? clientFailure('CLIENT_ABORTED', 499, 'the client broke the rules of HTTP/2')
+    : clientFailure('CLIENT_ABORTED', 499, code < 0 ? 'the client closed the connection' : `reset, code ${code}`)
 }

@@ -47,6 +47,8 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   #held: Buffer | null = null
   readonly #block: HeaderBlock
   readonly #resets = new RecentResets()
+  /** Bytes that came after the end. */
+  #dropped = 0
 
   constructor(
     socket: Socket,
@@ -74,7 +76,7 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   protected start(settings: readonly (readonly [id: number, value: number])[]): void {
     this.out.write(
       h2.settingsFrame([...settings, [h2.SETTING_INITIAL_WINDOW_SIZE, h2.STREAM_WINDOW]]) +
-        windowUpdate(0, CONNECTION_WINDOW - h2.DEFAULT_WINDOW),
+        h2.windowUpdate(0, CONNECTION_WINDOW - h2.DEFAULT_WINDOW),
     )
     readSocket(this.socket, this)
   }
@@ -89,6 +91,8 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   protected abstract mayReceive(stream: Http2Stream, size: number, isEnd: boolean): boolean
   protected abstract onPeerGoaway(lastStream: number, code: number): void
   protected abstract onPong(): void
+  /** What was read is done with: what waited for more of it may begin. */
+  protected onFramesRead(): void {}
   /** The last stream is gone. */
   protected abstract onNoStreams(): void
   protected abstract onClosed(): void
@@ -99,7 +103,10 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   // ---- in
 
   onBytes(bytes: Buffer, isShared: boolean): void {
-    if (this.isClosed) return
+    if (this.isClosed) {
+      if ((this.#dropped += bytes.length) > LINGER_BYTES) this.socket.destroy()
+      return
+    }
     this.readsAreShared = isShared
     if (this.#held !== null) {
       bytes = Buffer.concat([this.#held, bytes])
@@ -107,6 +114,7 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
       this.readsAreShared = false
     }
     const pos = this.readFrames(bytes, this.readPreface(bytes))
+    this.onFramesRead()
     if (pos < bytes.length && !this.isClosed) {
       const rest = pos === 0 ? bytes : bytes.subarray(pos)
       this.#held = this.readsAreShared ? copyBytes(rest) : rest
@@ -165,7 +173,7 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
         // RFC 9113 5.3: it says nothing any more, but is checked.
         if (id === 0) return this.fail(h2.PROTOCOL_ERROR, 'PRIORITY without a stream')
         if (end - start !== 5) return this.#failStream(id, h2.FRAME_SIZE_ERROR)
-        return isOwnParent(id, bytes, start) ? this.#failStream(id, h2.PROTOCOL_ERROR) : this.spend()
+        return h2.isOwnParent(id, bytes, start) ? this.#failStream(id, h2.PROTOCOL_ERROR) : this.spend()
       case h2.PUSH_PROMISE:
         return this.fail(h2.PROTOCOL_ERROR, 'PUSH_PROMISE')
       default:
@@ -229,7 +237,7 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
     let isSelfDependent = false
     if ((flags & h2.HAS_PRIORITY) !== 0) {
       if (to - from < 5) return this.fail(h2.PROTOCOL_ERROR, 'HEADERS too short for its flags')
-      isSelfDependent = isOwnParent(id, bytes, from)
+      isSelfDependent = h2.isOwnParent(id, bytes, from)
       from += 5
     }
     if (to < from) return this.fail(h2.PROTOCOL_ERROR, 'more padding than frame')
@@ -376,12 +384,12 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
     this.#creditConnection(size)
     if (stream.isRemoteDone) return
     const increment = stream.window.take(size)
-    if (increment > 0) this.out.write(windowUpdate(stream.id, increment))
+    if (increment > 0) this.out.write(h2.windowUpdate(stream.id, increment))
   }
 
   #creditConnection(size: number): void {
     const increment = this.#window.take(size)
-    if (increment > 0 && !this.isClosed) this.out.write(windowUpdate(0, increment))
+    if (increment > 0 && !this.isClosed) this.out.write(h2.windowUpdate(0, increment))
   }
 
   // ---- out
@@ -488,12 +496,5 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
 }
 
 const LINGER_MS = 1000
-
-/** RFC 9113 5.3.2 has no more to say of priorities than that no stream depends on itself. */
-function isOwnParent(id: number, bytes: Buffer, start: number): boolean {
-  return (bytes.readUInt32BE(start) & h2.MAX_STREAM_ID) === id
-}
-
-function windowUpdate(stream: number, increment: number): string {
-  return h2.frameHead(4, h2.WINDOW_UPDATE, 0, stream) + h2.uint32(increment)
-}
+/** What may be on its way by the windows that we gave; more is from somebody who does not listen. */
+const LINGER_BYTES = 2 * CONNECTION_WINDOW
