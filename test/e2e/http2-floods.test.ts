@@ -11,8 +11,8 @@ import { waitUntil, within } from '../support/wait.ts'
 
 const ATTACKERS = effort(2, 16)
 /** Each attack lasts as long as other clients need for so many requests, and until it has come so often. */
-const REQUESTS = effort(10, 2000)
-const ATTACKS = effort(8, 2000)
+const REQUESTS = effort(4, 2000)
+const ATTACKS = effort(4, 2000)
 /** What all attackers together may pin: windows and heads of their connections, and what the collector has not looked at. */
 const GROWTH_MAX = 96 * 1024 ** 2
 

@@ -1,0 +1,53 @@
+/**
+ * `npm run bench:protocols`: what HTTP/2, gRPC and WebSocket cost beside nginx, and what a flood of HTTP/2 does to others.
+ *
+ *   --only http2,grpc,websocket,floods   some parts
+ *   --rounds 5                           rounds of each (3)
+ *
+ * Prints JSON. Exit status 1 when a limit is missed.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { locatePart } from '../../test/support/parts.ts'
+import { checkMachine } from '../support/machine.ts'
+import { measureFloods } from './floods.ts'
+import { measureGrpc, measureHttp2 } from './http2.ts'
+import { measureWebSocket } from './websocket.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', default: 'http2,grpc,websocket,floods' },
+    rounds: { type: 'string', default: '3' },
+  },
+})
+
+checkMachine()
+const [nginx, h2load] = await Promise.all([locatePart('nginx'), locatePart('h2load')])
+const programs = { nginx, h2load }
+const rounds = Number(options.rounds)
+const folder = mkdtempSync(path.join(tmpdir(), 'meridian-protocols-'))
+/** At most so many times nginx's CPU time, or for floods the p99 without them. */
+const parts = {
+  http2: { limit: 1.6, measure: () => measureHttp2(programs, 60_000, rounds) },
+  grpc: { limit: 1.6, measure: () => measureGrpc(programs, 20_000, rounds, folder) },
+  websocket: { limit: 1.5, measure: () => measureWebSocket(nginx, 60_000, rounds) },
+  floods: { limit: 2, measure: () => measureFloods(programs) },
+} as const
+const wanted = options.only.split(',')
+const unknown = wanted.filter((name) => !Object.hasOwn(parts, name))
+if (unknown.length > 0)
+  throw new Error(`--only: expected some of ${Object.keys(parts).join(', ')}; got ${unknown.join(', ')}`)
+const report: Record<string, unknown> = {}
+try {
+  for (const [name, { limit, measure }] of Object.entries(parts)) {
+    if (!wanted.includes(name)) continue
+    const figure = await measure()
+    report[name] = { ...figure, limit }
+    if (figure.ratio > limit) process.exitCode = 1
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
