@@ -3,6 +3,7 @@
  *
  *   --only http2,grpc,websocket,floods   some parts
  *   --rounds 5                           rounds of each (3)
+ *   --share 0.25                         part of the requests of each round (1)
  *
  * Prints JSON. Exit status 1 when a limit is missed.
  */
@@ -20,6 +21,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: 'http2,grpc,websocket,floods' },
     rounds: { type: 'string', default: '3' },
+    share: { type: 'string', default: '1' },
   },
 })
 
@@ -27,12 +29,15 @@ checkMachine()
 const [nginx, h2load] = await Promise.all([locatePart('nginx'), locatePart('h2load')])
 const programs = { nginx, h2load }
 const rounds = Number(options.rounds)
+const share = Number(options.share)
+if (!(share > 0)) throw new Error(`--share: expected a number over 0, got ${options.share}`)
+const requests = (count: number): number => Math.ceil(count * share)
 const folder = mkdtempSync(path.join(tmpdir(), 'meridian-protocols-'))
 /** At most so many times nginx's CPU time, or for floods the p99 without them. */
 const parts = {
-  http2: { limit: 1.6, measure: () => measureHttp2(programs, 60_000, rounds) },
-  grpc: { limit: 1.6, measure: () => measureGrpc(programs, 20_000, rounds, folder) },
-  websocket: { limit: 1.5, measure: () => measureWebSocket(nginx, 60_000, rounds) },
+  http2: { limit: 1.6, measure: () => measureHttp2(programs, requests(60_000), rounds) },
+  grpc: { limit: 1.6, measure: () => measureGrpc(programs, requests(20_000), rounds, folder) },
+  websocket: { limit: 1.5, measure: () => measureWebSocket(nginx, requests(60_000), rounds) },
   floods: { limit: 2, measure: () => measureFloods(programs) },
 } as const
 const wanted = options.only.split(',')
