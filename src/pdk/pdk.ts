@@ -8,6 +8,7 @@ import type { PluginDelivery } from '#telemetry/log-delivery.ts'
 import type { Exchange, Exit } from './exchange.ts'
 import type { Limiter, LimiterOptions } from '#model/limiter.ts'
 import type { StoredResponse } from './stored-response.ts'
+import type { OpenSharedResponses } from './shared-responses.ts'
 
 export {
   definePluginSchema,
@@ -21,6 +22,8 @@ export {
 export { Exchange, type Exit, type Credential, type ConsumerGroup, type PhaseTime } from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
+export { addressName, SHARED_NAME, tagName } from '#model/cache-names.ts'
+export type { PurgeMoment, SharedAnswer, SharedResponses } from './shared-responses.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
 export type { Limiter, LimiterOptions } from '#model/limiter.ts'
@@ -225,6 +228,7 @@ export interface PluginTools {
   /** Null where nodes share no store. */
   readonly clusterCounters: ClusterCounters | null
   readonly responses: ResponseCache
+  readonly sharedResponses: OpenSharedResponses
   readonly redis: RedisCounters
   readonly entities: EntityReader
   readonly runtime: RuntimeValues

@@ -28,6 +28,7 @@ import {
   type QueueOptions,
 } from './pdk.ts'
 import { FakeResponses } from './fake-responses.ts'
+import { FakeSharedStore } from './fake-shared-responses.ts'
 import { FakeClock, FakeCounters } from './fake-counters.ts'
 import { FakeRedis } from './fake-redis.ts'
 import { fromWire, toWire } from './wire-text.ts'
@@ -225,6 +226,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     counters: new FakeCounters(),
     clusterCounters: null,
     responses: new FakeResponses(),
+    sharedResponses: () => new FakeSharedStore().of(new FakeResponses()),
     redis: new FakeRedis(),
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
@@ -291,7 +293,7 @@ export const NOTHING_MASKED: MaskingSettings = {
   log_mask_patterns: [],
   log_mask_regex: null,
 }
-export { FakeResponses }
+export { FakeResponses, FakeSharedStore }
 
 /** Keeps what a plugin reported. */
 export class FakeMetrics {

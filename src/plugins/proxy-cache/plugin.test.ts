@@ -1,44 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Exchange, Exit } from '#pdk'
-import { FakeResponses, fakeExchange, prepare, type FakeExchangeOptions } from '#pdk/testing'
+import { fakeExchange, type FakeExchangeOptions } from '#pdk/testing'
 import { proxyCache } from './plugin.ts'
-
-const NOW = Date.now()
-const route = { id: '00000000-0000-4000-8000-00000000000a' }
-const JSON_TYPE = { 'Content-Type': 'application/json' }
-
-function opened(config: object = {}) {
-  const responses = new FakeResponses()
-  responses.nowMs = Date.now
-  return { responses, state: prepare(proxyCache, { strategy: 'memory', ...config }, { responses }) }
-}
-type Opened = ReturnType<typeof opened>
-
-/** Runs the access phase, and what follows when the upstream is asked. Without `upstream` nothing is stored. */
-async function ask(
-  { state }: Opened,
-  request: FakeExchangeOptions = {},
-  upstream: { readonly status?: number; readonly headers?: Record<string, string>; readonly body?: string } = {},
-): Promise<{ readonly exit: Exit | null; readonly exchange: Exchange; readonly status: string | null }> {
-  const exchange = fakeExchange({
-    now: NOW,
-    route,
-    ...request,
-    response: { status: upstream.status ?? 200, headers: { ...JSON_TYPE, ...upstream.headers } },
-  })
-  const exit = (await proxyCache.access!(exchange, state)) as Exit | undefined
-  if (exit !== undefined) return { exit, exchange, status: exit.stored?.get('x-cache-status') ?? null }
-  proxyCache.responseHeaders!(exchange, state)
-  const transform = proxyCache.responseBody!(exchange, state)
-  const body = Buffer.from(upstream.body ?? 'hello')
-  if (transform !== null) {
-    assert.deepEqual(transform.chunk(body), body)
-    assert.equal(transform.end(), null)
-  }
-  proxyCache.log!(exchange, state)
-  return { exit: null, exchange, status: exchange.response.headers.get('x-cache-status') }
-}
+import { ask, JSON_TYPE, NOW, opened, rfc, route } from './testing.ts'
 
 test('the second request is answered with what the first one got', async () => {
   const cache = opened()
@@ -245,7 +209,6 @@ test('nobody waits for responses that can not be stored', async () => {
 
 // With cache_control.
 
-const rfc = (config: object = {}) => opened({ cache_control: true, ...config })
 const MAX_AGE = { 'Cache-Control': 'max-age=60' }
 
 test('cache_control: stored is what RFC 9111 allows to store', async () => {

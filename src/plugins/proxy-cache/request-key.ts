@@ -2,7 +2,7 @@
  * The text by which a response is found: everything of a request that the response may depend on. Kong's parts, and besides them scheme
  * and host, for a route may serve several whose responses differ.
  */
-import { FieldName, type Exchange } from '#pdk'
+import { addressName, FieldName, type Exchange } from '#pdk'
 
 export interface KeyOptions {
   readonly ignoreCase: boolean
@@ -19,7 +19,7 @@ const AUTHORIZATION = new FieldName('Authorization')
 export function requestKey(exchange: Exchange, method: string, options: KeyOptions): string {
   const { request, route, consumer } = exchange
   let text = (consumer === null ? '' : consumer.id + ':') + (route === null ? 'default' : route.id) + '|' + method + '|'
-  text += addressOf(exchange, options.ignoreCase)
+  text += withoutQuery(exchange, options.ignoreCase)
   if (request.query !== null && request.query !== '') text += '|' + queryText(request.query, options.queryNames)
   const { headers } = options
   for (let i = 0; i < headers.length; i++) {
@@ -43,12 +43,12 @@ export function variantKey(text: string, exchange: Exchange, names: readonly str
 }
 
 /** The name of everything that is stored for an address, whoever asked for it and how. */
-export function addressName(exchange: Exchange): string {
+export function addressOf(exchange: Exchange): string {
   const { query } = exchange.request
-  return 'address:' + addressOf(exchange, false) + (query === null ? '' : '?' + query)
+  return addressName(withoutQuery(exchange, false) + (query === null ? '' : '?' + query))
 }
 
-function addressOf({ request }: Exchange, ignoreCase: boolean): string {
+function withoutQuery({ request }: Exchange, ignoreCase: boolean): string {
   const path = ignoreCase ? request.rawPath.toLowerCase() : request.rawPath
   return request.scheme + '://' + request.host + ':' + request.port + path
 }

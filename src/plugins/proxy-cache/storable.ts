@@ -9,6 +9,9 @@ export interface StorePolicy {
   readonly ttlMs: number
   /** How long a response is kept; null for as long as it is fresh. */
   readonly storageMs: number | null
+  /** Where the response does not say (RFC 5861). */
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
 }
 
 /** How long a response may be used. */
@@ -37,9 +40,9 @@ export function lifetimeOf(exchange: Exchange, policy: StorePolicy): Lifetime | 
   return {
     ageS: 0,
     freshForMs: policy.ttlMs,
-    staleWhileRevalidateMs: 0,
-    staleIfErrorMs: 0,
-    keepForMs: policy.storageMs ?? policy.ttlMs,
+    staleWhileRevalidateMs: policy.staleWhileRevalidateMs,
+    staleIfErrorMs: policy.staleIfErrorMs,
+    keepForMs: policy.storageMs ?? policy.ttlMs + Math.max(policy.staleWhileRevalidateMs, policy.staleIfErrorMs),
     varyBy: NONE,
   }
 }
@@ -60,8 +63,9 @@ function byCacheControl(exchange: Exchange, headers: HeaderList, policy: StorePo
   const freshForMs = (lifetimeS - ageS) * 1000
   // RFC 9111 5.2.2.2, 5.2.2.8 and 5.2.2.10: what must be revalidated is never served stale.
   const isStrict = control.mustRevalidate || control.proxyRevalidate || control.sMaxAge >= 0
-  const staleWhileRevalidateMs = isStrict ? 0 : Math.max(0, control.staleWhileRevalidate) * 1000
-  const staleIfErrorMs = isStrict ? 0 : Math.max(0, control.staleIfError) * 1000
+  const staleMs = (saidS: number, elseMs: number) => (isStrict ? 0 : saidS < 0 ? elseMs : saidS * 1000)
+  const staleWhileRevalidateMs = staleMs(control.staleWhileRevalidate, policy.staleWhileRevalidateMs)
+  const staleIfErrorMs = staleMs(control.staleIfError, policy.staleIfErrorMs)
   const longest = freshForMs + Math.max(staleWhileRevalidateMs, staleIfErrorMs, canAsk(headers) ? policy.ttlMs : 0)
   return {
     ageS,
