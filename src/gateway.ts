@@ -17,6 +17,7 @@ import { GatewayError } from '#core/errors.ts'
 import { loadCertificates } from '#listen/configured-certificates.ts'
 import { openDefaultCertificate } from '#listen/default-certificate.ts'
 import { reserveListeners } from '#listen/reserve.ts'
+import { PURGES } from '#model/cache-names.ts'
 import type { Model } from '#model/contract.ts'
 import type { Settings } from '#model/settings.ts'
 import type { LogTarget } from '#model/settings/composites.ts'
@@ -46,6 +47,7 @@ import { gatewayModel } from './gateway-model.ts'
 import { openSecrets } from './gateway-secrets.ts'
 import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
 import { limitReports } from './gateway-limit-view.ts'
+import { GatewayPurges } from './gateway-purges.ts'
 import { GatewayRedis } from './gateway-redis.ts'
 import { readNamedFile } from './named-file.ts'
 import { resolverSettings } from './resolver-settings.ts'
@@ -101,6 +103,7 @@ export class Gateway {
   #follower: Follower | null = null
   #secrets: SecretCache | null = null
   #workers: Workers | null = null
+  #purges: GatewayPurges | null = null
   #health: NodeHealth | null = null
   #admin: AdminServer | null = null
   #status: StatusServer | null = null
@@ -181,6 +184,8 @@ export class Gateway {
       clusterCounters: opened.cassandra?.counters ?? null,
       redis: this.#redis.states,
     }))
+    const { cassandra } = opened
+    const purges = (this.#purges = new GatewayPurges({ settings, workers, redis: this.#redis.main, cassandra }))
     const propagation = new Propagation({
       nowMs: Date.now,
       observe: this.#figures.histogram('meridian_config_propagation_seconds'),
@@ -203,12 +208,14 @@ export class Gateway {
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
       tellPart: (index, part) => workers.tell(index, { type: 'update-part', part }),
+      own: { kinds: new Set([PURGES]), take: (rows, isWhole) => purges.take(rows, isWhole) },
       onPublished: (_position, changes, isWhole) => health.published(changes, isWhole),
       onServed: (revision) => {
         propagation.served(revision)
         this.#cluster?.wake()
       },
     }))
+    purges.follow(publisher)
     // Workers load their code while the configuration is read, and take over what of it is there.
     const [position] = await Promise.all([publisher.load(), workers.start(publisher)])
     this.#follower = createFollower({
@@ -406,7 +413,8 @@ export class Gateway {
       log: this.log,
       figures: () => workers.figures(),
       countersBytes: workers.counters.byteLength,
-      responses: workers.responses,
+      responses: this.#purges!,
+      responseMemory: workers.responses,
       trafficLimits: limitReports({ settings: this.#settings, store, redis: this.#redis, counters: workers.counters }),
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),

@@ -13,6 +13,8 @@ export interface FigureSources {
   readonly context: WorkerContext
   readonly cache: EntityCache
   readonly responses: { readonly hits: number; readonly misses: number }
+  /** What was looked for in Redis. */
+  readonly sharedResponses: { readonly hits: number; readonly misses: number }
   readonly resolver: DnsResolver
   readonly log: ReturnType<typeof openLog>
   readonly accessLog: AccessLog | null
@@ -24,7 +26,8 @@ export interface FigureSources {
 }
 
 export function registerWorkerFigures(figures: Figures, sources: FigureSources): void {
-  const { context, cache, responses, resolver, log, accessLog, applyMs, panicking, openCircuits } = sources
+  const { context, cache, responses, sharedResponses, resolver, log, accessLog, applyMs, panicking, openCircuits } =
+    sources
   const { pool } = context
   figures.gauge('meridian_config_revision', {}, () => context.snapshot.revision)
   figures.gauge('meridian_config_apply_seconds', {}, () => applyMs() / 1000)
@@ -40,6 +43,8 @@ export function registerWorkerFigures(figures: Figures, sources: FigureSources):
   figures.gauge('meridian_cache_bytes', { cache: 'entities' }, () => cache.bytes)
   figures.gauge('meridian_cache_hits_total', { cache: 'responses' }, () => responses.hits)
   figures.gauge('meridian_cache_misses_total', { cache: 'responses' }, () => responses.misses)
+  figures.gauge('meridian_cache_hits_total', { cache: 'redis' }, () => sharedResponses.hits)
+  figures.gauge('meridian_cache_misses_total', { cache: 'redis' }, () => sharedResponses.misses)
   for (const outcome of ['hits', 'stale', 'misses', 'failures'] as const)
     figures.gauge('meridian_dns_queries_total', { outcome }, () => resolver.stats()[outcome])
   figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => log.dropped)

@@ -320,6 +320,7 @@ class WorkerThread {
       context,
       cache: this.#cache,
       responses,
+      sharedResponses: redis.responses,
       resolver,
       log: this.#log,
       accessLog: this.#accessLog,

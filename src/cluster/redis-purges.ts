@@ -7,7 +7,7 @@ import { purgePlace, type PurgeLog } from './purge-log.ts'
 import type { RedisLink } from './redis-link.ts'
 import { parsePurge, purgeInRedis, purgeKey, RedisPurgeTable } from './redis-purge-table.ts'
 import type { RedisSubscription } from './redis-port.ts'
-import type { PurgeMoment, SharedPurges } from './shared-purges.ts'
+import { purgeSpace, type PurgeMoment, type SharedPurges } from './shared-purges.ts'
 
 export interface RedisPurgesOptions {
   readonly link: Pick<RedisLink, 'run' | 'onUp'>
@@ -70,7 +70,7 @@ export class RedisPurges implements SharedPurges {
   }
 
   get space(): string {
-    return `${this.#options.log.epoch}.${this.#table.space}`
+    return purgeSpace(this.#options.log, this.#table)
   }
 
   get moment(): PurgeMoment {

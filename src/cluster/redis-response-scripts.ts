@@ -4,6 +4,12 @@
  */
 import { redisScript } from './redis-port.ts'
 
+/** Of a response and of the claim on it, in one slot of a Cluster; `key` as X-Cache-Key says it. */
+export function responseKeys(keyPrefix: string, space: string, key: string): readonly [string, string] {
+  const response = `${keyPrefix}cache:${space}:{${key}}`
+  return [response, `${response}:fetch`]
+}
+
 /**
  * Finds a response, or says who fetches it. KEYS: the response, the claim. ARGV: now, the claim of who asks, for how long it holds in ms
  * (0: who asks does not want to fetch), the name of a response that is no longer good ('' for none), 1 when a stale one is wanted, too.

@@ -7,7 +7,7 @@ import { withPrefixes } from '#model/cache-names.ts'
 import type { PurgeMoment, SharedPurges } from './shared-purges.ts'
 import { RedisFailure, type RedisLink } from './redis-link.ts'
 import type { ResponseCache } from './response-cache.ts'
-import { END_CLAIM, FIND_RESPONSE, KEEP_CLAIM, STORE_RESPONSE } from './redis-response-scripts.ts'
+import { END_CLAIM, FIND_RESPONSE, KEEP_CLAIM, responseKeys, STORE_RESPONSE } from './redis-response-scripts.ts'
 import { packValue, unpackValue, type SharedValue } from './shared-value.ts'
 
 /**
@@ -86,7 +86,7 @@ export class RedisResponses<T> {
   find(text: string, question: SharedQuestion): Promise<SharedAnswer<T> | null> | null {
     const { purges, link } = this.#options
     const key = hash('sha256', text, 'hex')
-    if (!link.answersFor(this.#keysOf(key)[0]!)) return null
+    if (!link.answersFor(this.#keysOf(key)[0])) return null
     if (purges.isReady) return this.#find(text, this.#keysOf(key), question, '')
     return purges.prepare().then((isReady) => (isReady ? this.#find(text, this.#keysOf(key), question, '') : null))
   }
@@ -94,13 +94,6 @@ export class RedisResponses<T> {
   /** Drops everything that was stored with this name, on every node of the data center. */
   purge(name: string): void {
     this.#options.purges.purge(name)
-  }
-
-  /** Bytes as they are in Redis, by `keyOf` of the local memory; null without an answer or a response. */
-  async peek(key: string): Promise<T | null> {
-    const answer = await this.#ask(this.#keysOf(key), { claims: false, wantsStale: true }, '')
-    const found = answer === null || answer.bytes === null ? null : unpackValue(answer.bytes)
-    return found === null || this.#isPurged(found) ? null : this.#options.decode(found.bytes)
   }
 
   /** Not waited for: what can't be stored is asked for again. */
@@ -111,7 +104,7 @@ export class RedisResponses<T> {
     const livesMs = Math.min(LONGEST_MS, Math.ceil(expiresAtMs - now()))
     this.#claims.delete(claim)
     if (bytes.length > largestBytes || livesMs <= 0) return this.endClaim(text, claim, 0)
-    if (!purges.isReady || !link.answersFor(keys[0]!)) return
+    if (!purges.isReady || !link.answersFor(keys[0])) return
     const id = randomUUID().slice(0, 18)
     const value = packValue({ id, names, moment, expiresAtMs, bytes })
     void link.run(STORE_RESPONSE, keys, [value, freshUntilMs, id, livesMs, claim])
@@ -119,7 +112,7 @@ export class RedisResponses<T> {
 
   /** Lets others fetch; for `passMs` they are told not to wait for each other. */
   endClaim(text: string, claim: string, passMs: number): void {
-    if (claim !== '') this.#endClaim(this.#keysOf(hash('sha256', text, 'hex'))[1]!, claim, passMs)
+    if (claim !== '') this.#endClaim(this.#keysOf(hash('sha256', text, 'hex'))[1], claim, passMs)
   }
 
   close(): void {
@@ -130,7 +123,7 @@ export class RedisResponses<T> {
 
   async #find(
     text: string,
-    keys: readonly string[],
+    keys: readonly [string, string],
     question: SharedQuestion,
     rejected: string,
   ): Promise<SharedAnswer<T> | null> {
@@ -159,7 +152,7 @@ export class RedisResponses<T> {
   }
 
   async #ask(
-    keys: readonly string[],
+    keys: readonly [string, string],
     { claims, wantsStale }: SharedQuestion,
     rejected: string,
   ): Promise<{ readonly state: SharedState; readonly bytes: Buffer | null; readonly claim: string } | null> {
@@ -169,13 +162,13 @@ export class RedisResponses<T> {
     const answer = await link.run(FIND_RESPONSE, keys, args, 'bytes')
     if (answer instanceof RedisFailure) {
       // It may have been done after all.
-      if (claims) this.#endClaim(keys[1]!, claim, 0)
+      if (claims) this.#endClaim(keys[1], claim, 0)
       return null
     }
     const [word, bytes] = answer as readonly [Buffer, Buffer | null]
     const state = word.toString('latin1') as SharedState
     if (state !== 'mine') return { state, bytes, claim: '' }
-    this.#claims.set(claim, keys[1]!)
+    this.#claims.set(claim, keys[1])
     this.#stopKeeping ??= this.#options.every(() => this.#keepClaims(), CLAIM_MS / 3)
     return { state, bytes, claim }
   }
@@ -194,10 +187,7 @@ export class RedisResponses<T> {
     return expiresAtMs <= this.#options.now() || this.#options.purges.isPurged(moment, withPrefixes(names))
   }
 
-  /** Of one slot in a Cluster. */
-  #keysOf(key: string): readonly string[] {
-    const { keyPrefix, purges } = this.#options
-    const response = `${keyPrefix}cache:${purges.space}:{${key}}`
-    return [response, response + ':fetch']
+  #keysOf(key: string): readonly [string, string] {
+    return responseKeys(this.#options.keyPrefix, this.#options.purges.space, key)
   }
 }

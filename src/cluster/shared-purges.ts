@@ -6,6 +6,11 @@ export interface PurgeMoment {
   readonly redis: number
 }
 
+/** In which numbers mean something: of a log, and of a Redis. */
+export function purgeSpace(log: { readonly epoch: number }, table: { readonly space: string }): string {
+  return `${log.epoch}.${table.space}`
+}
+
 export interface SharedPurges {
   /** Whether it is known what was purged. */
   readonly isReady: boolean

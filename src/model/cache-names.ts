@@ -54,3 +54,16 @@ function addPrefixes(all: string[], name: string): void {
     end = next < 0 ? path.length : next
   }
 }
+
+/** The kind of rows that say what was purged at which revision. */
+export const PURGES = 'proxy_cache_purges'
+/** Writes that are committed together are one revision, of which a row keeps the last only: so it keeps what came shortly before, too. */
+const TOGETHER_S = 30
+const MOST_TOGETHER = 50
+
+/** The names that a row keeps when it is written again. Over so many names everything is purged in their place. */
+export function addPurge(row: Readonly<Record<string, unknown>> | undefined, purgedAt: number): readonly string[] {
+  if (row === undefined || Number(row['purged_at']) < purgedAt - TOGETHER_S) return []
+  const names = row['names'] as readonly string[]
+  return names.length < MOST_TOGETHER ? names : [EVERYTHING]
+}

@@ -22,7 +22,7 @@ export {
 export { Exchange, type Exit, type Credential, type ConsumerGroup, type PhaseTime } from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
-export { addressName, SHARED_NAME, tagName } from '#model/cache-names.ts'
+export { addressName, keyName, SHARED_NAME, tagName } from '#model/cache-names.ts'
 export type { PurgeMoment, SharedAnswer, SharedResponses } from './shared-responses.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'

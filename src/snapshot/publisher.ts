@@ -20,6 +20,11 @@ export interface PublisherOptions {
   readonly references?: References
   /** Told after each published revision; `isWhole` when the changes are all that there is. */
   readonly onPublished?: (position: Position, changes: readonly Change[], isWhole: boolean) => void
+  /** Kinds whose rows the main thread alone takes, before workers serve their revision; `isWhole` when they are all. */
+  readonly own?: {
+    readonly kinds: ReadonlySet<string>
+    readonly take: (rows: readonly Row[], isWhole: boolean) => void
+  }
   /** Told when the lowest revision over the workers has changed by what one of them serves. */
   readonly onServed?: (revision: number) => void
 }
@@ -77,7 +82,12 @@ export class Publisher {
     this.#reading = new Set(this.#workers.flatMap(({ isFollowing }, index) => (isFollowing ? [index] : [])))
     const parts = new Parts((part) => this.#tellPart(this.#reading, part))
     const referring: Change[] = []
+    const own: Row[] = []
     for await (const row of rows) {
+      if (this.#isOwn(row.kind)) {
+        own.push(row)
+        continue
+      }
       const change = changeOf(row)
       held.set(keyOf(change), change)
       if (references?.concerns(change)) referring.push(change)
@@ -87,6 +97,7 @@ export class Publisher {
     await references?.readWhole(referring)
     this.#held = held
     this.#isLoaded = true
+    this.#options.own?.take(own, true)
     this.#position = { revision: head.revision, hash: head.hash }
     const last = [...parts.rest, ...this.#follow(referring)]
     for (const [index, { isFollowing }] of this.#workers.entries()) {
@@ -122,15 +133,20 @@ export class Publisher {
       // By id: of an entity that moved to another workspace, workers need to know only where it is now.
       const last = new Map<string, Change>()
       const lookedUp: Change[] = []
+      const own: Row[] = []
       for (const sealed of entry.effects) {
         const change = this.#options.store.open(sealed)
-        if (this.#options.definitions.get(change.kind)?.on_demand) lookedUp.push(change)
+        if (this.#isOwn(change.kind)) {
+          const { document } = change
+          if (document !== null) own.push({ kind: change.kind, workspace: '', document, revision: entry.revision })
+        } else if (this.#options.definitions.get(change.kind)?.on_demand) lookedUp.push(change)
         else last.set(keyOf(change), change)
       }
       const changes = [...last.values()]
       const reading = this.#read(changes)
       if (reading !== null) await reading
       for (const change of changes) this.#hold(this.#held, change)
+      if (own.length > 0) this.#options.own?.take(own, false)
       this.#position = { revision: entry.revision, hash: entry.hash }
       const told = this.#resolved(changes)
       const update: ToldUpdate = {
@@ -242,6 +258,10 @@ export class Publisher {
     for (const change of changes) this.#hold(next, change)
     this.#takeVaults(next)
     return references.read([...next.values()])
+  }
+
+  #isOwn(kind: string): boolean {
+    return this.#options.own?.kinds.has(kind) === true
   }
 
   #hold(held: Map<string, Change>, change: Change): void {

@@ -4,7 +4,9 @@ import { after, before, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createPurgeLogBuffer, PurgeLog, purgePlace } from '#cluster/purge-log.ts'
 import { openRedisLazily, subscribeLazily } from '#cluster/redis-lazy.ts'
+import type { RedisEndpoint } from '#cluster/redis-endpoint.ts'
 import { RedisLinks } from '#cluster/redis-links.ts'
+import { peekInRedis } from '#cluster/redis-response-peek.ts'
 import { RedisResponseStores } from '#cluster/redis-response-stores.ts'
 import type { RedisResponses } from '#cluster/redis-responses.ts'
 import { createResponseCacheBuffers, ResponseCache } from '#cluster/response-cache.ts'
@@ -37,7 +39,15 @@ class Node {
   readonly log = new PurgeLog(createPurgeLogBuffer())
   readonly shared: RedisResponses<string>
   readonly #links: RedisLinks
+  readonly #endpoint: RedisEndpoint
   #isOpen = true
+  /** As the main thread looks. */
+  async peek(text: string): Promise<string | null> {
+    const { link, release } = this.#links.take(this.#endpoint)
+    const bytes = await peekInRedis(link, PREFIX, this.log, this.near.keyOf(text))
+    release()
+    return bytes === null ? null : String(bytes)
+  }
 
   constructor(port: number) {
     const times = { connectTimeoutMs: 1000 }
@@ -49,9 +59,9 @@ class Node {
       figures: new Figures(),
       onState: () => undefined,
     })
-    const endpoint = standaloneEndpoint('r', { host: '127.0.0.1', port }, TIMEOUT_MS)
+    this.#endpoint = standaloneEndpoint('r', { host: '127.0.0.1', port }, TIMEOUT_MS)
     this.shared = new RedisResponseStores<string>({
-      take: () => this.#links.take(endpoint),
+      take: () => this.#links.take(this.#endpoint),
       near: this.near,
       decode: String,
       log: this.log,
@@ -114,7 +124,7 @@ test('what one node stores the others find, and have in their own memory then', 
   one.store('a', 'value')
   await waitUntil('the other node finds it', async () => (await other.value('a')) === 'value')
   assert.equal(other.near.find('a'), 'value')
-  assert.equal(await other.shared.peek(other.near.keyOf('a')), 'value')
+  assert.equal(await other.peek('a'), 'value')
   assert.deepEqual(await server.keysForGood(), [])
 })
 
@@ -184,6 +194,7 @@ test('a purge reaches the memory of every node and what Redis has, by each of it
     assert.equal(await one.value('a'), null, name)
     await waitUntil(`${name} is heard`, () => other.near.find('a') === null)
     assert.equal(await other.value('a'), null, name)
+    assert.equal(await other.peek('a'), null, name)
     if (name !== EVERYTHING) assert.equal(other.near.find('b'), 'stays', name)
   }
   assert.deepEqual(await server.keysForGood(), [])

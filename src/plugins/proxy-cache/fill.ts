@@ -1,6 +1,7 @@
 /** One exchange that found nothing fresh: what becomes of the upstream's response. */
 import {
   encodeStored,
+  keyName,
   SHARED_NAME,
   tagName,
   type BodyTransform,
@@ -89,10 +90,12 @@ export class Fill {
     const { varyBy, keepForMs } = lifetime
     const facts = this.factsOf(exchange, lifetime)
     const names = [addressOf(exchange), ...tagsOf(exchange)]
-    if (this.#state.shared !== null) names.push(SHARED_NAME)
     const expiresAtMs = this.#startedAtMs + keepForMs
-    const { cache } = this.#state
+    const { cache, shared } = this.#state
     const key = cache.keyOf(this.text)
+    // A node's memory knows the key of what is stored by itself, but that of a variant is another one.
+    if (shared !== null || varyBy.length > 0) names.push(keyName(key))
+    if (shared !== null) names.push(SHARED_NAME)
     let { text } = this
     if (varyBy.length > 0) {
       this.#put(text, encodeStored({ ...facts, varyBy }, key, '', []), names, facts, expiresAtMs)

@@ -80,7 +80,8 @@ class LookUp {
     if (stored !== null && isFresh(stored, this.#asked)) return this.#replay(stored, 'Hit')
     this.#stale = stored
     this.#isForced = this.#asked?.noCache === true || (stored !== null && isFresh(stored, null))
-    if (!this.#isForced && this.#mayLead()) {
+    // What has to be asked for each time is asked for by each: who waits would only be the next to ask.
+    if (!this.#isForced && (stored === null || stored.facts.freshForMs > 0) && this.#mayLead()) {
       this.#token = cache.startFill(this.#foundText, FILL_MS)
       if (this.#token === 0) {
         if (stored !== null && mayServeMeanwhile(stored)) return this.#replay(stored, 'Stale')

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fakeExchange, type FakeExchangeOptions } from '#pdk/testing'
 import { proxyCache } from './plugin.ts'
-import { ask, JSON_TYPE, NOW, opened, rfc, route } from './testing.ts'
+import { ask, JSON_TYPE, opened, rfc, route } from './testing.ts'
+
+const NOW = Date.now()
 
 test('the second request is answered with what the first one got', async () => {
   const cache = opened()
@@ -223,6 +225,9 @@ test('cache_control: stored is what RFC 9111 allows to store', async () => {
     ['older than max-age', 'Bypass', {}, { ...MAX_AGE, Age: '60' }],
     ['s-maxage before max-age', 'Bypass', {}, { 'Cache-Control': 's-maxage=0, max-age=60' }],
     ['Expires', 'Miss', {}, { Expires: far }],
+    ['Age that is none', 'Bypass', {}, { ...MAX_AGE, Age: 'old' }],
+    ['two ages', 'Bypass', {}, { ...MAX_AGE, Age: '0, 0' }],
+    ['must-understand', 'Miss', {}, { 'Cache-Control': 'max-age=60, must-understand' }],
     ['Expires that is none', 'Bypass', {}, { Expires: '0' }],
     ['max-age before Expires', 'Miss', {}, { ...MAX_AGE, Expires: 'Thu, 01 Jan 1970 00:00:00 GMT' }],
     ['no-store', 'Bypass', {}, { 'Cache-Control': 'no-store, max-age=60' }],
@@ -250,6 +255,59 @@ test('cache_control: a response answers requests with the same values of what it
   assert.equal(String((await ask(cache, { headers: { 'X-A': '1' } })).exit!.body), 'one')
   assert.equal(String((await ask(cache, { headers: { 'X-A': '2' } })).exit!.body), 'two')
   assert.equal(String((await ask(cache)).exit!.body), 'none')
+})
+
+test('cache_control: what is dropped by its key is gone with all of its variants', async () => {
+  const cache = rfc()
+  const upstream = { headers: { ...MAX_AGE, Vary: 'X-A' } }
+  const one = await ask(cache, { headers: { 'X-A': '1' } }, upstream)
+  await ask(cache, { headers: { 'X-A': '2' } }, upstream)
+  cache.responses.purge(`key:${one.exchange.response.headers.get('x-cache-key')}`)
+  assert.equal((await ask(cache, { headers: { 'X-A': '1' } }, upstream)).status, 'Miss')
+  assert.equal((await ask(cache, { headers: { 'X-A': '2' } }, upstream)).status, 'Miss')
+})
+
+test('cache_control: what varies is compared as lists, whose spaces and fields say nothing', async () => {
+  const cache = rfc()
+  const upstream = { headers: { ...MAX_AGE, Vary: 'Accept-Language, X-A' } }
+  await ask(cache, { headers: { 'Accept-Language': 'de, en;q=0.5', 'X-A': 'A' } }, upstream)
+  assert.equal((await ask(cache, { headers: { 'Accept-Language': 'DE,en;q=0.5', 'X-A': 'A' } })).status, 'Hit')
+  assert.equal(
+    (await ask(cache, { headers: { 'Accept-Language': 'de,en;q=0.5', 'X-A': 'a' } }, upstream)).status,
+    'Miss',
+  )
+})
+
+test('cache_control: what has to be asked for each time is kept to be asked for, and nobody waits for it', async () => {
+  for (const control of ['no-cache', 'max-age=0', 'no-cache, max-age=60']) {
+    const cache = rfc()
+    const upstream = { headers: { 'Cache-Control': control, ETag: '"e"' } }
+    await ask(cache, {}, upstream)
+    const exchanges = [1, 2].map(() => fakeExchange({ now: NOW, route }))
+    for (const exchange of exchanges) {
+      assert.equal(proxyCache.access!(exchange, cache.state), undefined, control)
+      assert.equal(exchange.request.headers.get('if-none-match'), '"e"')
+    }
+    const again = await ask(cache, {}, { status: 304, headers: { 'Cache-Control': control } })
+    assert.deepEqual([again.status, String(again.exchange.response.replacement)], ['Refresh', 'hello'])
+  }
+})
+
+test('cache_control: what changes a resource drops what its answer points to, of the same origin', async () => {
+  for (const name of ['Location', 'Content-Location']) {
+    for (const [target, expected] of [
+      ['/b', 'Miss'],
+      ['http://gw.test/b', 'Miss'],
+      ['b', 'Miss'],
+      ['http://other.test/b', 'Hit'],
+      ['http://[', 'Hit'],
+    ] as const) {
+      const cache = rfc()
+      await ask(cache, { path: '/b' }, { headers: MAX_AGE })
+      await ask(cache, { path: '/a', method: 'POST' }, { status: 201, headers: { [name]: target } })
+      assert.equal((await ask(cache, { path: '/b' }, { headers: MAX_AGE })).status, expected, `${name}: ${target}`)
+    }
+  }
 })
 
 test('cache_control: age is counted from when the upstream made it', async () => {

@@ -5,7 +5,7 @@ import type { Fill } from './fill.ts'
 import { bypass, isAlone, lookUp } from './look-up.ts'
 import { PASS_MS, PassedOn } from './passed-on.ts'
 import { isRead, tell } from './replay.ts'
-import { addressOf, requestKey } from './request-key.ts'
+import { changedAddresses, requestKey } from './request-key.ts'
 import { answersAgain, answersInstead } from './revalidation.ts'
 import { schema } from './schema.ts'
 import { SHARED, type State } from './state.ts'
@@ -17,12 +17,17 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 export const proxyCache = definePlugin({
   schema,
 
+  refuse({ strategy, redis }) {
+    if (strategy !== 'redis' || (redis !== null && redis.host !== null)) return null
+    return { field: 'redis.host', message: "strategy 'redis' needs the address of a Redis, or the name of a profile" }
+  },
+
   prepare(config, { responses, sharedResponses }): State {
     const followsCacheControl = config.cache_control
     const queryNames = config.vary_query_params ?? []
     return {
       cache: responses,
-      shared: config.strategy === 'redis' && config.redis !== null ? sharedResponses(config.redis) : null,
+      shared: config.strategy === 'redis' ? sharedResponses(config.redis!) : null,
       methods: new Set(config.request_method),
       key: {
         ignoreCase: config.ignore_uri_case ?? false,
@@ -63,8 +68,10 @@ export const proxyCache = definePlugin({
     if (response.source !== 'service') return
     // RFC 9111 4.4.
     if (state.followsCacheControl && !SAFE.has(request.method) && response.status < 400) {
-      state.cache.purge(addressOf(exchange))
-      state.shared?.purge(addressOf(exchange))
+      for (const name of changedAddresses(exchange)) {
+        state.cache.purge(name)
+        state.shared?.purge(name)
+      }
     }
     if (fill === undefined || answersAgain(exchange, state, fill)) return
     const isKnown = fill.text !== ''

@@ -14,6 +14,8 @@ export interface KeyOptions {
 }
 
 const AUTHORIZATION = new FieldName('Authorization')
+const LOCATION = new FieldName('Location')
+const CONTENT_LOCATION = new FieldName('Content-Location')
 
 /** `method` stands for the request's: a HEAD may ask for what a GET stored. */
 export function requestKey(exchange: Exchange, method: string, options: KeyOptions): string {
@@ -38,14 +40,36 @@ export function requestKey(exchange: Exchange, method: string, options: KeyOptio
 export function variantKey(text: string, exchange: Exchange, names: readonly string[]): string {
   const { headers } = exchange.request
   let variant = text + '\n\n'
-  for (const name of names) variant += name + '=' + headers.getAll(name).join(',') + '\n'
+  for (const name of names) variant += name + '=' + normal(name, headers.getAll(name).join(',')) + '\n'
   return variant
 }
+
+/** Lists that say the same are the same (RFC 9111 4.1): however they are spread over fields, and spaced. */
+function normal(name: string, value: string): string {
+  const spaced = value.replace(/[ \t]*,[ \t]*/g, ',').trim()
+  return WITHOUT_CASE.has(name) ? spaced.toLowerCase() : spaced
+}
+
+const WITHOUT_CASE = new Set(['accept-encoding', 'accept-language'])
 
 /** The name of everything that is stored for an address, whoever asked for it and how. */
 export function addressOf(exchange: Exchange): string {
   const { query } = exchange.request
   return addressName(withoutQuery(exchange, false) + (query === null ? '' : '?' + query))
+}
+
+/** The names of what a request changed that was not only to read: its address, and what the response points to, of the same origin. */
+export function changedAddresses(exchange: Exchange): string[] {
+  const names = [addressOf(exchange)]
+  const { request, response } = exchange
+  for (const field of [LOCATION, CONTENT_LOCATION]) {
+    const value = field.get(response.headers)
+    const origin = `${request.scheme}://${request.hostHeader}`
+    const url = value === null ? null : URL.parse(value, origin + request.rawPath)
+    if (url === null || url.origin !== URL.parse(origin)?.origin) continue
+    names.push(addressName(`${request.scheme}://${request.host}:${request.port}${url.pathname}${url.search}`))
+  }
+  return names
 }
 
 function withoutQuery({ request }: Exchange, ignoreCase: boolean): string {

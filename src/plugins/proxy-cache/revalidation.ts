@@ -12,12 +12,13 @@ const IF_NONE_MATCH = new FieldName('If-None-Match')
 const IF_MODIFIED_SINCE = new FieldName('If-Modified-Since')
 /** By which a client asks for less than the whole; the cache needs the whole, or to hear that it has it. */
 const CONDITIONS = [IF_NONE_MATCH, IF_MODIFIED_SINCE, new FieldName('If-Range'), new FieldName('Range')]
-/** RFC 9111 3.2: what a 304 says of a body that it does not have. */
-const OF_THE_BODY = new Set([
+/** RFC 9111 3.2: what a 304 says of a body that it does not have, and by which it was asked. */
+const KEPT = new Set([
   'content-encoding',
   'content-length',
+  'content-md5',
   'content-range',
-  'content-type',
+  'etag',
   'transfer-encoding',
 ])
 /** RFC 5861 4. */
@@ -77,7 +78,7 @@ function merged(stored: HeaderList, news: HeaderList): HeaderList {
   const seen = new Set<string>()
   for (const [name, value] of news) {
     const lower = name.toLowerCase()
-    if (OF_THE_BODY.has(lower)) continue
+    if (KEPT.has(lower)) continue
     if (seen.has(lower)) headers.append(name, value)
     else headers.set(name, value)
     seen.add(lower)

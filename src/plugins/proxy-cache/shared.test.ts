@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FakeSharedStore, fakeExchange } from '#pdk/testing'
+import { completeConfig, FakeSharedStore, fakeExchange } from '#pdk/testing'
 import { proxyCache } from './plugin.ts'
-import { ask, JSON_TYPE, NOW, opened, route, type Opened } from './testing.ts'
+import { ask, JSON_TYPE, opened, route, type Opened } from './testing.ts'
+
+const NOW = Date.now()
 
 /** Nodes that share a Redis. */
 function nodes(config: object = {}): { store: FakeSharedStore; one: Opened; other: Opened } {
@@ -11,6 +13,14 @@ function nodes(config: object = {}): { store: FakeSharedStore; one: Opened; othe
 }
 
 const MAX_AGE = { 'Cache-Control': 'max-age=60' }
+
+test('a Redis has to be named', () => {
+  for (const redis of [undefined, {}, { port: 6379 }])
+    assert.throws(() => completeConfig(proxyCache, { strategy: 'redis', ...(redis && { redis }) }), {
+      field: 'redis.host',
+      message: /needs the address of a Redis, or the name of a profile/,
+    })
+})
 
 test('what one node stored another one answers with, and then has itself', async () => {
   const { store, one, other } = nodes()

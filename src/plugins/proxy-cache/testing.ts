@@ -5,7 +5,6 @@ import { FakeResponses, FakeSharedStore, fakeExchange, prepare, type FakeExchang
 import { proxyCache } from './plugin.ts'
 import type { State } from './state.ts'
 
-export const NOW = Date.now()
 export const route = { id: '00000000-0000-4000-8000-00000000000a' }
 export const JSON_TYPE = { 'Content-Type': 'application/json' }
 
@@ -49,7 +48,7 @@ export async function ask(
   const { state } = cache
   const answer = upstream === 'unreachable' ? { status: 502 } : upstream
   const exchange = fakeExchange({
-    now: NOW,
+    now: Date.now(),
     route,
     ...request,
     response: { status: answer.status ?? 200, headers: { ...JSON_TYPE, ...answer.headers } },
