@@ -1,6 +1,6 @@
 /** Dropping stored responses by key, prefix and tag: on every node, where nodes share a configuration, by its log. */
 import { addPurge, EVERYTHING, keyName, PREFIX_SEGMENTS, prefixName, PURGES, tagName } from '#model/cache-names.ts'
-import { purgePlace } from '#cluster/purge-log.ts'
+import { logPlace } from '#cluster/purge-log.ts'
 import type { Document } from '#model/document.ts'
 import { nameBasedUuid } from '#core/name-based-uuid.ts'
 import { type Answer, answerMessage, NO_CONTENT, withHeaders } from './answer.ts'
@@ -76,7 +76,7 @@ function planOf(names: readonly string[], atMs: number): Plan {
   return async (state) => {
     const rows = new Map<number, Row>()
     for (const name of names) {
-      const place = purgePlace(name)
+      const place = logPlace(name)
       const row = rows.get(place) ?? nextRow(place, (await state.get(PURGES, idOf(place)))?.document, purgedAt)
       rows.set(place, row.names.includes(name) ? row : { ...row, names: [...row.names, name] })
     }

@@ -6,7 +6,7 @@
 import { TextHash } from '#core/hash-text.ts'
 
 /** Names fall into so many places. Two that share one are purged together, which only costs a fetch. */
-const PLACES = 32_768
+const PLACES = 1 << 20
 const NOW = 0
 const ALL = 1
 const SEED_A = 2

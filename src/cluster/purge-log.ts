@@ -6,15 +6,13 @@
 import { EVERYTHING } from '#model/cache-names.ts'
 import { TextHash } from '#core/hash-text.ts'
 
-/** Names fall into so many places. Two that share one are purged together, which only costs a fetch. */
-export const PURGE_PLACES = 65_536
-/** The first place is for everything. */
-const ALL = 0
-const NOW = PURGE_PLACES
-const EPOCH = PURGE_PLACES + 1
+/** Names fall into so many places of the log. Two that share one are purged together, which only costs a fetch. */
+const PLACES = 65_536
+const NOW = PLACES
+const EPOCH = PLACES + 1
 
 export function createPurgeLogBuffer(): SharedArrayBuffer {
-  return new SharedArrayBuffer((PURGE_PLACES + 2) * 8)
+  return new SharedArrayBuffer((PLACES + 2) * 8)
 }
 
 export class PurgeLog {
@@ -56,16 +54,24 @@ export class PurgeLog {
     const number = BigInt(revision)
     // Mostly nothing at all was purged since.
     if (Atomics.load(words, NOW) <= number) return false
-    if (Atomics.load(words, ALL) > number) return true
-    return names.some((name) => Atomics.load(words, purgePlace(name)) > number)
+    if (Atomics.load(words, EVERY_PLACE) > number) return true
+    return names.some((name) => Atomics.load(words, logPlace(name)) > number)
   }
 }
 
 const hash = new TextHash(0x6d657269, 0x6469616e)
 
+/** The place that stands for everything. */
+export const EVERY_PLACE = 0
+
+/** The place of a name in the log. */
+export function logPlace(name: string): number {
+  return purgePlace(name, PLACES)
+}
+
 /** The place of a name, on every node the same. */
-export function purgePlace(name: string): number {
-  if (name === EVERYTHING) return ALL
+export function purgePlace(name: string, places: number): number {
+  if (name === EVERYTHING) return EVERY_PLACE
   hash.hash(name)
-  return 1 + ((hash.a >>> 0) % (PURGE_PLACES - 1))
+  return 1 + ((hash.a >>> 0) % (places - 1))
 }

@@ -3,7 +3,7 @@
  * and for each place the number at which it was purged. Each purge is told on a channel, with the names.
  */
 import { EVERYTHING } from '#model/cache-names.ts'
-import { PURGE_PLACES, purgePlace } from './purge-log.ts'
+import { EVERY_PLACE, purgePlace } from './purge-log.ts'
 import { RedisFailure, type RedisLink } from './redis-link.ts'
 import { redisScript } from './redis-port.ts'
 
@@ -11,7 +11,10 @@ import { redisScript } from './redis-port.ts'
 const KEPT_MS = 8 * 86_400_000
 /** More names at once purge everything. */
 const MOST_NAMES = 1000
-const ALL = purgePlace(EVERYTHING)
+/** Names fall into so many places. Two that share one are purged together, which only costs a fetch. */
+const PLACES = 1 << 20
+/** When more of them were purged than this, everything is, and they begin anew: an upstream may be written to all the time. */
+const MOST_PLACES = 65_536
 
 /** KEYS: the hash. ARGV: its time to live, a name for the numbering if there is none, the number that is known. Answers the hash's fields, or the name and number alone when both are known. */
 const LOAD = redisScript(`
@@ -26,13 +29,17 @@ end
 return redis.call('HGETALL', KEYS[1])
 `)
 
-/** KEYS: the hash. ARGV: its time to live, a name for the numbering if there is none, the channel, the names as JSON, then the places. */
+/** KEYS: the hash. ARGV: its time to live, a name for the numbering if there is none, the channel, the names as JSON, how many places at most, then the places. */
 const PURGE = redisScript(`
 redis.call('HSETNX', KEYS[1], 's', ARGV[2])
 local number = redis.call('HINCRBY', KEYS[1], 'n', 1)
-for i = 5, #ARGV do redis.call('HSET', KEYS[1], ARGV[i], number) end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
+for i = 6, #ARGV do redis.call('HSET', KEYS[1], ARGV[i], number) end
 local space = redis.call('HGET', KEYS[1], 's')
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[5]) then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 's', space, 'n', number, '0', number)
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 redis.call('PUBLISH', ARGV[3], space .. ' ' .. number .. ' ' .. ARGV[4])
 return {space, number}
 `)
@@ -57,8 +64,8 @@ export async function purgeInRedis(
 ): Promise<PurgeNumber | null> {
   const key = purgeKey(keyPrefix)
   const told = names.length > MOST_NAMES ? [EVERYTHING] : names
-  const places = new Set(told.map(purgePlace))
-  const args = [KEPT_MS, newSpace(), key, JSON.stringify(told), ...places]
+  const places = new Set(told.map(redisPlace))
+  const args = [KEPT_MS, newSpace(), key, JSON.stringify(told), MOST_PLACES, ...places]
   const answer = await link.run(PURGE, [key], args)
   if (answer instanceof RedisFailure) return null
   const [space, number] = answer as readonly [string, number]
@@ -96,7 +103,7 @@ export class RedisPurgeTable {
       const [name, value] = [fields[i]!, fields[i + 1]!]
       if (name === 's') space = value
       else if (name === 'n') now = Number(value)
-      else if (Number(name) < PURGE_PLACES) places.set(Number(name), Number(value))
+      else if (Number(name) < PLACES) places.set(Number(name), Number(value))
     }
     if (space === this.space && now <= this.now) return 'same'
     this.#places.clear()
@@ -108,16 +115,24 @@ export class RedisPurgeTable {
 
   note(number: number, names: readonly string[]): void {
     this.now = Math.max(this.now, number)
-    for (const name of names) this.#places.set(purgePlace(name), number)
+    for (const name of names) this.#places.set(redisPlace(name), number)
+    if (this.#places.size <= MOST_PLACES) return
+    this.#places.clear()
+    this.#places.set(EVERY_PLACE, number)
   }
 
   /** Whether what was asked for when `number` was the newest, and belongs to these names, was purged since. */
   isPurged(number: number, names: readonly string[]): boolean {
     if (this.now <= number) return false
     const places = this.#places
-    if ((places.get(ALL) ?? 0) > number) return true
-    return names.some((name) => (places.get(purgePlace(name)) ?? 0) > number)
+    if ((places.get(EVERY_PLACE) ?? 0) > number) return true
+    return names.some((name) => (places.get(redisPlace(name)) ?? 0) > number)
   }
+}
+
+/** The place of a name in Redis. */
+export function redisPlace(name: string): number {
+  return purgePlace(name, PLACES)
 }
 
 function newSpace(): string {

@@ -3,9 +3,9 @@
  * it purges itself counts at once, before Redis has answered.
  */
 import { EVERYTHING, SHARED_NAME } from '#model/cache-names.ts'
-import { purgePlace, type PurgeLog } from './purge-log.ts'
+import { EVERY_PLACE, type PurgeLog } from './purge-log.ts'
 import type { RedisLink } from './redis-link.ts'
-import { parsePurge, purgeInRedis, purgeKey, RedisPurgeTable } from './redis-purge-table.ts'
+import { parsePurge, purgeInRedis, purgeKey, redisPlace, RedisPurgeTable } from './redis-purge-table.ts'
 import type { RedisSubscription } from './redis-port.ts'
 import { purgeSpace, type PurgeMoment, type SharedPurges } from './shared-purges.ts'
 
@@ -27,7 +27,6 @@ export interface RedisPurgesOptions {
   readonly every: (run: () => void, ms: number) => () => void
 }
 
-const ALL = purgePlace(EVERYTHING)
 /** Purges of this thread within so many ms go to Redis together. */
 const GATHER_MS = 5
 /** How long one may go unheard when the channel is silently lost. */
@@ -80,7 +79,7 @@ export class RedisPurges implements SharedPurges {
   isPurged(moment: PurgeMoment, names: readonly string[]): boolean {
     if (this.#options.log.isPurged(moment.log, names) || this.#table.isPurged(moment.redis, names)) return true
     const waiting = this.#waitingPlaces
-    return waiting.size > 0 && (waiting.has(ALL) || names.some((name) => waiting.has(purgePlace(name))))
+    return waiting.size > 0 && (waiting.has(EVERY_PLACE) || names.some((name) => waiting.has(redisPlace(name))))
   }
 
   /** Everywhere in the data center, as soon as Redis answers. */
@@ -88,7 +87,7 @@ export class RedisPurges implements SharedPurges {
     const told = this.#waiting.size < MOST_WAITING ? name : EVERYTHING
     if (told !== name) this.#waiting.clear()
     this.#waiting.add(told)
-    this.#waitingPlaces.add(purgePlace(told))
+    this.#waitingPlaces.add(redisPlace(told))
     if (this.#isGathering) return
     this.#isGathering = true
     this.#options.later(() => void this.#send(), GATHER_MS)

@@ -7,6 +7,8 @@ import { FIND_RESPONSE, responseKeys } from './redis-response-scripts.ts'
 import { purgeSpace } from './shared-purges.ts'
 import { unpackValue } from './shared-value.ts'
 
+const MOST_UNPACKED = 4 << 20
+
 /** `key` as X-Cache-Key says it. Null when Redis has none, or does not answer. */
 export async function peekInRedis(
   link: PurgeLink,
@@ -20,7 +22,7 @@ export async function peekInRedis(
   const answer = await link.run(FIND_RESPONSE, keys, [Date.now(), '', 0, '', 1], 'bytes')
   if (answer instanceof RedisFailure) return null
   const bytes = (answer as readonly [Buffer, Buffer | null])[1]
-  const found = bytes === null ? null : unpackValue(bytes)
+  const found = bytes === null ? null : await unpackValue(bytes, MOST_UNPACKED)
   if (found === null || found.expiresAtMs <= Date.now()) return null
   const names = withPrefixes(found.names)
   const isPurged = log.isPurged(found.moment.log, names) || table.isPurged(found.moment.redis, names)

@@ -56,6 +56,8 @@ export interface RedisResponsesOptions<T> {
 
 /** How long after its last sign of life somebody who fetches is believed to. */
 const CLAIM_MS = 3000
+/** More than any response and what is told of it. */
+const MOST_UNPACKED = 4 << 20
 /** A key lives no longer. */
 const LONGEST_MS = 7 * 86_400_000
 
@@ -106,8 +108,9 @@ export class RedisResponses<T> {
     if (bytes.length > largestBytes || livesMs <= 0) return this.endClaim(text, claim, 0)
     if (!purges.isReady || !link.answersFor(keys[0])) return
     const id = randomUUID().slice(0, 18)
-    const value = packValue({ id, names, moment, expiresAtMs, bytes })
-    void link.run(STORE_RESPONSE, keys, [value, freshUntilMs, id, livesMs, claim])
+    void packValue({ id, names, moment, expiresAtMs, bytes }).then((value) =>
+      link.run(STORE_RESPONSE, keys, [value, freshUntilMs, id, livesMs, claim]),
+    )
   }
 
   /** Lets others fetch; for `passMs` they are told not to wait for each other. */
@@ -137,7 +140,7 @@ export class RedisResponses<T> {
       this.misses++
       return { state, value: null, claim }
     }
-    const found = unpackValue(bytes)
+    const found = await unpackValue(bytes, MOST_UNPACKED)
     const value = found === null || this.#isPurged(found) ? null : decode(found.bytes)
     if (value === null || found === null) {
       if (state !== 'fresh') return { state, value: null, claim }

@@ -200,6 +200,9 @@ export interface MetricsSelection {
 /** `refused`: the service answered, and not with what was asked for. `failed`: it can't be asked. */
 export type CallOutcome = 'answered' | 'refused' | 'failed'
 
+/** What a cache of responses did for a route, in numbers that only grow: adding to them is all that counting costs. */
+export type CacheCounts = Readonly<Record<'Hit' | 'Stale' | 'Miss' | 'Refresh' | 'Bypass', { value: number }>>
+
 /** Where plugins report what the gateway's telemetry turns into series; it bounds their number. */
 export interface MetricsSink {
   requestFinished(exchange: Exchange, selection: MetricsSelection): void
@@ -207,6 +210,8 @@ export interface MetricsSink {
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void
   /** A call that a plugin made to a service of its own: `meridian_plugin_calls_total`. Names are few and fixed. */
   called(plugin: string, call: string, outcome: CallOutcome): void
+  /** Of the route of the exchange; to be kept: `meridian_cache_responses_total`. */
+  cacheCounts(exchange: Exchange): CacheCounts
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */

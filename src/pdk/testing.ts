@@ -12,6 +12,7 @@ import type { Service } from '#model/entities/service.ts'
 import { ClientRequest, ClientResponse, Exchange, type Credential, type RequestBody } from './exchange.ts'
 import {
   refusalsOf,
+  type CacheCounts,
   type ConfigOf,
   type DeliveryQueue,
   type Document,
@@ -231,7 +232,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
-    metrics: { requestFinished: ignore, limitRefused: ignore, called: ignore },
+    metrics: new FakeMetrics(),
     delivery: new FakeDelivery(),
     lookup,
     trusted: null,
@@ -310,6 +311,15 @@ export class FakeMetrics {
   called(plugin: string, call: string, outcome: string): void {
     this.calls.push(`${plugin} ${call} ${outcome}`)
   }
+  readonly cached = counts()
+  cacheCounts(): CacheCounts {
+    return this.cached
+  }
+}
+
+function counts(): CacheCounts {
+  const none = () => ({ value: 0 })
+  return { Hit: none(), Stale: none(), Miss: none(), Refresh: none(), Bypass: none() }
 }
 
 /** Entities by kind. Answers at once, or by promises, or not at all, as a worker's cache does. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPurgeLogBuffer, PurgeLog, purgePlace } from '#cluster/purge-log.ts'
+import { createPurgeLogBuffer, PurgeLog, logPlace } from '#cluster/purge-log.ts'
 import { openRedisLazily, subscribeLazily } from '#cluster/redis-lazy.ts'
 import type { RedisEndpoint } from '#cluster/redis-endpoint.ts'
 import { RedisLinks } from '#cluster/redis-links.ts'
@@ -222,11 +222,11 @@ test("what the configuration's log purged is not found, also by a node that hear
   const nodes = await bed(t)
   if (nodes === null) return
   const { one, other } = nodes
-  one.log.note(purgePlace('tag:y'), 7)
+  one.log.note(logPlace('tag:y'), 7)
   one.store('a', 'value', ['tag:x'])
   await waitUntil('it is stored', async () => (await other.value('a')) === 'value')
-  other.log.note(purgePlace('tag:y'), 7)
-  other.log.note(purgePlace('tag:x'), 8)
+  other.log.note(logPlace('tag:y'), 7)
+  other.log.note(logPlace('tag:x'), 8)
   assert.equal(await other.value('a'), null)
   assert.equal(one.near.find('a'), null, 'this node never had it in its own memory')
   // Who has not heard of it yet finds that somebody else has dropped it.

@@ -7,6 +7,7 @@ import { PASS_MS, PassedOn } from './passed-on.ts'
 import { isRead, tell } from './replay.ts'
 import { changedAddresses, requestKey } from './request-key.ts'
 import { answersAgain, answersInstead } from './revalidation.ts'
+import { RouteCounts } from './route-counts.ts'
 import { schema } from './schema.ts'
 import { SHARED, type State } from './state.ts'
 import { lifetimeOf } from './storable.ts'
@@ -22,7 +23,7 @@ export const proxyCache = definePlugin({
     return { field: 'redis.host', message: "strategy 'redis' needs the address of a Redis, or the name of a profile" }
   },
 
-  prepare(config, { responses, sharedResponses }): State {
+  prepare(config, { responses, sharedResponses, metrics }): State {
     const followsCacheControl = config.cache_control
     const queryNames = config.vary_query_params ?? []
     return {
@@ -48,6 +49,7 @@ export const proxyCache = definePlugin({
       showsAge: config.response_headers.age ?? true,
       showsStatus: config.response_headers['X-Cache-Status'] ?? true,
       showsKey: config.response_headers['X-Cache-Key'] ?? true,
+      counts: new RouteCounts(metrics),
       passedOn: new PassedOn(),
     }
   },

@@ -19,6 +19,7 @@ export function replay(
 ): Exit {
   const { request } = exchange
   const { facts, body } = stored
+  state.counts.add(exchange, status)
   const headers = stored.headers.clone()
   const shows = KONG_DEBUG.get(request.headers) === '1'
   if (state.showsAge || shows) {
@@ -49,7 +50,13 @@ export function isRead(method: string): boolean {
 }
 
 /** What the client learns besides when the upstream answers. `key` is null for a request that is none for the cache. */
-export function tell(exchange: Exchange, state: State, status: string, key: string | null): void {
+export function tell(
+  exchange: Exchange,
+  state: State,
+  status: 'Miss' | 'Refresh' | 'Bypass',
+  key: string | null,
+): void {
+  state.counts.add(exchange, status)
   const { headers } = exchange.response
   const shows = KONG_DEBUG.get(exchange.request.headers) === '1'
   if (state.showsStatus || shows) CACHE_STATUS.set(headers, status)

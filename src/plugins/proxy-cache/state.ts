@@ -1,4 +1,5 @@
 import type { ResponseCache, SharedResponses } from '#pdk'
+import type { RouteCounts } from './route-counts.ts'
 import type { PassedOn } from './passed-on.ts'
 import type { KeyOptions } from './request-key.ts'
 import type { StorePolicy } from './storable.ts'
@@ -16,6 +17,7 @@ export interface State {
   readonly showsAge: boolean
   readonly showsStatus: boolean
   readonly showsKey: boolean
+  readonly counts: RouteCounts
   /** Whose last response could not be stored: nobody waits for the next one. */
   readonly passedOn: PassedOn
 }

@@ -113,9 +113,10 @@ function varyNames(headers: HeaderList): readonly string[] | null {
   return [...names].toSorted()
 }
 
-/** An `Age` that is none is that of something old: to take it for fresh would be a guess (RFC 9111 5.1). */
+/** Of a list the first (RFC 9111 5.1). One that is no number is that of something old: to take it for fresh would be a guess. */
 function ageOf(headers: HeaderList): number {
-  const values = headers.getAll('age')
-  if (values.length === 0) return 0
-  return values.length === 1 && /^\d{1,10}$/.test(values[0]!.trim()) ? Number(values[0]) : OLD_S
+  const value = headers.get('age')
+  if (value === null) return 0
+  const first = value.split(',', 1)[0]!.trim()
+  return /^\d{1,10}$/.test(first) ? Number(first) : OLD_S
 }

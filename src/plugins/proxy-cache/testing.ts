@@ -1,7 +1,14 @@
 /** What tests of this plugin share: a cache, and requests that go through the plugin's phases. */
 import assert from 'node:assert/strict'
 import type { Exchange, Exit } from '#pdk'
-import { FakeResponses, FakeSharedStore, fakeExchange, prepare, type FakeExchangeOptions } from '#pdk/testing'
+import {
+  FakeMetrics,
+  FakeResponses,
+  FakeSharedStore,
+  fakeExchange,
+  prepare,
+  type FakeExchangeOptions,
+} from '#pdk/testing'
 import { proxyCache } from './plugin.ts'
 import type { State } from './state.ts'
 
@@ -10,6 +17,7 @@ export const JSON_TYPE = { 'Content-Type': 'application/json' }
 
 export interface Opened {
   readonly responses: FakeResponses
+  readonly metrics: FakeMetrics
   readonly state: State
 }
 
@@ -18,8 +26,9 @@ export function opened(config: object = {}, store: FakeSharedStore | null = null
   const responses = new FakeResponses()
   responses.nowMs = Date.now
   const strategy = store === null ? { strategy: 'memory' } : { strategy: 'redis', redis: { host: 'redis.test' } }
-  const tools = { responses, ...(store !== null && { sharedResponses: () => store.of(responses) }) }
-  return { responses, state: prepare(proxyCache, { ...strategy, ...config }, tools) }
+  const metrics = new FakeMetrics()
+  const tools = { responses, metrics, ...(store !== null && { sharedResponses: () => store.of(responses) }) }
+  return { responses, metrics, state: prepare(proxyCache, { ...strategy, ...config }, tools) }
 }
 
 /** With `cache_control`. */
