@@ -1,6 +1,6 @@
 /** A stored response on its way through Redis: what every node has to know of it, then its bytes, compressed where that spares some. */
 import { promisify } from 'node:util'
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
+import { constants, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib'
 import type { PurgeMoment } from './shared-purges.ts'
 
 export interface SharedValue {
@@ -20,7 +20,9 @@ const PLAIN = 1
 const COMPRESSED = 2
 const HEAD_BYTES = 5
 /** Less is not worth the time. */
-const LEAST_BYTES = 1024
+const LEAST_BYTES = 4096
+/** More is done in another thread; for less that would take longer than the work. */
+const MOST_HERE_BYTES = 65_536
 /** What is spared at least: what was compressed before is not made smaller, and would have to be unpacked for nothing. */
 const WORTH = 0.8
 
@@ -29,7 +31,7 @@ const decompress = promisify(zstdDecompress)
 const FAST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
 export async function packValue({ bytes, ...about }: SharedValue): Promise<Buffer> {
-  const packed = bytes.length < LEAST_BYTES ? bytes : await compress(bytes, FAST)
+  const packed = bytes.length < LEAST_BYTES ? bytes : await smaller(bytes)
   const isSmaller = packed.length < bytes.length * WORTH
   const text = Buffer.from(JSON.stringify(about))
   const head = Buffer.allocUnsafe(HEAD_BYTES)
@@ -47,9 +49,18 @@ export async function unpackValue(value: Buffer, largestBytes: number): Promise<
   try {
     const about = JSON.parse(value.toString('utf8', HEAD_BYTES, end)) as Omit<SharedValue, 'bytes'>
     const rest = value.subarray(end)
-    return { ...about, bytes: form === PLAIN ? rest : await decompress(rest, { maxOutputLength: largestBytes }) }
+    return { ...about, bytes: form === PLAIN ? rest : await unpacked(rest, largestBytes) }
   } catch {
     // Somebody else wrote to this key: as good as nothing.
     return null
   }
+}
+
+function smaller(bytes: Buffer): Buffer | Promise<Buffer> {
+  return bytes.length > MOST_HERE_BYTES ? compress(bytes, FAST) : zstdCompressSync(bytes, FAST)
+}
+
+function unpacked(bytes: Buffer, maxOutputLength: number): Buffer | Promise<Buffer> {
+  const limit = { maxOutputLength }
+  return bytes.length > MOST_HERE_BYTES ? decompress(bytes, limit) : zstdDecompressSync(bytes, limit)
 }

@@ -68,6 +68,8 @@ export function answersInstead(exchange: Exchange, state: State, fill: Fill): bo
 }
 
 function take({ response }: Exchange, exit: Exit): void {
+  // As every answer out of the cache.
+  response.source = 'exit'
   response.status = exit.status
   response.headers = exit.stored!
   response.replacement = (exit.body as Buffer | null) ?? NO_BYTES
