@@ -15,7 +15,7 @@ import { Figures } from '#telemetry/figures.ts'
 import { BlackHole } from '../support/black-hole.ts'
 import { freePort } from '../support/free-port.ts'
 import { requirePart } from '../support/parts.ts'
-import { standaloneEndpoint, startRedis, type RedisServer } from '../support/redis.ts'
+import { ClusterBed, standaloneEndpoint, startRedis, type RedisServer } from '../support/redis.ts'
 import { waitUntil } from '../support/wait.ts'
 
 const TIMEOUT_MS = 300
@@ -49,7 +49,7 @@ class Node {
     return bytes === null ? null : String(bytes)
   }
 
-  constructor(port: number) {
+  constructor(to: number | RedisEndpoint) {
     const times = { connectTimeoutMs: 1000 }
     this.#links = new RedisLinks({
       ...times,
@@ -59,7 +59,7 @@ class Node {
       figures: new Figures(),
       onState: () => undefined,
     })
-    this.#endpoint = standaloneEndpoint('r', { host: '127.0.0.1', port }, TIMEOUT_MS)
+    this.#endpoint = typeof to === 'number' ? standaloneEndpoint('r', { host: '127.0.0.1', port: to }, TIMEOUT_MS) : to
     this.shared = new RedisResponseStores<string>({
       take: () => this.#links.take(this.#endpoint),
       near: this.near,
@@ -282,4 +282,26 @@ test('what is too large, or over, is not kept, and lets others fetch', async (t)
   await waitUntil('another may fetch', async () => (await other.find('a', CLAIM))?.state === 'mine')
   await sleep(1)
   assert.equal(await other.value('a'), null)
+})
+
+test('in a Redis Cluster the same holds, wherever a response lies', async (t) => {
+  const program = await requirePart(t, 'redis')
+  if (program === null) return
+  await using cluster = await ClusterBed.start(program)
+  const first = standaloneEndpoint('c', cluster.servers[0]!, 1000)
+  const endpoint: RedisEndpoint = { ...first, kind: 'cluster', addresses: cluster.servers }
+  using one = new Node(endpoint)
+  using other = new Node(endpoint)
+  await Promise.all([one.ready(), other.ready()])
+  const texts = Array.from({ length: 20 }, (_, n) => `text ${n}`)
+  for (const text of texts) {
+    const mine = await one.find(text, CLAIM)
+    assert.equal(mine?.state, 'mine')
+    assert.equal((await other.find(text, CLAIM))?.state, 'taken')
+    one.store(text, text, ['tag:x'], mine?.claim)
+  }
+  for (const text of texts) await waitUntil('it is stored', async () => (await other.value(text)) === text)
+  one.shared.purge('tag:x')
+  await waitUntil('the purge is heard', () => texts.every((text) => other.near.find(text) === null))
+  for (const text of texts) assert.equal(await other.value(text), null)
 })
