@@ -4,13 +4,11 @@ import type { AdminPorts, DescribedRequest, StoredResponses } from '#admin/ports
 import type { UpstreamHealthReport } from '#balancer/health-report.ts'
 import type { Declarative } from '#admin/config.ts'
 import type { ConfigurationHash } from '#admin/configuration-hash.ts'
-import type { ResponseCache } from '#cluster/response-cache.ts'
 import type { CheckContext, Model } from '#model/contract.ts'
 import { DEFAULT_WORKSPACE } from '#model/document.ts'
 import type { LogLevel } from '#model/settings/node.ts'
 import { presentSettings } from '#model/settings/present.ts'
 import type { ReadSettings } from '#model/settings/read.ts'
-import type { StoredResponse } from '#pdk/stored-response.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
 import type { ClusterView } from '#store/cluster-view.ts'
 import type { ConfigStore } from '#store/contract.ts'
@@ -44,7 +42,8 @@ export interface AdminParts {
   readonly log: GatewayLog
   readonly figures: () => SharedFigures
   readonly countersBytes: number
-  readonly responses: ResponseCache<StoredResponse>
+  readonly responses: StoredResponses
+  readonly responseMemory: { readonly usedBytes: number; readonly sizeBytes: number }
   readonly trafficLimits: AdminPorts['trafficLimits']
   /** Asks the first worker; undefined when it does not answer in time. */
   readonly ask: (question: (id: number) => ToWorker) => Promise<unknown>
@@ -99,7 +98,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
       workerHeaps: () => parts.figures().heapBytes.map((heapBytes, worker) => ({ worker, heapBytes })),
       sharedMemory: () => ({
         counters: { usedBytes: parts.countersBytes, sizeBytes: parts.countersBytes },
-        responses: { usedBytes: parts.responses.usedBytes, sizeBytes: parts.responses.sizeBytes },
+        responses: { usedBytes: parts.responseMemory.usedBytes, sizeBytes: parts.responseMemory.sizeBytes },
       }),
     },
     health: {
@@ -134,7 +133,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
         parts.tellAll({ type: 'uncache', key: null })
       },
     },
-    responses: storedResponses(parts.responses),
+    responses: parts.responses,
     trafficLimits: parts.trafficLimits,
     logLevel: {
       current: () => log.level,
@@ -150,26 +149,5 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     filling: parts.filling,
     degraded: parts.degraded,
     beginEpoch: parts.beginEpoch,
-  }
-}
-
-function storedResponses(cache: ResponseCache<StoredResponse>): StoredResponses {
-  return {
-    get(key) {
-      const stored = cache.findByKey(key)
-      if (stored === null || stored.facts.varyBy !== null) return null
-      const { facts, headers, body } = stored
-      return {
-        status: facts.status,
-        headers: headers.toObject(),
-        body: body.toString('utf8'),
-        body_len: body.length,
-        timestamp: Math.floor(facts.storedAtMs / 1000),
-        ttl: Math.ceil(facts.freshForMs / 1000),
-        version: 1,
-      }
-    },
-    delete: (key) => cache.dropByKey(key),
-    clear: () => cache.purgeAll(),
   }
 }

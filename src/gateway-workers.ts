@@ -5,6 +5,7 @@ import type { TargetStates } from '#balancer/target-states.ts'
 import type { CounterSync } from '#cluster/counter-sync.ts'
 import { sizeFor } from '#cluster/local-counters.ts'
 import { createResponseCacheBuffers, ResponseCache, type ResponseCacheBuffers } from '#cluster/response-cache.ts'
+import { createPurgeLogBuffer } from '#cluster/purge-log.ts'
 import { dataCentersOf } from '#cluster/data-centers.ts'
 import { createRedisLimitBuffers, type RedisLimitBuffers } from '#cluster/redis-limits.ts'
 import { GatewayError } from '#core/errors.ts'
@@ -78,6 +79,8 @@ export class Workers {
   /** The stored responses of all workers. */
   readonly responses: ResponseCache<StoredResponse>
   readonly #responseBuffers: ResponseCacheBuffers
+  /** What was purged at which revision. */
+  readonly purgeLog = createPurgeLogBuffer()
   readonly redisLimits: RedisLimitBuffers
   /** Which Redis do not answer. */
   readonly redis: RedisStates
@@ -130,6 +133,7 @@ export class Workers {
           health: options.health.cells,
           clusterCounters: options.clusterCounters?.buffers ?? null,
           responses: this.#responseBuffers,
+          purgeLog: this.purgeLog,
           redisLimits: this.redisLimits,
           ticketKeys: this.#ticketKeys,
           fallback: this.#fallback,

@@ -14,6 +14,7 @@ import { NO_ACCESS_LIST, parseAccessList, type AccessList } from '#admin/tokens.
 import { GatewayError } from '#core/errors.ts'
 import { loadCertificates } from '#listen/configured-certificates.ts'
 import { reserveListeners } from '#listen/reserve.ts'
+import { PURGES } from '#model/cache-names.ts'
 import type { Model } from '#model/contract.ts'
 import type { Settings } from '#model/settings.ts'
 import type { LogTarget } from '#model/settings/composites.ts'
@@ -43,6 +44,7 @@ import { gatewayModel } from './gateway-model.ts'
 import { openSecrets } from './gateway-secrets.ts'
 import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
 import { limitReports } from './gateway-limit-view.ts'
+import { GatewayPurges } from './gateway-purges.ts'
 import { GatewayRedis } from './gateway-redis.ts'
 import { readNamedFile } from './named-file.ts'
 import { readFallback } from './fallback-certificates.ts'
@@ -100,6 +102,7 @@ export class Gateway {
   #follower: Follower | null = null
   #secrets: SecretCache | null = null
   #workers: Workers | null = null
+  #purges: GatewayPurges | null = null
   #health: NodeHealth | null = null
   #staples: NodeStaples | null = null
   #admin: AdminServer | null = null
@@ -190,6 +193,8 @@ export class Gateway {
       clusterCounters: opened.cassandra?.counters ?? null,
       redis: this.#redis.states,
     }))
+    const { cassandra } = opened
+    const purges = (this.#purges = new GatewayPurges({ settings, workers, redis: this.#redis.main, cassandra }))
     const propagation = new Propagation({
       nowMs: Date.now,
       observe: this.#figures.histogram('meridian_config_propagation_seconds'),
@@ -215,6 +220,11 @@ export class Gateway {
       }),
       tell: (index, update) => workers.tell(index, { type: 'update', update }),
       tellPart: (index, part) => workers.tell(index, { type: 'update-part', part }),
+      beforeFirst: async () => {
+        this.#staples?.renew()
+        await this.#staples?.restored()
+      },
+      own: { kinds: new Set([PURGES]), take: (rows, isWhole) => purges.take(rows, isWhole) },
       onPublished: (_position, changes, isWhole) => {
         health.published(changes, isWhole)
         this.#staples?.published(changes, isWhole)
@@ -224,9 +234,9 @@ export class Gateway {
         this.#cluster?.wake()
       },
     }))
+    purges.follow(publisher)
     // Workers load their code while the configuration is read, and take over what of it is there.
     const [position] = await Promise.all([publisher.load(), workers.start(publisher)])
-    await this.#staples?.restored()
     this.#follower = createFollower({
       store: opened.store,
       from: position,
@@ -412,7 +422,8 @@ export class Gateway {
       log: this.log,
       figures: () => workers.figures(),
       countersBytes: workers.counters.byteLength,
-      responses: workers.responses,
+      responses: this.#purges!,
+      responseMemory: workers.responses,
       trafficLimits: limitReports({ settings: this.#settings, store, redis: this.#redis, counters: workers.counters }),
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),

@@ -29,6 +29,11 @@ export function createWorkerEvents(
     limitRefused: (limit, mode) => figures.counter('meridian_limit_refusals_total', { limit, mode }).value++,
     called: (plugin, call, outcome) =>
       figures.counter('meridian_plugin_calls_total', { plugin, call, outcome }).value++,
+    cacheCounts: ({ route }) => {
+      const name = route === null ? '' : (route.name ?? route.id)
+      const of = (status: string) => figures.counter('meridian_cache_responses_total', { route: name, status })
+      return { Hit: of('Hit'), Stale: of('Stale'), Miss: of('Miss'), Refresh: of('Refresh'), Bypass: of('Bypass') }
+    },
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

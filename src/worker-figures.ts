@@ -14,6 +14,8 @@ export interface FigureSources {
   readonly context: WorkerContext
   readonly cache: EntityCache
   readonly responses: { readonly hits: number; readonly misses: number }
+  /** What was looked for in Redis. */
+  readonly sharedResponses: { readonly hits: number; readonly misses: number }
   readonly resolver: DnsResolver
   readonly log: ReturnType<typeof openLog>
   readonly accessLog: AccessLog | null
@@ -32,6 +34,7 @@ export function registerWorkerFigures(figures: Figures, sources: FigureSources):
     context,
     cache,
     responses,
+    sharedResponses,
     resolver,
     log,
     accessLog,
@@ -60,6 +63,8 @@ export function registerWorkerFigures(figures: Figures, sources: FigureSources):
   figures.gauge('meridian_cache_bytes', { cache: 'entities' }, () => cache.bytes)
   figures.gauge('meridian_cache_hits_total', { cache: 'responses' }, () => responses.hits)
   figures.gauge('meridian_cache_misses_total', { cache: 'responses' }, () => responses.misses)
+  figures.gauge('meridian_cache_hits_total', { cache: 'redis' }, () => sharedResponses.hits)
+  figures.gauge('meridian_cache_misses_total', { cache: 'redis' }, () => sharedResponses.misses)
   for (const outcome of ['hits', 'stale', 'misses', 'failures'] as const)
     figures.gauge('meridian_dns_queries_total', { outcome }, () => resolver.stats()[outcome])
   figures.gauge('meridian_log_lines_dropped_total', { log: 'error' }, () => log.dropped)

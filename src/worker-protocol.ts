@@ -31,6 +31,8 @@ export interface WorkerStart {
   readonly clusterCounters: ClusterCounterBuffers | null
   /** Stored responses, shared by all workers. */
   readonly responses: ResponseCacheBuffers
+  /** What was purged at which revision. */
+  readonly purgeLog: SharedArrayBuffer
   /** What the workers know of counters in Redis. */
   readonly redisLimits: RedisLimitBuffers
   readonly ticketKeys: Uint8Array

@@ -8,7 +8,6 @@ import type { UpstreamBalancer } from '#balancer/upstream-balancer.ts'
 import { ClusterCounters } from '#cluster/cluster-counters.ts'
 import { createLocalCounters } from '#cluster/local-counters.ts'
 import { ResponseCache } from '#cluster/response-cache.ts'
-import type { RedisLimits } from '#cluster/redis-limits.ts'
 import { Deadlines } from '#core/deadlines.ts'
 import { createRequestIds } from '#core/request-id.ts'
 import { Outbox } from '#http/outbox.ts'
@@ -56,7 +55,7 @@ import { createClock } from './worker-clock.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
-import { openRedisLimits } from './worker-redis.ts'
+import { openWorkerRedis, type WorkerRedis } from './worker-redis.ts'
 import { CertificateWishes } from './worker-client-certificates.ts'
 import { listenerTlsOf, withoutClientCertificates } from './worker-listener-tls.ts'
 import { updateCertificates } from './worker-certificates.ts'
@@ -108,7 +107,7 @@ class WorkerThread {
   readonly #runtime: WorkerRuntime
   readonly #clusterCounters: ClusterCounters | null
   readonly #health: LocalHealthTable
-  readonly #redisLimits: RedisLimits
+  readonly #redis: WorkerRedis
   #applyMs = 0
   #isListening = false
 
@@ -175,9 +174,8 @@ class WorkerThread {
         changed: (slot) => this.#say({ type: 'health-changed', slots: [slot] }),
       },
     }))
-    const redis = (this.#redisLimits = openRedisLimits(start, this.#metrics.figures, this.#log.log, (state) =>
-      this.#say(state),
-    ))
+    const { figures } = this.#metrics
+    const redis = (this.#redis = openWorkerRedis(start, responses, figures, this.#log.log, (said) => this.#say(said)))
     const localities = localitiesOf(settings)
     const chance = { random: Math.random, nowMs: Date.now }
     const masking = new Masking(settings)
@@ -211,7 +209,8 @@ class WorkerThread {
         counters,
         clusterCounters,
         responses,
-        redis,
+        redis: redis.limits,
+        sharedResponses: (block) => redis.responses.open(block),
         entities: this.#cache.inWorkspace(workspace),
         runtime: this.#runtime.of(document.name),
         log: this.#log.log,
@@ -308,10 +307,11 @@ class WorkerThread {
       busy: context.inFlight,
       reading: 0,
     }))
-    registerWorkerFigures(this.#metrics.figures, {
+    registerWorkerFigures(figures, {
       context,
       cache: this.#cache,
       responses,
+      sharedResponses: redis.responses,
       resolver,
       log: this.#log,
       accessLog: this.#accessLog,
@@ -469,7 +469,7 @@ class WorkerThread {
   async #flush(id: number): Promise<void> {
     this.#clusterCounters?.flush()
     await this.#delivery.flush(DELIVERY_DEADLINE_MS)
-    await this.#redisLimits.close()
+    await this.#redis.limits.close()
     await this.#accessLog?.close()
     await this.#streams.closeLog()
     await this.#log.close()

@@ -136,13 +136,16 @@ export interface LimitReport {
   }[]
 }
 
-/** The responses that the plugin proxy-cache stored on this node. */
+/** The responses that the plugin proxy-cache stored, on this node and in the Redis that its configurations name. */
 export interface StoredResponses {
   /** By what `X-Cache-Key` said; null when there is none. */
-  get(key: string): StoredResponseView | null
-  /** Says whether there was one. */
-  delete(key: string): boolean
-  clear(): void
+  get(key: string): Promise<StoredResponseView | null>
+  /** Whether purges go through the log, to every node that has it. */
+  readonly isInLog: boolean
+  /** False when that would be too many names now. */
+  mayPurge(names: number): boolean
+  /** Where they don't go through the log: drops here, and in Redis. Answers the names of those that did not answer. */
+  purge(names: readonly string[]): Promise<readonly string[]>
 }
 
 /** In Kong's words. */

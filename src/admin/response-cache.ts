@@ -1,22 +1,21 @@
 /** Kong's endpoints for what the plugin proxy-cache has stored. All instances share one store, so those below a plugin only look if it is there. */
-import { type Answer, answerJson, NO_CONTENT, NOT_FOUND } from './answer.ts'
+import { EVERYTHING, keyName } from '#model/cache-names.ts'
+import { type Answer, answerJson, NOT_FOUND } from './answer.ts'
 import type { AdminRequest, Endpoint, Operation } from './endpoint.ts'
 import type { AdminPorts } from './ports.ts'
+import { purge, purgeEndpoint } from './purges.ts'
 
 export function responseCacheEndpoints(ports: AdminPorts): Endpoint[] {
-  const { responses } = ports
   return [
+    purgeEndpoint(ports),
     {
       path: '/proxy-cache',
       methods: {
         DELETE: {
-          handler: () => {
-            responses.clear()
-            return NO_CONTENT
-          },
-          about: 'Drops every response that is stored on this node.',
+          handler: (request) => purge(ports, request, [EVERYTHING]),
+          about: 'Drops every response that is stored.',
           role: 'editor',
-          answers: { 204: 'empty' },
+          answers: { 204: 'empty', 429: 'message', 503: 'message' },
         },
       },
     },
@@ -49,19 +48,20 @@ function read(handler: Operation['handler']): Operation {
 function drop(handler: Operation['handler']): Operation {
   return {
     handler,
-    about: 'Drops a stored response on this node.',
+    about: 'Drops a stored response.',
     role: 'editor',
-    answers: { 204: 'empty', 404: 'message' },
+    answers: { 204: 'empty', 404: 'message', 429: 'message', 503: 'message' },
   }
 }
 
-function show({ responses }: AdminPorts, { parameters }: AdminRequest): Answer {
-  const view = responses.get(parameters['cache_key']!)
+async function show({ responses }: AdminPorts, { parameters }: AdminRequest): Promise<Answer> {
+  const view = await responses.get(parameters['cache_key']!)
   return view === null ? NOT_FOUND : answerJson(200, view)
 }
 
-function remove({ responses }: AdminPorts, { parameters }: AdminRequest): Answer {
-  return responses.delete(parameters['cache_key']!) ? NO_CONTENT : NOT_FOUND
+async function remove(ports: AdminPorts, request: AdminRequest): Promise<Answer> {
+  const key = request.parameters['cache_key']!
+  return (await ports.responses.get(key)) === null ? NOT_FOUND : await purge(ports, request, [keyName(key)])
 }
 
 async function isCache({ store }: AdminPorts, { parameters }: AdminRequest): Promise<boolean> {

@@ -230,6 +230,23 @@ test('an Admin API that does not answer is exit code 4', async (context) => {
   assert.match(err, /http:\/\/127\.0\.0\.1:9 does not answer/)
 })
 
+test('cache purge says what is to be dropped, and exits with 5 when it is refused', async (context) => {
+  const answers: Record<string, [number, unknown]> = { '/proxy-cache/purge': [204, ''] }
+  const { port, asked } = await fakeAdmin(context, answers)
+  const purge = (...words: string[]) =>
+    run(context, ['cache', 'purge', '--admin', `http://127.0.0.1:${port}`, ...words])
+  assert.deepEqual(await purge('--tag', 'a', '--tag', 'b', '--path-prefix', 'shop.test/x'), {
+    code: 0,
+    out: 'Purged.\n',
+    err: '',
+  })
+  const body = { tags: ['a', 'b'], prefixes: ['shop.test/x'], keys: [], everything: false }
+  assert.deepEqual(JSON.parse(asked[0]!.body), body)
+  answers['/proxy-cache/purge'] = [429, { message: 'too many names are purged' }]
+  const refused = await purge('--everything')
+  assert.deepEqual([refused.code, /too many names are purged/.test(refused.err)], [exitCodes.refused, true])
+})
+
 test('route explain describes the request as curl would send it', async (context) => {
   const { port, asked } = await fakeAdmin(context, { '/debug/route': [200, { matched: null }] })
   const words = [

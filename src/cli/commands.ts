@@ -1,3 +1,4 @@
+import { cachePurge } from './cache-purge.ts'
 import type { Command } from './command.ts'
 import { configParse, configValidate } from './config-validate.ts'
 import { doctor } from './doctor.ts'
@@ -38,6 +39,7 @@ export const commands: readonly Command[] = [
   routeExplain,
   limitShow,
   limitReset,
+  cachePurge,
   tokenCreate,
   keyringCreate,
   epochBegin,

@@ -6,12 +6,13 @@
 import { TextHash } from '#core/hash-text.ts'
 
 /** Names fall into so many places. Two that share one are purged together, which only costs a fetch. */
-const PLACES = 32_768
+const PLACES = 1 << 20
 const NOW = 0
 const ALL = 1
 const SEED_A = 2
 const SEED_B = 3
-const FIRST = 4
+const DONE = 4
+const FIRST = 5
 
 export function createGenerationBuffer(): SharedArrayBuffer {
   return new SharedArrayBuffer((FIRST + PLACES) * 4)
@@ -31,14 +32,18 @@ export class PurgeGenerations {
     return Atomics.load(this.#words, NOW)
   }
 
+  /** A number that is another one after each purge: what was not purged a moment ago is not purged while it stays. */
+  get done(): number {
+    return Atomics.load(this.#words, DONE)
+  }
+
   purgeAll(): void {
-    Atomics.store(this.#words, ALL, Atomics.add(this.#words, NOW, 1) + 1)
+    this.#purge(ALL)
   }
 
   /** Purges everything that belongs to the name. */
   purge(name: string): void {
-    const number = Atomics.add(this.#words, NOW, 1) + 1
-    Atomics.store(this.#words, this.placeOf(name), number)
+    this.#purge(this.placeOf(name))
   }
 
   placeOf(name: string): number {
@@ -52,6 +57,13 @@ export class PurgeGenerations {
     if (((Atomics.load(words, ALL) - generation) | 0) > 0) return true
     for (let i = 0; i < places.length; i++) if (((Atomics.load(words, places[i]!) - generation) | 0) > 0) return true
     return false
+  }
+
+  #purge(place: number): void {
+    const words = this.#words
+    Atomics.store(words, place, Atomics.add(words, NOW, 1) + 1)
+    // Only now: who sees this number sees the purge.
+    Atomics.add(words, DONE, 1)
   }
 
   #agree(word: number, mine: number): number {

@@ -11,6 +11,7 @@ import type {
   OpenConnection,
   RedisArgument,
   RedisConnection,
+  RedisReply,
   RedisScript,
   RedisSubscription,
 } from './redis-port.ts'
@@ -33,6 +34,7 @@ export function openRedisSubscription(
   times: ConnectionTimes,
   channel: string,
   onMessage: (message: string) => void,
+  onSubscribed: () => void = () => undefined,
 ): RedisSubscription {
   let isClosed = false
   const client = openClient(endpoint, times)
@@ -40,7 +42,7 @@ export function openRedisSubscription(
   watch(
     client,
     // Without a connection or the right to subscribe nothing is heard, which nobody depends on.
-    { onReady: () => void client.subscribe(channel).catch(ignore), onClosed: ignore },
+    { onReady: () => void client.subscribe(channel).then(onSubscribed, ignore), onClosed: ignore },
     () => isClosed,
   )
   client.on('message', (_channel: string, message: string) => onMessage(message))
@@ -74,18 +76,19 @@ async function runScript(
   { source, sha }: RedisScript,
   keys: readonly string[],
   args: readonly RedisArgument[],
+  reply: RedisReply,
 ): Promise<unknown> {
   const rest = [keys.length, ...keys, ...args] as never[]
   try {
-    return await send(client, 'evalsha', [sha, ...rest])
+    return await send(client, 'evalsha', [sha, ...rest], reply)
   } catch (error) {
     if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-    return await send(client, 'eval', [source, ...rest])
+    return await send(client, 'eval', [source, ...rest], reply)
   }
 }
 
-function send(client: Client, name: string, args: readonly RedisArgument[]): Promise<unknown> {
-  const command = new Command(name, args as never[], { replyEncoding: 'utf8' })
+function send(client: Client, name: string, args: readonly RedisArgument[], reply: RedisReply): Promise<unknown> {
+  const command = new Command(name, args as never[], { replyEncoding: reply === 'text' ? 'utf8' : null })
   client.sendCommand(command)
   return command.promise as Promise<unknown>
 }
@@ -104,12 +107,17 @@ abstract class ClientConnection<C extends Redis | Cluster> implements RedisConne
     return this.client.status === 'ready'
   }
 
-  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
-    return runScript(this.client, script, keys, args)
+  run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+    reply: RedisReply,
+  ): Promise<unknown> {
+    return runScript(this.client, script, keys, args, reply)
   }
 
   command(name: string, args: readonly RedisArgument[]): Promise<unknown> {
-    return send(this.client, name, args)
+    return send(this.client, name, args, 'text')
   }
 
   close(): void {

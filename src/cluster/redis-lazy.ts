@@ -4,7 +4,7 @@
  */
 import type { RedisEndpoint } from './redis-endpoint.ts'
 import type { ConnectionObserver, ConnectionTimes, OpenConnection, RedisArgument } from './redis-port.ts'
-import type { RedisConnection, RedisScript } from './redis-port.ts'
+import type { RedisConnection, RedisReply, RedisScript, RedisSubscription } from './redis-port.ts'
 
 export const openRedisLazily: OpenConnection = (endpoint, times, observer) =>
   new LazyConnection(endpoint, times, observer)
@@ -26,8 +26,13 @@ class LazyConnection implements RedisConnection {
     return this.#connection?.isReady ?? false
   }
 
-  async run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
-    return await this.#loaded().run(script, keys, args)
+  async run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+    reply: RedisReply,
+  ): Promise<unknown> {
+    return await this.#loaded().run(script, keys, args, reply)
   }
 
   async command(name: string, args: readonly RedisArgument[]): Promise<unknown> {
@@ -50,5 +55,27 @@ class LazyConnection implements RedisConnection {
   #loaded(): RedisConnection {
     if (this.#connection === null) throw new Error('not connected yet')
     return this.#connection
+  }
+}
+
+/** As `openRedisSubscription`. */
+export function subscribeLazily(
+  endpoint: RedisEndpoint,
+  times: ConnectionTimes,
+  channel: string,
+  onMessage: (message: string) => void,
+  onSubscribed: () => void,
+): RedisSubscription {
+  let opened: RedisSubscription | null = null
+  let isClosed = false
+  void import('./redis-connection.ts').then(({ openRedisSubscription }) => {
+    if (!isClosed) opened = openRedisSubscription(endpoint, times, channel, onMessage, onSubscribed)
+  })
+  return {
+    reset: () => opened?.reset(),
+    close: () => {
+      isClosed = true
+      opened?.close()
+    },
   }
 }

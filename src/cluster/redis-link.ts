@@ -3,7 +3,14 @@
  * Once Redis does not answer, everything that waits fails together and what comes later fails at once, until a small write of the
  * link's own has succeeded again. In a Cluster each master is judged by itself.
  */
-import type { ConnectionTimes, OpenConnection, RedisArgument, RedisConnection, RedisScript } from './redis-port.ts'
+import type {
+  ConnectionTimes,
+  OpenConnection,
+  RedisArgument,
+  RedisConnection,
+  RedisReply,
+  RedisScript,
+} from './redis-port.ts'
 import type { RedisEndpoint } from './redis-endpoint.ts'
 
 /** Why there is no answer. */
@@ -103,8 +110,13 @@ export class RedisLink {
   }
 
   /** Runs a script on keys of one slot; answers what it returned, or why not. Never rejects, and never takes longer than the deadline. */
-  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
-    return this.#send(keys[0]!, (connection) => connection.run(script, keys, args))
+  run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+    reply: RedisReply = 'text',
+  ): Promise<unknown> {
+    return this.#send(keys[0]!, (connection) => connection.run(script, keys, args, reply))
   }
 
   /** The same for a command, which is sent to where `key` is. */

@@ -2,7 +2,10 @@
 import { createHash } from 'node:crypto'
 import type { RedisEndpoint } from './redis-endpoint.ts'
 
-export type RedisArgument = string | number
+export type RedisArgument = string | number | Buffer
+
+/** How texts in answers come: as strings, or as the bytes that they are. */
+export type RedisReply = 'text' | 'bytes'
 
 /** A script that Redis keeps by its digest, so that only the first call sends its text. */
 export interface RedisScript {
@@ -21,7 +24,7 @@ export interface ConnectionObserver {
 export interface RedisConnection {
   readonly isReady: boolean
   /** Rejects with Redis's error, or when the connection is lost. */
-  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>
+  run(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[], reply: RedisReply): Promise<unknown>
   command(name: string, args: readonly RedisArgument[]): Promise<unknown>
   /** The part of it that answers for this key: '' where there is one only. */
   shardOf(key: string): string

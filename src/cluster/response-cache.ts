@@ -5,6 +5,7 @@
  */
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { keyName, withPrefixes } from '#model/cache-names.ts'
 import { createFillLockBuffer, FillLocks, TAKEN } from './fill-locks.ts'
 import { createGenerationBuffer, PurgeGenerations } from './purge-generations.ts'
 import { createRingBuffers, KEY_BYTES, SharedRing, type RingBuffers, type RingRecord } from './shared-ring.ts'
@@ -34,6 +35,8 @@ interface Near<T> {
   readonly value: T
   readonly generation: number
   readonly places: readonly number[]
+  /** The purges over which it was looked whether it is among them. */
+  lookedAt: number
 }
 
 /** Before the value: its generation, and how long the names are that follow. */
@@ -90,11 +93,7 @@ export class ResponseCache<T> {
     const near = this.#near.get(text)
     if (near !== undefined) {
       const { record } = near
-      if (
-        record.expiresAtMs > this.#nowMs() &&
-        this.#ring.isCurrent(record) &&
-        !this.#generations.isPurged(near.generation, near.places)
-      ) {
+      if (record.expiresAtMs > this.#nowMs() && this.#ring.isCurrent(record) && this.#isGood(near)) {
         if (this.#ring.isOld(record)) this.#ring.put(near.key, record.value, record.expiresAtMs)
         this.hits++
         return near.value
@@ -137,7 +136,7 @@ export class ResponseCache<T> {
 
   /** Drops what is stored under the text, and what is on its way there. */
   drop(text: string): void {
-    this.#generations.purge(keyName(digest(text)))
+    this.#generations.purge(keyName(this.keyOf(text)))
   }
 
   /** As `drop`, by `keyOf`; says whether something was there. */
@@ -145,7 +144,7 @@ export class ResponseCache<T> {
     const bytes = keyBytes(key)
     if (bytes === null) return false
     const wasThere = this.#read(bytes) !== null
-    this.#generations.purge(keyName(bytes))
+    this.#generations.purge(keyName(key))
     return wasThere
   }
 
@@ -187,26 +186,31 @@ export class ResponseCache<T> {
     const generation = bytes.readInt32LE(0)
     const start = ENVELOPE_BYTES + bytes.readInt32LE(4)
     const names = start === ENVELOPE_BYTES ? [] : bytes.toString('utf8', ENVELOPE_BYTES, start).split('\n')
+    const lookedAt = this.#generations.done
     const places = this.#placesOf(key, names)
     if (this.#generations.isPurged(generation, places)) return null
     const value = this.#decode(bytes.subarray(start))
-    return value === null ? null : { record, key, value, generation, places }
+    return value === null ? null : { record, key, value, generation, places, lookedAt }
+  }
+
+  /** Whether nothing that it belongs to was purged. */
+  #isGood(near: Near<T>): boolean {
+    const { done } = this.#generations
+    if (near.lookedAt === done) return true
+    if (this.#generations.isPurged(near.generation, near.places)) return false
+    near.lookedAt = done
+    return true
   }
 
   #placesOf(key: Buffer, names: readonly string[]): number[] {
-    const places = names.map((name) => this.#generations.placeOf(name))
-    places.push(this.#generations.placeOf(keyName(key)))
+    const places = withPrefixes(names).map((name) => this.#generations.placeOf(name))
+    places.push(this.#generations.placeOf(keyName(key.toString('hex'))))
     return places
   }
 }
 
 function digest(text: string): Buffer {
   return hash('sha256', text, 'buffer')
-}
-
-/** The name to which a response belongs alone; those of `names` have a letter before the colon. */
-function keyName(key: Buffer): string {
-  return ':' + key.latin1Slice()
 }
 
 function keyBytes(key: string): Buffer | null {

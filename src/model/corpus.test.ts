@@ -13,6 +13,11 @@ const skip = existsSync(CORPUS) ? false : 'the recordings are not here'
 const model = testModel(pluginSchemas, pluginEntities)
 const context = testContext({ nowMs: Date.now() })
 
+/** What is meant to differ: one more strategy is there. */
+const LISTED: Readonly<Record<string, readonly [theirs: string, ours: string]>> = {
+  'plugins: proxy-cache: bad strategy': ['expected one of: memory', 'expected one of: memory, redis'],
+}
+
 interface Step {
   readonly name: string
   readonly path: string
@@ -27,10 +32,16 @@ test('answers what Kong answered to every recorded check of a body', { skip }, a
       const kind = /^\/schemas\/(\w+)\/validate/.exec(step.path)![1]!
       const checked = model.check(kind, step.body, context)
       if (checked.ok) assert.equal(step.status, 200)
-      else compare(step.json, refusalOfCheck(checked))
+      else compare(wanted(step), refusalOfCheck(checked))
     })
   }
 })
+
+/** The recorded answer, with what is meant to differ. */
+function wanted({ name, json }: Step): unknown {
+  const listed = LISTED[name]
+  return listed === undefined ? json : JSON.parse(JSON.stringify(json).replaceAll(listed[0], listed[1]))
+}
 
 test('makes of every recorded body the document or the refusal that Kong made', { skip }, async (t) => {
   let compared = 0

@@ -31,6 +31,7 @@ const ADDED = new Set([
   'workspaces.config.portal',
   ...['http-log', 'tcp-log', 'udp-log', 'file-log', 'syslog', 'loggly'].map((plugin) => `${plugin}.custom_fields`),
   ...['http-log', 'tcp-log'].map((plugin) => `${plugin}.ssl_verify`),
+  ...['redis', 'stale_if_error', 'stale_while_revalidate'].map((field) => `proxy-cache.${field}`),
   ...['host', 'port', 'transport', 'format', 'socket'].map((field) => `syslog.${field}`),
   ...['sample_errors', 'sampling_strategy'].map((field) => `opentelemetry.${field}`),
 ])
@@ -190,6 +191,8 @@ function isMeant(path: string, rule: string, field: Json): boolean {
   if (path === 'upstreams.slots') return rule === 'ne'
   // Kong draws a new secret whenever the schema is loaded; here it is drawn for each plugin and stored.
   if (path === 'session.secret') return rule === 'default' || rule === 'auto'
+  // Kong's has no Redis.
+  if (path === 'proxy-cache.strategy') return rule === 'one_of'
   // One more word is taken.
   return path === 'workspaces.name' && rule === 'not_one_of'
 }

@@ -134,6 +134,8 @@ export class UpstreamRequest {
   readTimeoutMs = 0
   /** The prefix that strip_path took off, for X-Forwarded-Prefix; null for none. */
   strippedPrefix: string | null = null
+  /** No target could be chosen: the answer is the gateway's, and no plugin's. */
+  isUnreachable = false
 }
 
 export class ClientResponse {
@@ -141,6 +143,8 @@ export class ClientResponse {
   headers: HeaderList
   /** Who made it: the upstream, a plugin or the gateway itself ('exit'), or a failure ('error'). */
   source: 'service' | 'exit' | 'error' = 'service'
+  /** Set by the phase of response headers: goes to the client with `headers`, which an upstream made earlier, instead of what came. */
+  replacement: Buffer | null = null
   /** Bytes sent to the client, head included. */
   bytesSent = 0
   /** Of those, the head. */

@@ -8,6 +8,7 @@ import type { PluginDelivery } from '#telemetry/log-delivery.ts'
 import type { Exchange, Exit } from './exchange.ts'
 import type { Limiter, LimiterOptions } from '#model/limiter.ts'
 import type { StoredResponse } from './stored-response.ts'
+import type { OpenSharedResponses } from './shared-responses.ts'
 
 export {
   definePluginSchema,
@@ -21,6 +22,8 @@ export {
 export { Exchange, type Exit, type Credential, type ConsumerGroup, type PhaseTime } from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
+export { addressName, keyName, SHARED_NAME, tagName } from '#model/cache-names.ts'
+export type { PurgeMoment, SharedAnswer, SharedResponses } from './shared-responses.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
 export type { Limiter, LimiterOptions } from '#model/limiter.ts'
@@ -197,6 +200,9 @@ export interface MetricsSelection {
 /** `refused`: the service answered, and not with what was asked for. `failed`: it can't be asked. */
 export type CallOutcome = 'answered' | 'refused' | 'failed'
 
+/** What a cache of responses did for a route, in numbers that only grow: adding to them is all that counting costs. */
+export type CacheCounts = Readonly<Record<'Hit' | 'Stale' | 'Miss' | 'Refresh' | 'Bypass', { value: number }>>
+
 /** Where plugins report what the gateway's telemetry turns into series; it bounds their number. */
 export interface MetricsSink {
   requestFinished(exchange: Exchange, selection: MetricsSelection): void
@@ -204,6 +210,8 @@ export interface MetricsSink {
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void
   /** A call that a plugin made to a service of its own: `meridian_plugin_calls_total`. Names are few and fixed. */
   called(plugin: string, call: string, outcome: CallOutcome): void
+  /** Of the route of the exchange; to be kept: `meridian_cache_responses_total`. */
+  cacheCounts(exchange: Exchange): CacheCounts
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */
@@ -225,6 +233,7 @@ export interface PluginTools {
   /** Null where nodes share no store. */
   readonly clusterCounters: ClusterCounters | null
   readonly responses: ResponseCache
+  readonly sharedResponses: OpenSharedResponses
   readonly redis: RedisCounters
   readonly entities: EntityReader
   readonly runtime: RuntimeValues

@@ -12,6 +12,7 @@ import type { Service } from '#model/entities/service.ts'
 import { ClientRequest, ClientResponse, Exchange, type Credential, type RequestBody } from './exchange.ts'
 import {
   refusalsOf,
+  type CacheCounts,
   type ConfigOf,
   type DeliveryQueue,
   type Document,
@@ -28,6 +29,7 @@ import {
   type QueueOptions,
 } from './pdk.ts'
 import { FakeResponses } from './fake-responses.ts'
+import { FakeSharedStore } from './fake-shared-responses.ts'
 import { FakeClock, FakeCounters } from './fake-counters.ts'
 import { FakeRedis } from './fake-redis.ts'
 import { fromWire, toWire } from './wire-text.ts'
@@ -225,11 +227,12 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     counters: new FakeCounters(),
     clusterCounters: null,
     responses: new FakeResponses(),
+    sharedResponses: () => new FakeSharedStore().of(new FakeResponses()),
     redis: new FakeRedis(),
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
-    metrics: { requestFinished: ignore, limitRefused: ignore, called: ignore },
+    metrics: new FakeMetrics(),
     delivery: new FakeDelivery(),
     lookup,
     trusted: null,
@@ -291,7 +294,7 @@ export const NOTHING_MASKED: MaskingSettings = {
   log_mask_patterns: [],
   log_mask_regex: null,
 }
-export { FakeResponses }
+export { FakeResponses, FakeSharedStore }
 
 /** Keeps what a plugin reported. */
 export class FakeMetrics {
@@ -308,6 +311,15 @@ export class FakeMetrics {
   called(plugin: string, call: string, outcome: string): void {
     this.calls.push(`${plugin} ${call} ${outcome}`)
   }
+  readonly cached = counts()
+  cacheCounts(): CacheCounts {
+    return this.cached
+  }
+}
+
+function counts(): CacheCounts {
+  const none = () => ({ value: 0 })
+  return { Hit: none(), Stale: none(), Miss: none(), Refresh: none(), Bypass: none() }
 }
 
 /** Entities by kind. Answers at once, or by promises, or not at all, as a worker's cache does. */

@@ -44,6 +44,7 @@ import { schema as opentelemetry } from './opentelemetry/schema.ts'
 import { schema as postFunction } from './post-function/schema.ts'
 import { schema as preFunction } from './pre-function/schema.ts'
 import { schema as prometheus } from './prometheus/schema.ts'
+import { proxyCachePurges } from './proxy-cache/entities.ts'
 import { schema as proxyCache } from './proxy-cache/schema.ts'
 import { ratelimitingMetrics } from './rate-limiting/entities.ts'
 import { schema as rateLimiting } from './rate-limiting/schema.ts'
@@ -127,6 +128,7 @@ export const pluginEntities: readonly EntityDefinition[] = [
   oauth2Credentials,
   oauth2AuthorizationCodes,
   oauth2Tokens,
+  proxyCachePurges,
   ratelimitingMetrics,
   sessions,
 ]

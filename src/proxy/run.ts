@@ -173,6 +173,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     if (!pick.ok) {
       // Kong's balancer phase, which picks for the second try, can only answer in nginx's manner.
       if (this.#tried.length > 0) return this.#fail(NO_TARGET_LEFT)
+      this.exchange.upstream.isUnreachable = true
       return this.exit(exitOfPickError(this.exchange, this.exchange.upstream.host, pick))
     }
     const { exchange } = this
@@ -260,7 +261,13 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       const cookie = stickyCookieOf(exchange)
       if (cookie !== null) response.headers.append('Set-Cookie', cookie)
     }
-    if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
+    if (this.#plan.responseHeaders.length > 0) {
+      runResponseHeaders(this.#plan, exchange, this.#worker.events)
+      if (response.replacement !== null) {
+        this.#endUpstream(isWhole)
+        return this.#answerOwn(null, false, false)
+      }
+    }
     const hasBody = head.framing !== 'none'
     let length = !hasBody ? bodylessLength(head, this.#head) : head.framing === 'length' ? head.contentLength : -1
     if (this.#plan.responseBody.length > 0) {
@@ -271,15 +278,9 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#responseFraming = clientFraming(hasBody, length, response.status, this.#head.minor)
     const connection = this.#connection
     if (this.#responseFraming === 'close' || this.#worker.isDraining) connection.isLast = true
-    const text = proxiedHead(
-      exchange,
-      head,
-      this.#responseFraming,
-      connection.isLast,
-      keepsTrailers(this.#responseFraming, this.#head),
-      this.#worker.settings,
-      this.#worker.clock,
-    )
+    const { settings, clock } = this.#worker
+    const hasTrailers = keepsTrailers(this.#responseFraming, this.#head)
+    const text = proxiedHead(exchange, head, this.#responseFraming, connection.isLast, hasTrailers, settings, clock)
     this.#hasResponded = true
     response.headBytes = response.bytesSent = text.length
     if (this.#transforms !== null) {
@@ -331,17 +332,23 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       connection.endChunks(
         trailers !== null && trailers.size > 0 && keepsTrailers(this.#responseFraming, this.#head) ? trailers : null,
       )
-    const upstream = this.#upstream!
-    this.#upstream = null
-    const { exchange } = this
-    this.#compiled!.service!.balancer.ended(
-      this.#target!,
-      { type: 'status', status: exchange.upstreamStatus },
-      exchange.upstreamLatencyMs,
-    )
-    this.#worker.pool.release(upstream)
+    this.#endUpstream(true)
     this.#finish()
     connection.endResponse()
+  }
+
+  /** The upstream has answered, and nothing more is wanted of it. */
+  #endUpstream(isWhole: boolean): void {
+    const upstream = this.#upstream!
+    this.#upstream = null
+    this.#judge(this.exchange.upstreamStatus, this.exchange.upstreamLatencyMs)
+    if (isWhole) return this.#worker.pool.release(upstream)
+    this.#outgoing.detach()
+    upstream.destroy()
+  }
+
+  #judge(status: number, latencyMs: number): void {
+    this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status }, latencyMs)
   }
 
   onSwitchedProtocols(head: ResponseHead, socket: Socket, rest: Buffer | null): void {
@@ -361,11 +368,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     const early = connection.detach()
     joinSockets(connection.socket, socket, early, rest, exchange.upstream.readTimeoutMs, (result) => {
       exchange.response.bytesSent += result.bytesToClient
-      this.#compiled!.service!.balancer.ended(
-        this.#target!,
-        { type: 'status', status: 101 },
-        exchange.upstreamLatencyMs,
-      )
+      this.#judge(101, exchange.upstreamLatencyMs)
       this.#finish()
     })
   }
@@ -387,27 +390,29 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#answer(answerOfFailure(this.exchange, failure, this.#worker.settings))
   }
 
-  #answer({ status, headers, body: own, closes, isStored }: OwnAnswer): void {
-    const { exchange } = this
-    const connection = this.#connection
-    const { response } = exchange
+  #answer({ status, headers, body, closes, isStored }: OwnAnswer): void {
+    const { response } = this.exchange
     response.status = status
     response.headers = headers
-    if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
+    if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, this.exchange, this.#worker.events)
+    this.#answerOwn(body, closes, isStored)
+  }
+
+  /** The head and what plugins make of it stand. */
+  #answerOwn(made: Buffer | null, closes: boolean, wasStored: boolean): void {
+    const { exchange } = this
+    const { response } = exchange
+    const connection = this.#connection
+    const own = response.replacement ?? made
+    const isStored = wasStored || response.replacement !== null
     const body =
       this.#plan.responseBody.length === 0 ? own : transformOwn(this.#plan, exchange, own, this.#worker.events)
     if (closes || this.#worker.isDraining) connection.isLast = true
     const isBodyless = response.status === 204 || response.status === 304 || response.status < 200
     const framing = isBodyless ? 'none' : (body?.length ?? 0)
-    const text = ownHead(
-      exchange,
-      framing,
-      connection.isLast,
-      performance.now() - this.#beganMs,
-      this.#worker.settings,
-      this.#worker.clock,
-      isStored,
-    )
+    const { settings, clock } = this.#worker
+    const latencyMs = performance.now() - this.#beganMs
+    const text = ownHead(exchange, framing, connection.isLast, latencyMs, settings, clock, isStored)
     const sent = isBodyless || this.#head.method === 'HEAD' ? null : body
     this.#hasResponded = true
     response.headBytes = text.length
@@ -478,7 +483,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#upstream = null
     this.#outgoing.detach()
     upstream.destroy()
-    this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status: 499 }, 0)
+    this.#judge(499, 0)
   }
 
   #finish(): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Change } from '#model/document.ts'
+import type { Change, Row } from '#model/document.ts'
 import { coreEntities } from '#model/entities/index.ts'
 import type { ConfigStore, LogEntry } from '#store/contract.ts'
 import { Publisher } from './publisher.ts'
@@ -15,8 +15,11 @@ function put(kind: string, id: string, more: object = {}): Change {
 const gone = (kind: string, id: string): Change => ({ kind, workspace: 'w', id, document: null })
 
 /** A publisher over a store that holds `rows`; what each worker was told, in order. */
-function bed(rows: Change[] = []) {
-  const told: ToldUpdate[][] = [[], []]
+function bed(
+  rows: Change[] = [],
+  take: (rows: readonly Row[], isWhole: boolean) => void = () => undefined,
+  told: ToldUpdate[][] = [[], []],
+) {
   const parts: SnapshotPart[][] = [[], []]
   const head = { revision: 5, hash: 'h5' }
   const loaded: (readonly string[])[] = []
@@ -41,6 +44,7 @@ function bed(rows: Change[] = []) {
     workers: WORKERS,
     tell: (worker, update) => told[worker]!.push(update),
     tellPart: (worker, part) => parts[worker]!.push(part),
+    own: { kinds: new Set(['parameters']), take },
     onPublished: ({ revision }) => published.push(revision),
   })
   const entry = (revision: number, effects: Change[]) =>
@@ -210,4 +214,29 @@ test('parts of a load that failed do not come into the next one', async () => {
   await publisher.load()
   assert.deepEqual(ids(taken(parts[0]!, told[0]![0])), ['only'])
   assert.throws(() => taken([], { ...told[0]![0]!, parts: 1 }), /1 parts were told ahead, 0 are here/)
+})
+
+test('rows of the main thread come to it alone, with their revisions, before workers are told', async () => {
+  const taken: { ids: string[]; revisions: number[]; isWhole: boolean; toldBefore: number }[] = []
+  const told: ToldUpdate[][] = [[], []]
+  const { publisher, entry } = bed(
+    [put('services', 's'), put('parameters', 'p')],
+    (rows, isWhole) =>
+      taken.push({
+        ids: rows.map(({ document }) => document.id),
+        revisions: rows.map(({ revision }) => revision),
+        isWhole,
+        toldBefore: told[0]!.length,
+      }),
+    told,
+  )
+  publisher.begin(0)
+  await publisher.load()
+  await publisher.publish([entry(6, [put('parameters', 'q'), put('routes', 'r'), gone('parameters', 'p')])])
+  assert.deepEqual(taken, [
+    { ids: ['p'], revisions: [1], isWhole: true, toldBefore: 0 },
+    { ids: ['q'], revisions: [6], isWhole: false, toldBefore: 1 },
+  ])
+  assert.deepEqual(ids(told[0]![0]), ['s'])
+  assert.deepEqual(ids(told[0]![1]), ['r'])
 })

@@ -18,8 +18,15 @@ export interface PublisherOptions {
   readonly tellPart: (worker: number, part: SnapshotPart) => void
   /** Puts secrets in place of references, for workers only. */
   readonly references?: References
+  /** What the first state has to wait for before it is served. */
+  readonly beforeFirst?: () => Promise<void>
   /** Told after each published revision; `isWhole` when the changes are all that there is. */
   readonly onPublished?: (position: Position, changes: readonly Change[], isWhole: boolean) => void
+  /** Kinds whose rows the main thread alone takes, before workers serve their revision; `isWhole` when they are all. */
+  readonly own?: {
+    readonly kinds: ReadonlySet<string>
+    readonly take: (rows: readonly Row[], isWhole: boolean) => void
+  }
   /** Told when the lowest revision over the workers has changed by what one of them serves. */
   readonly onServed?: (revision: number) => void
 }
@@ -82,7 +89,12 @@ export class Publisher {
     this.#reading = new Set(this.#workers.flatMap(({ isFollowing }, index) => (isFollowing ? [index] : [])))
     const parts = new Parts((part) => this.#tellPart(this.#reading, part))
     const referring: Change[] = []
+    const own: Row[] = []
     for await (const row of rows) {
+      if (this.#isOwn(row.kind)) {
+        own.push(row)
+        continue
+      }
       const change = changeOf(row)
       held.set(keyOf(change), change)
       if (references?.concerns(change)) referring.push(change)
@@ -91,8 +103,10 @@ export class Publisher {
     this.#takeVaults(held)
     await references?.readWhole(referring)
     this.#held = held
-    this.#isLoaded = true
+    this.#options.own?.take(own, true)
     this.#position = { revision: head.revision, hash: head.hash }
+    if (!this.#isLoaded) await this.#options.beforeFirst?.()
+    this.#isLoaded = true
     const last = [...parts.rest, ...this.#follow(referring)]
     for (const [index, { isFollowing }] of this.#workers.entries()) {
       if (!isFollowing) continue
@@ -127,15 +141,20 @@ export class Publisher {
       // By id: of an entity that moved to another workspace, workers need to know only where it is now.
       const last = new Map<string, Change>()
       const lookedUp: Change[] = []
+      const own: Row[] = []
       for (const sealed of entry.effects) {
         const change = this.#options.store.open(sealed)
-        if (this.#options.definitions.get(change.kind)?.on_demand) lookedUp.push(change)
+        if (this.#isOwn(change.kind)) {
+          const { document } = change
+          if (document !== null) own.push({ kind: change.kind, workspace: '', document, revision: entry.revision })
+        } else if (this.#options.definitions.get(change.kind)?.on_demand) lookedUp.push(change)
         else last.set(keyOf(change), change)
       }
       const changes = [...last.values()]
       const reading = this.#read(changes)
       if (reading !== null) await reading
       for (const change of changes) this.#hold(this.#held, change)
+      if (own.length > 0) this.#options.own?.take(own, false)
       this.#position = { revision: entry.revision, hash: entry.hash }
       const told = this.#resolved(changes)
       const update: ToldUpdate = {
@@ -247,6 +266,10 @@ export class Publisher {
     for (const change of changes) this.#hold(next, change)
     this.#takeVaults(next)
     return references.read([...next.values()])
+  }
+
+  #isOwn(kind: string): boolean {
+    return this.#options.own?.kinds.has(kind) === true
   }
 
   #hold(held: Map<string, Change>, change: Change): void {

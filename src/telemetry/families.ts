@@ -256,6 +256,11 @@ export const families = {
     labels: ['quantile'],
     perWorker: true,
   },
+  meridian_cache_responses_total: {
+    type: 'counter',
+    help: 'Requests that the plugin proxy-cache had to do with, by what X-Cache-Status says.',
+    labels: ['route', 'status'],
+  },
   meridian_cache_hits_total: { type: 'counter', help: 'Look-ups that the cache answered.', labels: ['cache'] },
   meridian_cache_misses_total: { type: 'counter', help: 'Look-ups that went to the store.', labels: ['cache'] },
   meridian_cache_hit_ratio: {

@@ -46,6 +46,30 @@ test('two data centers', async (t) => {
     assert.equal((await one.admin('GET', '/services/first')).json.retries, 1)
   })
 
+  await t.test('a stored response is dropped in both data centers, and before the wait for it ends', async () => {
+    await bed.route(one, 'cached')
+    const config = { strategy: 'memory', content_type: ['*/*'], response_code: [200] }
+    await one.change('POST', '/routes/cached/plugins', { name: 'proxy-cache', config })
+    await one.allServe()
+    const status = async (node: typeof one) => (await node.proxy('/cached')).headers['x-cache-status']
+    for (const node of [one, two]) {
+      assert.equal(await status(node), 'Miss')
+      assert.equal(await status(node), 'Hit')
+    }
+    await two.change('POST', '/proxy-cache/purge', { tags: ['other'], prefixes: ['/elsewhere'] })
+    await two.allServe()
+    for (const node of [one, two]) assert.equal(await status(node), 'Hit')
+    await two.change('POST', '/proxy-cache/purge', { prefixes: ['127.0.0.1/cached'] })
+    assert.equal(await status(two), 'Miss')
+    await two.allServe()
+    assert.equal(await status(one), 'Miss')
+    assert.equal(await status(one), 'Hit')
+    const command = await one.command('cache', 'purge', '--everything')
+    assert.equal(command.code, 0, command.output)
+    await one.allServe()
+    for (const node of [one, two]) assert.equal(await status(node), 'Miss')
+  })
+
   await t.test('both nodes have the same hash at the same revision', async () => {
     await agree([one, two])
   })

@@ -115,7 +115,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
       set: async () => 'this node keeps no health of the upstream',
     },
     caches: { get: async () => undefined, delete: async () => {}, clear: async () => {} },
-    responses: { get: () => null, delete: () => false, clear: () => {} },
+    responses: { get: async () => null, isInLog: false, mayPurge: () => true, purge: async () => [] },
     logLevel: createLogLevel(),
     explain: async (request) => ({ request }),
     cluster: clusterOf(() => []),

@@ -43,6 +43,8 @@ const parts = {
   grpcurl: { isRequired: false, locate: () => goCommandOf('github.com/fullstorydev/grpcurl/cmd/grpcurl', 'v1.9.4') },
   ghz: { isRequired: false, locate: () => goCommandOf('github.com/bojand/ghz/cmd/ghz', 'v0.93.0') },
   autobahn: { isRequired: false, locate: locateAutobahn },
+  'http-cache-tests': { isRequired: false, locate: () => npmPackage('http-cache-tests', '0.4.5') },
+  varnish: { isRequired: false, locate: () => debianProgram('varnish', 'varnishd') },
   openssl: { isRequired: true, locate: () => debianProgram('openssl', 'openssl') },
   testssl: { isRequired: false, locate: locateTestssl },
   'kong-corpus': { isRequired: false, locate: locateCorpus },

@@ -1,4 +1,4 @@
-import { choice, duration, list, operatorPath, size, text, workerCount } from './scalars.ts'
+import { choice, duration, integer, list, operatorPath, size, text, workerCount } from './scalars.ts'
 import { setting } from './setting.ts'
 import { pluginPath } from './composites.ts'
 
@@ -53,6 +53,11 @@ export const nodeSettings = {
     size(1024 ** 2, 64 * 1024 ** 3),
     'Memory for responses of the plugin proxy-cache, shared by all workers. It is only taken when it is used. The largest response that is kept is an eighth of it.',
     { default: '128m' },
+  ),
+  proxy_cache_purge_rate: setting(
+    integer(0, 100_000),
+    'Names of stored responses that may be purged through this node, a second: keys, prefixes, tags. What is over it gets 429. 0 is without a limit.',
+    { default: '100' },
   ),
   plugins: setting(
     list(pluginName),

@@ -6,6 +6,7 @@ export interface CacheControl {
   readonly isPrivate: boolean
   readonly isPublic: boolean
   readonly mustRevalidate: boolean
+  readonly mustUnderstand: boolean
   readonly proxyRevalidate: boolean
   readonly onlyIfCached: boolean
   /** Seconds; -1 where there is none. */
@@ -49,6 +50,7 @@ function read(directives: ReadonlyMap<string, string | null>): CacheControl {
     isPrivate: directives.has('private'),
     isPublic: directives.has('public'),
     mustRevalidate: directives.has('must-revalidate'),
+    mustUnderstand: directives.has('must-understand'),
     proxyRevalidate: directives.has('proxy-revalidate'),
     onlyIfCached: directives.has('only-if-cached'),
     maxAge: seconds('max-age', 0),

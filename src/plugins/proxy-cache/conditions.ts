@@ -6,6 +6,7 @@ const IF_MODIFIED_SINCE = new FieldName('If-Modified-Since')
 const IF_RANGE = new FieldName('If-Range')
 const RANGE = new FieldName('Range')
 const ETAG = new FieldName('ETag')
+const DATE = new FieldName('Date')
 const LAST_MODIFIED = new FieldName('Last-Modified')
 
 /** Whether the client has what is stored: it is told 304 (RFC 9110 13.2.2). */
@@ -14,7 +15,8 @@ export function isUnchanged(request: HeaderList, stored: HeaderList): boolean {
   if (tags.length > 0) return matchesTag(tags.join(','), ETAG.get(stored))
   const since = IF_MODIFIED_SINCE.get(request)
   if (since === null) return false
-  const modified = LAST_MODIFIED.get(stored)
+  // Without one, when it was made (RFC 9111 4.3.2).
+  const modified = LAST_MODIFIED.get(stored) ?? DATE.get(stored)
   if (modified === null) return false
   const sinceMs = Date.parse(since)
   return !Number.isNaN(sinceMs) && Date.parse(modified) <= sinceMs

@@ -1,6 +1,18 @@
 /** One exchange that found nothing fresh: what becomes of the upstream's response. */
-import { encodeStored, type BodyTransform, type Exchange, type ResponseCache, type StoredFacts } from '#pdk'
-import { addressName, variantKey } from './request-key.ts'
+import {
+  encodeStored,
+  keyName,
+  SHARED_NAME,
+  tagName,
+  type BodyTransform,
+  type Exchange,
+  type HeaderList,
+  type PurgeMoment,
+  type StoredFacts,
+  type StoredResponse,
+} from '#pdk'
+import { addressOf, variantKey } from './request-key.ts'
+import type { State } from './state.ts'
 import type { Lifetime } from './storable.ts'
 
 /** What is not the response's own: of this hop, or told anew to each client. */
@@ -15,45 +27,55 @@ export class Fill {
   status: 'Miss' | 'Refresh' | 'Bypass'
   /** The text of the address; where responses vary, those of each variant follow from it. */
   readonly text: string
-  /** When the upstream was asked, in purges. */
-  readonly generation: number
-  readonly #cache: ResponseCache
+  /** What is stored and no longer fresh. */
+  stale: StoredResponse | null = null
+  /** Whether the client takes `stale` for want of better. */
+  takesStale = true
+  /** The client's fields, where the upstream was asked whether `stale` still holds and not what the client asked. */
+  asked: HeaderList | null = null
+  readonly #state: State
+  /** When the upstream was asked: in purges, and in time. */
+  readonly #generation: number
+  readonly #moment: PurgeMoment | null
   readonly #startedAtMs: number
-  /** Of the lock that others wait for; 0 for none. */
+  /** What others wait for, on this node (0 for nobody) and on all ('' for nobody), and its text. */
   #token = 0
-  #lockText = ''
+  #claim = ''
+  #heldText = ''
 
-  constructor(cache: ResponseCache, text: string, status: 'Miss' | 'Refresh' | 'Bypass', nowMs: number) {
-    this.#cache = cache
+  constructor(state: State, text: string, status: 'Miss' | 'Refresh' | 'Bypass', nowMs: number) {
+    this.#state = state
     this.text = text
     this.status = status
-    this.generation = cache.generation
+    this.#generation = state.cache.generation
+    this.#moment = state.shared === null ? null : state.shared.moment
     this.#startedAtMs = nowMs
   }
 
-  holds(text: string, token: number): void {
-    this.#lockText = text
+  holds(text: string, token: number, claim: string): void {
+    this.#heldText = text
     this.#token = token
+    this.#claim = claim
   }
 
-  /** Lets those go who wait for this response; may be called again. */
-  release(): void {
-    if (this.#token === 0) return
-    this.#cache.endFill(this.#lockText, this.#token)
+  /** Lets those go who wait for this response, which for so many ms shall not wait for each other; may be called again. */
+  release(passMs = 0): void {
+    const { cache, shared } = this.#state
+    if (this.#claim !== '') shared!.endClaim(this.#heldText, this.#claim, passMs)
+    if (this.#token !== 0) cache.endFill(this.#heldText, this.#token)
+    this.#claim = ''
     this.#token = 0
   }
 
   /** Collects the body as it passes by, and stores the response at its end. */
   collect(exchange: Exchange, lifetime: Lifetime): BodyTransform {
-    return new CollectedBody(this, this.#cache.largestBytes, (parts) => this.store(exchange, lifetime, parts))
+    return new CollectedBody(this, this.#state.cache.largestBytes, (parts) => this.store(exchange, lifetime, parts))
   }
 
-  store(exchange: Exchange, lifetime: Lifetime, body: readonly Buffer[]): void {
-    const { response } = exchange
-    const { varyBy, keepForMs } = lifetime
-    // Since when it counts: the moment at which it was asked for (RFC 9111 4.2.3), never less.
-    const facts: StoredFacts = {
+  factsOf({ response }: Exchange, lifetime: Lifetime): StoredFacts {
+    return {
       status: response.status,
+      // Since when it counts: the moment at which it was asked for (RFC 9111 4.2.3), never less.
       storedAtMs: this.#startedAtMs,
       ageS: lifetime.ageS,
       freshForMs: lifetime.freshForMs,
@@ -61,21 +83,41 @@ export class Fill {
       staleIfErrorMs: lifetime.staleIfErrorMs,
       varyBy: null,
     }
-    const names = [addressName(exchange), ...tagsOf(exchange)]
+  }
+
+  store(exchange: Exchange, lifetime: Lifetime, body: readonly Buffer[]): void {
+    const { response } = exchange
+    const { varyBy, keepForMs } = lifetime
+    const facts = this.factsOf(exchange, lifetime)
+    const names = [addressOf(exchange), ...tagsOf(exchange)]
     const expiresAtMs = this.#startedAtMs + keepForMs
-    let text = this.text
-    const key = this.#cache.keyOf(text)
+    const { cache, shared } = this.#state
+    const key = cache.keyOf(this.text)
+    // A node's memory knows the key of what is stored by itself, but that of a variant is another one.
+    if (shared !== null || varyBy.length > 0) names.push(keyName(key))
+    if (shared !== null) names.push(SHARED_NAME)
+    let { text } = this
     if (varyBy.length > 0) {
-      const marker = encodeStored({ ...facts, varyBy }, key, '', [])
-      this.#cache.store(text, marker, names, this.generation, expiresAtMs)
+      this.#put(text, encodeStored({ ...facts, varyBy }, key, '', []), names, facts, expiresAtMs)
       text = variantKey(text, exchange, varyBy)
     }
     let lines = ''
     for (const [name, value] of response.headers) if (!NOT_STORED.test(name)) lines += name + ': ' + value + '\r\n'
     // RFC 9110 6.6.1: who keeps a response without a date notes when it came.
     if (!response.headers.has('date')) lines += `Date: ${new Date(this.#startedAtMs).toUTCString()}\r\n`
-    this.#cache.store(text, encodeStored(facts, key, lines, body), names, this.generation, expiresAtMs)
+    this.#put(text, encodeStored(facts, key, lines, body), names, facts, expiresAtMs)
     this.release()
+  }
+
+  #put(text: string, bytes: Buffer, names: readonly string[], facts: StoredFacts, expiresAtMs: number): void {
+    const { cache, shared } = this.#state
+    cache.store(text, bytes, names, this.#generation, expiresAtMs)
+    if (shared === null) return
+    const freshUntilMs = facts.storedAtMs + facts.freshForMs
+    const isHeld = text === this.#heldText
+    const claim = isHeld ? this.#claim : ''
+    if (isHeld) this.#claim = ''
+    shared.store(text, bytes, names, { freshUntilMs, expiresAtMs, moment: this.#moment!, claim })
   }
 }
 
@@ -84,7 +126,7 @@ function tagsOf({ response: { headers } }: Exchange): string[] {
   const keys = headers.getAll('surrogate-key').join(' ').split(/\s+/)
   const tags = headers.getAll('cache-tag').join(',').split(',')
   const names = [...keys, ...tags].map((tag) => tag.trim()).filter((tag) => tag !== '')
-  return [...new Set(names)].slice(0, MOST_TAGS).map((tag) => 'tag:' + tag)
+  return [...new Set(names)].slice(0, MOST_TAGS).map(tagName)
 }
 
 class CollectedBody implements BodyTransform {

@@ -2,7 +2,7 @@
  * Requests whose last response could not be stored. For some seconds nobody waits for the next one: it would not be stored either, and
  * all who wait would ask one after the other.
  */
-const FOR_MS = 10_000
+export const PASS_MS = 10_000
 const MOST = 10_000
 
 export class PassedOn {
@@ -11,7 +11,7 @@ export class PassedOn {
   add(text: string, nowMs: number): void {
     this.#untilMs.delete(text)
     if (this.#untilMs.size >= MOST) this.#untilMs.delete(this.#untilMs.keys().next().value!)
-    this.#untilMs.set(text, nowMs + FOR_MS)
+    this.#untilMs.set(text, nowMs + PASS_MS)
   }
 
   has(text: string, nowMs: number): boolean {

@@ -1,44 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Exchange, Exit } from '#pdk'
-import { FakeResponses, fakeExchange, prepare, type FakeExchangeOptions } from '#pdk/testing'
+import { fakeExchange, type FakeExchangeOptions } from '#pdk/testing'
 import { proxyCache } from './plugin.ts'
+import { ask, JSON_TYPE, opened, rfc, route } from './testing.ts'
 
 const NOW = Date.now()
-const route = { id: '00000000-0000-4000-8000-00000000000a' }
-const JSON_TYPE = { 'Content-Type': 'application/json' }
 
-function opened(config: object = {}) {
-  const responses = new FakeResponses()
-  responses.nowMs = Date.now
-  return { responses, state: prepare(proxyCache, { strategy: 'memory', ...config }, { responses }) }
-}
-type Opened = ReturnType<typeof opened>
-
-/** Runs the access phase, and what follows when the upstream is asked. Without `upstream` nothing is stored. */
-async function ask(
-  { state }: Opened,
-  request: FakeExchangeOptions = {},
-  upstream: { readonly status?: number; readonly headers?: Record<string, string>; readonly body?: string } = {},
-): Promise<{ readonly exit: Exit | null; readonly exchange: Exchange; readonly status: string | null }> {
-  const exchange = fakeExchange({
-    now: NOW,
-    route,
-    ...request,
-    response: { status: upstream.status ?? 200, headers: { ...JSON_TYPE, ...upstream.headers } },
-  })
-  const exit = (await proxyCache.access!(exchange, state)) as Exit | undefined
-  if (exit !== undefined) return { exit, exchange, status: exit.stored?.get('x-cache-status') ?? null }
-  proxyCache.responseHeaders!(exchange, state)
-  const transform = proxyCache.responseBody!(exchange, state)
-  const body = Buffer.from(upstream.body ?? 'hello')
-  if (transform !== null) {
-    assert.deepEqual(transform.chunk(body), body)
-    assert.equal(transform.end(), null)
-  }
-  proxyCache.log!(exchange, state)
-  return { exit: null, exchange, status: exchange.response.headers.get('x-cache-status') }
-}
+test('what the cache did is counted', async () => {
+  const cache = opened()
+  await ask(cache)
+  await ask(cache)
+  await ask(cache)
+  await ask(cache, {}, { status: 500 })
+  await ask(cache, { path: '/b' }, { status: 500 })
+  const values = Object.entries(cache.metrics.cached).map(([status, { value }]) => [status, value])
+  assert.deepEqual(Object.fromEntries(values), { Hit: 3, Stale: 0, Miss: 1, Refresh: 0, Bypass: 1 })
+})
 
 test('the second request is answered with what the first one got', async () => {
   const cache = opened()
@@ -245,7 +222,6 @@ test('nobody waits for responses that can not be stored', async () => {
 
 // With cache_control.
 
-const rfc = (config: object = {}) => opened({ cache_control: true, ...config })
 const MAX_AGE = { 'Cache-Control': 'max-age=60' }
 
 test('cache_control: stored is what RFC 9111 allows to store', async () => {
@@ -260,6 +236,9 @@ test('cache_control: stored is what RFC 9111 allows to store', async () => {
     ['older than max-age', 'Bypass', {}, { ...MAX_AGE, Age: '60' }],
     ['s-maxage before max-age', 'Bypass', {}, { 'Cache-Control': 's-maxage=0, max-age=60' }],
     ['Expires', 'Miss', {}, { Expires: far }],
+    ['Age that is none', 'Bypass', {}, { ...MAX_AGE, Age: 'old' }],
+    ['the first age of a list', 'Miss', {}, { ...MAX_AGE, Age: '0, 7200' }],
+    ['must-understand', 'Miss', {}, { 'Cache-Control': 'max-age=60, must-understand' }],
     ['Expires that is none', 'Bypass', {}, { Expires: '0' }],
     ['max-age before Expires', 'Miss', {}, { ...MAX_AGE, Expires: 'Thu, 01 Jan 1970 00:00:00 GMT' }],
     ['no-store', 'Bypass', {}, { 'Cache-Control': 'no-store, max-age=60' }],
@@ -289,10 +268,63 @@ test('cache_control: a response answers requests with the same values of what it
   assert.equal(String((await ask(cache)).exit!.body), 'none')
 })
 
+test('cache_control: what is dropped by its key is gone with all of its variants', async () => {
+  const cache = rfc()
+  const upstream = { headers: { ...MAX_AGE, Vary: 'X-A' } }
+  const one = await ask(cache, { headers: { 'X-A': '1' } }, upstream)
+  await ask(cache, { headers: { 'X-A': '2' } }, upstream)
+  cache.responses.purge(`key:${one.exchange.response.headers.get('x-cache-key')}`)
+  assert.equal((await ask(cache, { headers: { 'X-A': '1' } }, upstream)).status, 'Miss')
+  assert.equal((await ask(cache, { headers: { 'X-A': '2' } }, upstream)).status, 'Miss')
+})
+
+test('cache_control: what varies is compared as lists, whose spaces and fields say nothing', async () => {
+  const cache = rfc()
+  const upstream = { headers: { ...MAX_AGE, Vary: 'Accept-Language, X-A' } }
+  await ask(cache, { headers: { 'Accept-Language': 'de, en;q=0.5', 'X-A': 'A' } }, upstream)
+  assert.equal((await ask(cache, { headers: { 'Accept-Language': 'DE,en;q=0.5', 'X-A': 'A' } })).status, 'Hit')
+  assert.equal(
+    (await ask(cache, { headers: { 'Accept-Language': 'de,en;q=0.5', 'X-A': 'a' } }, upstream)).status,
+    'Miss',
+  )
+})
+
+test('cache_control: what has to be asked for each time is kept to be asked for, and nobody waits for it', async () => {
+  for (const control of ['no-cache', 'max-age=0', 'no-cache, max-age=60']) {
+    const cache = rfc()
+    const upstream = { headers: { 'Cache-Control': control, ETag: '"e"' } }
+    await ask(cache, {}, upstream)
+    const exchanges = [1, 2].map(() => fakeExchange({ now: NOW, route }))
+    for (const exchange of exchanges) {
+      assert.equal(proxyCache.access!(exchange, cache.state), undefined, control)
+      assert.equal(exchange.request.headers.get('if-none-match'), '"e"')
+    }
+    const again = await ask(cache, {}, { status: 304, headers: { 'Cache-Control': control } })
+    assert.deepEqual([again.status, String(again.exchange.response.replacement)], ['Refresh', 'hello'])
+  }
+})
+
+test('cache_control: what changes a resource drops what its answer points to, of the same origin', async () => {
+  for (const name of ['Location', 'Content-Location']) {
+    for (const [target, expected] of [
+      ['/b', 'Miss'],
+      ['http://gw.test/b', 'Miss'],
+      ['b', 'Miss'],
+      ['http://other.test/b', 'Hit'],
+      ['http://[', 'Hit'],
+    ] as const) {
+      const cache = rfc()
+      await ask(cache, { path: '/b' }, { headers: MAX_AGE })
+      await ask(cache, { path: '/a', method: 'POST' }, { status: 201, headers: { [name]: target } })
+      assert.equal((await ask(cache, { path: '/b' }, { headers: MAX_AGE })).status, expected, `${name}: ${target}`)
+    }
+  }
+})
+
 test('cache_control: age is counted from when the upstream made it', async () => {
   const cache = rfc()
   await ask(cache, { now: NOW - 5_000 }, { headers: { ...MAX_AGE, Age: '20' } })
-  assert.equal((await ask(cache)).exit!.stored!.get('age'), '25')
+  assert.equal((await ask(cache, { now: NOW })).exit!.stored!.get('age'), '25')
 })
 
 test('cache_control: a client says what it takes', async () => {

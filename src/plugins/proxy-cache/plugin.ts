@@ -1,48 +1,34 @@
 /** Answers with what the upstream answered before, as Kong's proxy-cache does; by RFC 9111 where `cache_control` is on. */
-import { definePlugin, FieldName, type Exchange, type Exit, type ResponseCache, type StoredResponse } from '#pdk'
-import { parseCacheControl, type CacheControl } from './cache-control.ts'
-import { isUnchanged, rangeOf, withoutBodyFields } from './conditions.ts'
+import { definePlugin, FieldName, type Exchange, type Exit } from '#pdk'
 import { compileTypes } from './content-type.ts'
-import { Fill } from './fill.ts'
-import { PassedOn } from './passed-on.ts'
-import { addressName, requestKey, variantKey, type KeyOptions } from './request-key.ts'
+import type { Fill } from './fill.ts'
+import { bypass, isAlone, lookUp } from './look-up.ts'
+import { PASS_MS, PassedOn } from './passed-on.ts'
+import { isRead, tell } from './replay.ts'
+import { changedAddresses, requestKey } from './request-key.ts'
+import { answersAgain, answersInstead } from './revalidation.ts'
+import { RouteCounts } from './route-counts.ts'
 import { schema } from './schema.ts'
-import { lifetimeOf, type StorePolicy } from './storable.ts'
+import { SHARED, type State } from './state.ts'
+import { lifetimeOf } from './storable.ts'
 
-/** How long others wait for somebody who fetches, and how long that one may take until another one may try. */
-const WAIT_MS = 5_000
-const FILL_MS = 10_000
-const SHARED = 'proxy-cache'
-const AGE = new FieldName('Age')
-const CACHE_STATUS = new FieldName('X-Cache-Status')
-const CACHE_KEY = new FieldName('X-Cache-Key')
 const UPGRADE = new FieldName('Upgrade')
-const KONG_DEBUG = new FieldName('Kong-Debug')
-const CACHE_CONTROL = new FieldName('Cache-Control')
-const NO_BYTES = Buffer.alloc(0)
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-
-interface State {
-  readonly cache: ResponseCache
-  readonly methods: ReadonlySet<string>
-  readonly key: KeyOptions
-  readonly policy: StorePolicy
-  readonly followsCacheControl: boolean
-  readonly showsAge: boolean
-  readonly showsStatus: boolean
-  readonly showsKey: boolean
-  /** Whose last response could not be stored: nobody waits for the next one. */
-  readonly passedOn: PassedOn
-}
 
 export const proxyCache = definePlugin({
   schema,
 
-  prepare(config, { responses }): State {
+  refuse({ strategy, redis }) {
+    if (strategy !== 'redis' || (redis !== null && redis.host !== null)) return null
+    return { field: 'redis.host', message: "strategy 'redis' needs the address of a Redis, or the name of a profile" }
+  },
+
+  prepare(config, { responses, sharedResponses, metrics }): State {
     const followsCacheControl = config.cache_control
     const queryNames = config.vary_query_params ?? []
     return {
       cache: responses,
+      shared: config.strategy === 'redis' ? sharedResponses(config.redis!) : null,
       methods: new Set(config.request_method),
       key: {
         ignoreCase: config.ignore_uri_case ?? false,
@@ -56,11 +42,14 @@ export const proxyCache = definePlugin({
         followsCacheControl,
         ttlMs: (config.cache_ttl ?? 300) * 1000,
         storageMs: config.storage_ttl === null ? null : config.storage_ttl * 1000,
+        staleWhileRevalidateMs: (config.stale_while_revalidate ?? 0) * 1000,
+        staleIfErrorMs: (config.stale_if_error ?? 0) * 1000,
       },
       followsCacheControl,
       showsAge: config.response_headers.age ?? true,
       showsStatus: config.response_headers['X-Cache-Status'] ?? true,
       showsKey: config.response_headers['X-Cache-Key'] ?? true,
+      counts: new RouteCounts(metrics),
       passedOn: new PassedOn(),
     }
   },
@@ -71,32 +60,36 @@ export const proxyCache = definePlugin({
     // Otherwise bodies don't count, as in Kong: whoever stores answers to POST says that they don't depend on them.
     if (state.followsCacheControl && (!isRead(request.method) || request.body.exists)) return bypass(exchange, state)
     const method = state.followsCacheControl && request.method === 'HEAD' ? 'GET' : request.method
-    const text = requestKey(exchange, method, state.key)
-    return lookUp(exchange, state, text, exchange.startedAtMs + WAIT_MS)
+    return lookUp(exchange, state, requestKey(exchange, method, state.key))
   },
 
   responseHeaders(exchange, state) {
     const { response, request } = exchange
-    if (response.source !== 'service') return
-    if (state.followsCacheControl && !SAFE.has(request.method) && response.status < 400)
-      state.cache.purge(addressName(exchange)) // RFC 9111 4.4
     const fill = exchange.recall(SHARED) as Fill | undefined
-    if (fill === undefined) return
+    if (fill !== undefined && answersInstead(exchange, state, fill)) return
+    if (response.source !== 'service') return
+    // RFC 9111 4.4.
+    if (state.followsCacheControl && !SAFE.has(request.method) && response.status < 400) {
+      for (const name of changedAddresses(exchange)) {
+        state.cache.purge(name)
+        state.shared?.purge(name)
+      }
+    }
+    if (fill === undefined || answersAgain(exchange, state, fill)) return
     const isKnown = fill.text !== ''
     if (isKnown && !keeps(exchange, state, fill)) {
       fill.status = 'Bypass'
       if (isAlone(exchange)) state.passedOn.add(fill.text, exchange.now)
-      fill.release()
+      fill.release(PASS_MS)
     }
-    const shows = KONG_DEBUG.get(request.headers) === '1'
-    if (state.showsStatus || shows) CACHE_STATUS.set(response.headers, fill.status)
-    if (isKnown && (state.showsKey || shows)) CACHE_KEY.set(response.headers, state.cache.keyOf(fill.text))
+    tell(exchange, state, fill.status, isKnown ? state.cache.keyOf(fill.text) : null)
   },
 
   responseBody(exchange, state) {
-    if (exchange.response.source !== 'service') return null
+    const { response, request } = exchange
+    if (response.source !== 'service' || response.replacement !== null) return null
     const fill = exchange.recall(SHARED) as Fill | undefined
-    if (fill === undefined || fill.status === 'Bypass' || exchange.request.method === 'HEAD') return null
+    if (fill === undefined || fill.status === 'Bypass' || request.method === 'HEAD') return null
     const lifetime = lifetimeOf(exchange, state.policy)
     return lifetime === null ? null : fill.collect(exchange, lifetime)
   },
@@ -105,108 +98,11 @@ export const proxyCache = definePlugin({
     const fill = exchange.recall(SHARED) as Fill | undefined
     fill?.release()
   },
+
+  close(state) {
+    state.shared?.close()
+  },
 })
-
-function isRead(method: string): boolean {
-  return method === 'GET' || method === 'HEAD'
-}
-
-function bypass(exchange: Exchange, state: State): void {
-  exchange.shared.set(SHARED, new Fill(state.cache, '', 'Bypass', exchange.now))
-}
-
-/** Answers from what is stored, else says who asks the upstream: this exchange, or another one for which it waits until `waitUntilMs`. */
-function lookUp(
-  exchange: Exchange,
-  state: State,
-  text: string,
-  waitUntilMs: number,
-): void | Exit | Promise<void | Exit> {
-  const { cache, followsCacheControl } = state
-  const { headers } = exchange.request
-  let asked: CacheControl | null = null
-  if (followsCacheControl) {
-    const fields = CACHE_CONTROL.getAll(headers)
-    asked = parseCacheControl(fields)
-    if (asked.noStore) return bypass(exchange, state)
-    // RFC 9111 5.4.
-    if (fields.length === 0 && headers.get('pragma')?.toLowerCase().includes('no-cache') === true)
-      asked = parseCacheControl(['no-cache'])
-  }
-  let foundText = text
-  let stored = cache.find(text)
-  if (stored !== null && stored.facts.varyBy !== null) {
-    foundText = variantKey(text, exchange, stored.facts.varyBy)
-    stored = cache.find(foundText)
-  }
-  if (stored !== null && isFresh(stored, asked)) return replay(exchange, state, stored)
-  if (asked?.onlyIfCached === true) return exchange.exit(504)
-  const fill = new Fill(cache, text, stored === null ? 'Miss' : 'Refresh', exchange.now)
-  if (stored === null && isAlone(exchange) && !state.passedOn.has(text, exchange.now)) {
-    const token = cache.startFill(foundText, FILL_MS)
-    if (token === 0 && Date.now() < waitUntilMs) return waitAndLookUp(exchange, state, text, foundText, waitUntilMs)
-    fill.holds(foundText, token)
-  }
-  exchange.shared.set(SHARED, fill)
-}
-
-async function waitAndLookUp(
-  exchange: Exchange,
-  state: State,
-  text: string,
-  foundText: string,
-  waitUntilMs: number,
-): Promise<void | Exit> {
-  await state.cache.awaitFill(foundText, Math.max(1, waitUntilMs - Date.now()))
-  // A client that has left in the meantime must not take a lock that nobody would give back.
-  if (exchange.totalLatencyMs >= 0) return
-  return lookUp(exchange, state, text, waitUntilMs)
-}
-
-/** Whether one request may stand for those that ask the same at the same time, as its response would be stored. */
-function isAlone({ request }: Exchange): boolean {
-  return request.method === 'GET'
-}
-
-function isFresh({ facts }: StoredResponse, asked: CacheControl | null): boolean {
-  const heldMs = Date.now() - facts.storedAtMs
-  const leftMs = facts.freshForMs - heldMs
-  if (asked === null) return leftMs > 0
-  if (asked.noCache) return false
-  if (asked.maxAge >= 0 && facts.ageS * 1000 + heldMs > asked.maxAge * 1000) return false
-  if (asked.minFresh >= 0 && leftMs < asked.minFresh * 1000) return false
-  return leftMs > 0
-}
-
-/** Answers with a stored response, or with what of it was asked for. */
-function replay(exchange: Exchange, state: State, stored: StoredResponse): Exit {
-  const { request } = exchange
-  const { facts } = stored
-  const headers = stored.headers.clone()
-  const shows = KONG_DEBUG.get(request.headers) === '1'
-  if (state.showsAge || shows) {
-    const heldS = Math.max(0, Math.floor((exchange.now - facts.storedAtMs) / 1000))
-    AGE.append(headers, String(facts.ageS + heldS))
-  }
-  if (state.showsStatus || shows) CACHE_STATUS.append(headers, 'Hit')
-  if (state.showsKey || shows) CACHE_KEY.append(headers, stored.key)
-  const { body } = stored
-  if (facts.status === 200 && isRead(request.method)) {
-    if (isUnchanged(request.headers, stored.headers)) return exchange.replay(304, null, withoutBodyFields(headers))
-    if (request.method === 'GET') {
-      const range = rangeOf(request.headers, stored.headers, body.length)
-      if (range === null) {
-        headers.set('Content-Range', `bytes */${body.length}`)
-        return exchange.replay(416, NO_BYTES, headers)
-      }
-      if (range !== 'whole') {
-        headers.set('Content-Range', `bytes ${range.from}-${range.to}/${body.length}`)
-        return exchange.replay(206, body.subarray(range.from, range.to + 1), headers)
-      }
-    }
-  }
-  return exchange.replay(facts.status, body, headers)
-}
 
 /** Whether the response will be stored. One without a body is stored at once; one to HEAD is not that of GET, and never (as in Kong). */
 function keeps(exchange: Exchange, state: State, fill: Fill): boolean {

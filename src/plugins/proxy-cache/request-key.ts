@@ -2,7 +2,7 @@
  * The text by which a response is found: everything of a request that the response may depend on. Kong's parts, and besides them scheme
  * and host, for a route may serve several whose responses differ.
  */
-import { FieldName, type Exchange } from '#pdk'
+import { addressName, FieldName, type Exchange } from '#pdk'
 
 export interface KeyOptions {
   readonly ignoreCase: boolean
@@ -14,12 +14,14 @@ export interface KeyOptions {
 }
 
 const AUTHORIZATION = new FieldName('Authorization')
+const LOCATION = new FieldName('Location')
+const CONTENT_LOCATION = new FieldName('Content-Location')
 
 /** `method` stands for the request's: a HEAD may ask for what a GET stored. */
 export function requestKey(exchange: Exchange, method: string, options: KeyOptions): string {
   const { request, route, consumer } = exchange
   let text = (consumer === null ? '' : consumer.id + ':') + (route === null ? 'default' : route.id) + '|' + method + '|'
-  text += addressOf(exchange, options.ignoreCase)
+  text += withoutQuery(exchange, options.ignoreCase)
   if (request.query !== null && request.query !== '') text += '|' + queryText(request.query, options.queryNames)
   const { headers } = options
   for (let i = 0; i < headers.length; i++) {
@@ -38,17 +40,39 @@ export function requestKey(exchange: Exchange, method: string, options: KeyOptio
 export function variantKey(text: string, exchange: Exchange, names: readonly string[]): string {
   const { headers } = exchange.request
   let variant = text + '\n\n'
-  for (const name of names) variant += name + '=' + headers.getAll(name).join(',') + '\n'
+  for (const name of names) variant += name + '=' + normal(name, headers.getAll(name).join(',')) + '\n'
   return variant
 }
 
-/** The name of everything that is stored for an address, whoever asked for it and how. */
-export function addressName(exchange: Exchange): string {
-  const { query } = exchange.request
-  return 'address:' + addressOf(exchange, false) + (query === null ? '' : '?' + query)
+/** Lists that say the same are the same (RFC 9111 4.1): however they are spread over fields, and spaced. */
+function normal(name: string, value: string): string {
+  const spaced = value.replace(/[ \t]*,[ \t]*/g, ',').trim()
+  return WITHOUT_CASE.has(name) ? spaced.toLowerCase() : spaced
 }
 
-function addressOf({ request }: Exchange, ignoreCase: boolean): string {
+const WITHOUT_CASE = new Set(['accept-encoding', 'accept-language'])
+
+/** The name of everything that is stored for an address, whoever asked for it and how. */
+export function addressOf(exchange: Exchange): string {
+  const { query } = exchange.request
+  return addressName(withoutQuery(exchange, false) + (query === null ? '' : '?' + query))
+}
+
+/** The names of what a request changed that was not only to read: its address, and what the response points to, of the same origin. */
+export function changedAddresses(exchange: Exchange): string[] {
+  const names = [addressOf(exchange)]
+  const { request, response } = exchange
+  for (const field of [LOCATION, CONTENT_LOCATION]) {
+    const value = field.get(response.headers)
+    const origin = `${request.scheme}://${request.hostHeader}`
+    const url = value === null ? null : URL.parse(value, origin + request.rawPath)
+    if (url === null || url.origin !== URL.parse(origin)?.origin) continue
+    names.push(addressName(`${request.scheme}://${request.host}:${request.port}${url.pathname}${url.search}`))
+  }
+  return names
+}
+
+function withoutQuery({ request }: Exchange, ignoreCase: boolean): string {
   const path = ignoreCase ? request.rawPath.toLowerCase() : request.rawPath
   return request.scheme + '://' + request.host + ':' + request.port + path
 }

@@ -1,6 +1,7 @@
+import { redisFields } from '#model/redis-block.ts'
 import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
 
-/** Configuration of `proxy-cache` as Kong 3.9 has it. */
+/** Configuration of `proxy-cache` as Kong 3.9 has it; the strategy `redis`, its block and `stale_*` are ours. */
 export const schema = definePluginSchema({
   name: 'proxy-cache',
   priority: 100,
@@ -32,7 +33,7 @@ export const schema = definePluginSchema({
     }),
     content_type: t.array(t.string(), { required: true, default: ['text/plain', 'application/json'] }),
     cache_ttl: t.integer({ default: 300, gt: 0 }),
-    strategy: t.string({ required: true, one_of: ['memory'] }),
+    strategy: t.string({ required: true, one_of: ['memory', 'redis'] }),
     cache_control: t.boolean({ required: true, default: false }),
     ignore_uri_case: t.boolean({ required: false, default: false }),
     storage_ttl: t.integer(),
@@ -42,6 +43,9 @@ export const schema = definePluginSchema({
       },
       { required: true },
     ),
+    redis: t.record(redisFields, { hidden_unless_set: true }),
+    stale_while_revalidate: t.integer({ gt: -1, hidden_unless_set: true }),
+    stale_if_error: t.integer({ gt: -1, hidden_unless_set: true }),
     vary_query_params: t.array(t.string()),
     vary_headers: t.array(t.string()),
     response_headers: t.record(

@@ -9,6 +9,9 @@ export interface StorePolicy {
   readonly ttlMs: number
   /** How long a response is kept; null for as long as it is fresh. */
   readonly storageMs: number | null
+  /** Where the response does not say (RFC 5861). */
+  readonly staleWhileRevalidateMs: number
+  readonly staleIfErrorMs: number
 }
 
 /** How long a response may be used. */
@@ -23,9 +26,13 @@ export interface Lifetime {
   readonly varyBy: readonly string[]
 }
 
+/** An age of which nothing is fresh. */
+const OLD_S = 2 ** 31
 /** Parts of representations, and answers to conditions that others don't have. */
 const NEVER = new Set([206, 304])
 const NONE: readonly string[] = []
+/** Statuses whose rules of caching are known here (RFC 9110 15). */
+const UNDERSTOOD = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 451, 501])
 
 /** Null: not to be stored. */
 export function lifetimeOf(exchange: Exchange, policy: StorePolicy): Lifetime | null {
@@ -37,16 +44,18 @@ export function lifetimeOf(exchange: Exchange, policy: StorePolicy): Lifetime | 
   return {
     ageS: 0,
     freshForMs: policy.ttlMs,
-    staleWhileRevalidateMs: 0,
-    staleIfErrorMs: 0,
-    keepForMs: policy.storageMs ?? policy.ttlMs,
+    staleWhileRevalidateMs: policy.staleWhileRevalidateMs,
+    staleIfErrorMs: policy.staleIfErrorMs,
+    keepForMs: policy.storageMs ?? policy.ttlMs + Math.max(policy.staleWhileRevalidateMs, policy.staleIfErrorMs),
     varyBy: NONE,
   }
 }
 
 function byCacheControl(exchange: Exchange, headers: HeaderList, policy: StorePolicy): Lifetime | null {
   const control = parseCacheControl(headers.getAll('cache-control'))
-  if (control.noStore || control.isPrivate || control.noCache) return null
+  if (control.noStore || control.isPrivate) return null
+  // RFC 9111 5.2.2.3.
+  if (control.mustUnderstand && !UNDERSTOOD.has(exchange.response.status)) return null
   const isForAll = control.isPublic || control.mustRevalidate || control.sMaxAge >= 0
   // RFC 9111 3.5.
   if (exchange.request.headers.has('authorization') && !isForAll) return null
@@ -54,14 +63,16 @@ function byCacheControl(exchange: Exchange, headers: HeaderList, policy: StorePo
   if (headers.has('set-cookie') && !control.isPublic && control.sMaxAge < 0) return null
   const varyBy = varyNames(headers)
   if (varyBy === null) return null
-  const ageS = wholeSeconds(headers.get('age'))
+  const ageS = ageOf(headers)
   const lifetimeS = freshnessS(headers, control.sMaxAge >= 0 ? control.sMaxAge : control.maxAge, exchange.now)
-  if (lifetimeS <= ageS) return null
-  const freshForMs = (lifetimeS - ageS) * 1000
+  const freshForMs = control.noCache ? 0 : Math.max(0, lifetimeS - ageS) * 1000
+  // What has to be asked for each time is worth keeping where asking can spare the body (RFC 9111 5.2.2.4).
+  if (freshForMs === 0 && !canAsk(headers)) return null
   // RFC 9111 5.2.2.2, 5.2.2.8 and 5.2.2.10: what must be revalidated is never served stale.
-  const isStrict = control.mustRevalidate || control.proxyRevalidate || control.sMaxAge >= 0
-  const staleWhileRevalidateMs = isStrict ? 0 : Math.max(0, control.staleWhileRevalidate) * 1000
-  const staleIfErrorMs = isStrict ? 0 : Math.max(0, control.staleIfError) * 1000
+  const isStrict = freshForMs === 0 || control.mustRevalidate || control.proxyRevalidate || control.sMaxAge >= 0
+  const staleMs = (saidS: number, elseMs: number) => (isStrict ? 0 : saidS < 0 ? elseMs : saidS * 1000)
+  const staleWhileRevalidateMs = staleMs(control.staleWhileRevalidate, policy.staleWhileRevalidateMs)
+  const staleIfErrorMs = staleMs(control.staleIfError, policy.staleIfErrorMs)
   const longest = freshForMs + Math.max(staleWhileRevalidateMs, staleIfErrorMs, canAsk(headers) ? policy.ttlMs : 0)
   return {
     ageS,
@@ -102,8 +113,10 @@ function varyNames(headers: HeaderList): readonly string[] | null {
   return [...names].toSorted()
 }
 
-function wholeSeconds(value: string | null): number {
+/** Of a list the first (RFC 9111 5.1). One that is no number is that of something old: to take it for fresh would be a guess. */
+function ageOf(headers: HeaderList): number {
+  const value = headers.get('age')
   if (value === null) return 0
   const first = value.split(',', 1)[0]!.trim()
-  return /^\d{1,10}$/.test(first) ? Number(first) : 0
+  return /^\d{1,10}$/.test(first) ? Number(first) : OLD_S
 }

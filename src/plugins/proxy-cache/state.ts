@@ -1,0 +1,26 @@
+import type { ResponseCache, SharedResponses } from '#pdk'
+import type { RouteCounts } from './route-counts.ts'
+import type { PassedOn } from './passed-on.ts'
+import type { KeyOptions } from './request-key.ts'
+import type { StorePolicy } from './storable.ts'
+
+/** What a configuration of the plugin comes down to. */
+export interface State {
+  /** This node's memory. */
+  readonly cache: ResponseCache
+  /** What the data center's nodes share; null with the strategy `memory`. */
+  readonly shared: SharedResponses | null
+  readonly methods: ReadonlySet<string>
+  readonly key: KeyOptions
+  readonly policy: StorePolicy
+  readonly followsCacheControl: boolean
+  readonly showsAge: boolean
+  readonly showsStatus: boolean
+  readonly showsKey: boolean
+  readonly counts: RouteCounts
+  /** Whose last response could not be stored: nobody waits for the next one. */
+  readonly passedOn: PassedOn
+}
+
+/** Under which an exchange has its `Fill`. */
+export const SHARED = 'proxy-cache'
