@@ -29,6 +29,10 @@ export function createWorkerEvents(
     limitRefused: (limit, mode) => figures.counter('meridian_limit_refusals_total', { limit, mode }).value++,
     called: (plugin, call, outcome) =>
       figures.counter('meridian_plugin_calls_total', { plugin, call, outcome }).value++,
+    counted: (plugin, event, times = 1) =>
+      (figures.counter('meridian_plugin_events_total', { plugin, event }).value += times),
+    countedBytes: (plugin, kind, bytes) =>
+      (figures.counter('meridian_plugin_bytes_total', { plugin, kind }).value += bytes),
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

@@ -5,6 +5,7 @@ import type { HeaderList } from '#http/header-list.ts'
 import type { Document } from '#model/document.ts'
 import type { RedisBlock } from '#model/redis-block.ts'
 import type { PluginDelivery } from '#telemetry/log-delivery.ts'
+import type { BodyEncoding } from './body-encoding.ts'
 import type { Exchange, Exit } from './exchange.ts'
 import type { Limiter, LimiterOptions } from '#model/limiter.ts'
 import type { StoredResponse } from './stored-response.ts'
@@ -21,6 +22,7 @@ export {
 export { Exchange, type Exit, type Credential, type ConsumerGroup, type PhaseTime } from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
+export type { BodyEncoder, BodyEncoding, EncoderSink } from './body-encoding.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
 export type { Limiter, LimiterOptions } from '#model/limiter.ts'
@@ -204,6 +206,10 @@ export interface MetricsSink {
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void
   /** A call that a plugin made to a service of its own: `meridian_plugin_calls_total`. Names are few and fixed. */
   called(plugin: string, call: string, outcome: CallOutcome): void
+  /** Something that a plugin did, so many times: `meridian_plugin_events_total`. Names are few and fixed. */
+  counted(plugin: string, event: string, times?: number): void
+  /** Bytes that a plugin took or gave: `meridian_plugin_bytes_total`. Names are few and fixed. */
+  countedBytes(plugin: string, kind: string, bytes: number): void
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */
@@ -283,6 +289,11 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly responseHeaders?: Phase<S>
   /** A transform for this exchange's response body, or null to leave it. Unless it `keepsLength` it removes Content-Length. */
   readonly responseBody?: Phase<S, BodyTransform | null>
+  /**
+   * How the body is encoded for this client, or null to leave it as it is: after all transforms, which never see it encoded. The headers
+   * are the client's alone. `length` is that of the body, -1 where it is not known; also called for responses without a body.
+   */
+  readonly responseEncoding?: (exchange: Exchange, state: S, length: number) => BodyEncoding | null
   /** After the last byte. */
   readonly log?: Phase<S>
   /** When a TCP, TLS or UDP session begins, before a target is chosen; an exit's status ends it. Not for HTTP. */

@@ -229,7 +229,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
-    metrics: { requestFinished: ignore, limitRefused: ignore, called: ignore },
+    metrics: new FakeMetrics(),
     delivery: new FakeDelivery(),
     lookup,
     trusted: null,
@@ -307,6 +307,16 @@ export class FakeMetrics {
   readonly calls: string[] = []
   called(plugin: string, call: string, outcome: string): void {
     this.calls.push(`${plugin} ${call} ${outcome}`)
+  }
+  /** Sums by `plugin event`. */
+  readonly counts: Record<string, number> = {}
+  counted(plugin: string, event: string, times = 1): void {
+    this.counts[`${plugin} ${event}`] = (this.counts[`${plugin} ${event}`] ?? 0) + times
+  }
+  /** Sums by `plugin kind`. */
+  readonly bytes: Record<string, number> = {}
+  countedBytes(plugin: string, kind: string, bytes: number): void {
+    this.bytes[`${plugin} ${kind}`] = (this.bytes[`${plugin} ${kind}`] ?? 0) + bytes
   }
 }
 

@@ -3,6 +3,7 @@ import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
+import { compression } from './compression/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
@@ -47,6 +48,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   acl,
   basicAuth,
   botDetection,
+  compression,
   correlationId,
   cors,
   datadog,

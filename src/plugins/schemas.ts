@@ -15,6 +15,7 @@ import { schema as azureFunctions } from './azure-functions/schema.ts'
 import { basicauthCredentials } from './basic-auth/entities.ts'
 import { schema as basicAuth } from './basic-auth/schema.ts'
 import { schema as botDetection } from './bot-detection/schema.ts'
+import { schema as compression } from './compression/schema.ts'
 import { schema as correlationId } from './correlation-id/schema.ts'
 import { schema as cors } from './cors/schema.ts'
 import { schema as datadog } from './datadog/schema.ts'
@@ -75,6 +76,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   azureFunctions,
   basicAuth,
   botDetection,
+  compression,
   correlationId,
   cors,
   datadog,

@@ -1,4 +1,5 @@
 /** What plugins do after the response's head is there. A plugin that throws is counted and logged; the others go on. */
+import type { BodyEncoding } from '#pdk/body-encoding.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { Plan } from '#snapshot/snapshot.ts'
@@ -64,6 +65,24 @@ export function transformOwn(plan: Plan, exchange: Exchange, body: Buffer | null
     exchange.response.status = 500
     return NO_BYTES
   }
+}
+
+/**
+ * How the body is encoded for this client: the first plugin that wants to decides. It changes a copy of the headers, for those who kept
+ * the response before keep it as it was. `length` -1: not known.
+ */
+export function encodingOf(plan: Plan, exchange: Exchange, length: number, events: ProxyEvents): BodyEncoding | null {
+  const { response } = exchange
+  response.headers = response.headers.clone()
+  for (const step of plan.responseEncoding) {
+    try {
+      const encoding = step.run(exchange, step.instance.state, length)
+      if (encoding !== null) return encoding
+    } catch (error) {
+      events.pluginFailed(exchange, step.instance, 'responseEncoding', error)
+    }
+  }
+  return null
 }
 
 export function runLog(plan: Plan, exchange: Exchange, events: ProxyEvents): void {

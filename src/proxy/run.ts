@@ -9,7 +9,6 @@ import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { ClientSide } from '#http/client-side.ts'
 import type { RequestSink } from '#http/request-sink.ts'
-import type { BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import type { Pick, PickedTarget } from '#balancer/contract.ts'
 import { stickyCookieOf } from '#balancer/hash-input.ts'
@@ -21,7 +20,6 @@ import {
   cleanResponseFields,
   earlyHintsHead,
   keepsTrailers,
-  ownHead,
   clientFraming,
   proxiedHead,
   type ClientFraming,
@@ -36,13 +34,15 @@ import {
   UNASKED_UPGRADE,
 } from './fail.ts'
 import { answerOfExit, answerOfFailure, type OwnAnswer } from './own-answer.ts'
+import { ownResponse } from './own-response.ts'
 import { isPromise, PhaseRunner, type PhaseHost } from './access-phase.ts'
+import { ChangedBody, type ChangedBodyHost } from './changed-body.ts'
 import { AbsentBody, BodyFlow } from './request-body.ts'
 import { OutgoingBody } from './outgoing-body.ts'
 import { newExchange } from './read-request.ts'
-import { runLog, runResponseHeaders, startTransforms, transformOwn } from './response-phases.ts'
+import { encodingOf, runLog, runResponseHeaders, startTransforms } from './response-phases.ts'
 import { mayRetry } from './retry.ts'
-import { keepsLength, transformAll, transformEnd } from './response-transform.ts'
+import { keepsLength } from './response-transform.ts'
 import { failTry, startTry } from './tries.ts'
 import { joinSockets } from './tunnel.ts'
 import { asksForWebSocket, switchingHead } from './upgrade.ts'
@@ -51,7 +51,7 @@ import { linkTo } from './upstream-link.ts'
 import { hostHeaderFor, prepareUpstream, timeoutsOf } from './upstream-request.ts'
 import type { WorkerContext } from './worker-context.ts'
 
-export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
+export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBodyHost {
   readonly exchange: Exchange
   #worker: WorkerContext
   #connection: ClientSide
@@ -72,7 +72,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   #hostHeader = ''
   /** The method that the upstream is asked with. */
   #method = ''
-  #transforms: BodyTransform[] | null = null
+  /** The response's body where plugins change it. */
+  #changed: ChangedBody | null = null
   #responseFraming: ClientFraming = 'none'
   #hasResponded = false
   isOver = false
@@ -263,11 +264,12 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
     const hasBody = head.framing !== 'none'
     let length = !hasBody ? bodylessLength(head, this.#head) : head.framing === 'length' ? head.contentLength : -1
-    if (this.#plan.responseBody.length > 0) {
-      const transforms = startTransforms(this.#plan, exchange, this.#worker.events)
-      if (transforms !== null && !transforms.every(keepsLength)) length = -1
-      if (hasBody) this.#transforms = transforms
-    }
+    const { responseBody, responseEncoding } = this.#plan
+    const transforms = responseBody.length === 0 ? null : startTransforms(this.#plan, exchange, this.#worker.events)
+    if (transforms !== null && !transforms.every(keepsLength)) length = -1
+    const encoding =
+      responseEncoding.length === 0 ? null : encodingOf(this.#plan, exchange, length, this.#worker.events)
+    if (encoding !== null) length = -1
     this.#responseFraming = clientFraming(hasBody, length, response.status, this.#head.minor)
     const connection = this.#connection
     if (this.#responseFraming === 'close' || this.#worker.isDraining) connection.isLast = true
@@ -282,7 +284,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     )
     this.#hasResponded = true
     response.headBytes = response.bytesSent = text.length
-    if (this.#transforms !== null) {
+    if (hasBody && (transforms !== null || encoding !== null)) {
+      this.#changed = new ChangedBody(this, connection, response, this.#responseFraming, transforms, encoding)
       connection.writeHead(text, null)
       if (body !== null) this.onResponseData(body)
     } else {
@@ -294,54 +297,65 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
 
   onResponseData(bytes: Buffer): void {
     if (this.isOver) return
-    let out: Buffer | null = bytes
-    if (this.#transforms !== null) {
-      try {
-        out = transformAll(this.#transforms, bytes)
-      } catch {
-        return this.#cutTransformed()
-      }
+    const upstream = this.#upstream!
+    let isFlowing: boolean
+    if (this.#changed !== null) isFlowing = this.#changed.write(bytes, upstream.readsAreShared)
+    else {
+      if (bytes.length === 0) return
+      this.exchange.response.bytesSent += bytes.length
+      isFlowing =
+        this.#responseFraming === 'chunked'
+          ? this.#connection.writeChunk(bytes)
+          : this.#connection.write(bytes, upstream.readsAreShared)
     }
-    if (out === null || out.length === 0) return
-    this.exchange.response.bytesSent += out.length
-    const isFlowing =
-      this.#responseFraming === 'chunked'
-        ? this.#connection.writeChunk(out)
-        : this.#connection.write(out, out.buffer === bytes.buffer && this.#upstream!.readsAreShared)
     if (!isFlowing) this.#upstream?.pause()
   }
 
   onResponseEnd(trailers: HeaderList | null): void {
     if (this.isOver) return
+    const changed = this.#changed
+    if (changed === null) return this.#endResponse(trailers)
+    const isWhole = changed.end(trailers)
+    if (this.isOver) return
+    if (isWhole) this.#endResponse(trailers)
+    else this.#releaseUpstream()
+  }
+
+  /** Every byte of the body is written. */
+  #endResponse(trailers: HeaderList | null): void {
     const connection = this.#connection
-    if (this.#transforms !== null) {
-      let rest: Buffer | null
-      try {
-        rest = transformEnd(this.#transforms, trailers)
-      } catch {
-        return this.#cutTransformed()
-      }
-      if (rest !== null && rest.length > 0) {
-        this.exchange.response.bytesSent += rest.length
-        if (this.#responseFraming === 'chunked') connection.writeChunk(rest)
-        else connection.write(rest, false)
-      }
-    }
     if (this.#responseFraming === 'chunked')
       connection.endChunks(
         trailers !== null && trailers.size > 0 && keepsTrailers(this.#responseFraming, this.#head) ? trailers : null,
       )
-    const upstream = this.#upstream!
-    this.#upstream = null
-    const { exchange } = this
-    this.#compiled!.service!.balancer.ended(
-      this.#target!,
-      { type: 'status', status: exchange.upstreamStatus },
-      exchange.upstreamLatencyMs,
-    )
-    this.#worker.pool.release(upstream)
+    this.#releaseUpstream()
     this.#finish()
     connection.endResponse()
+  }
+
+  /** The upstream has said all; its connection is for others. */
+  #releaseUpstream(): void {
+    const upstream = this.#upstream
+    if (upstream === null) return
+    this.#upstream = null
+    const { upstreamStatus: status, upstreamLatencyMs } = this.exchange
+    this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status }, upstreamLatencyMs)
+    this.#worker.pool.release(upstream)
+  }
+
+  changedBodyEnded(trailers: HeaderList | null): void {
+    this.#endResponse(trailers)
+  }
+
+  changedBodyDrained(): void {
+    this.#upstream?.resume()
+  }
+
+  /** The client must not see the rest unchanged. */
+  changedBodyFailed(error: Error | null): void {
+    if (error !== null) this.exchange.error = error
+    this.#dropUpstream()
+    this.#cut(TRANSFORM_FAILED)
   }
 
   onSwitchedProtocols(head: ResponseHead, socket: Socket, rest: Buffer | null): void {
@@ -387,32 +401,24 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#answer(answerOfFailure(this.exchange, failure, this.#worker.settings))
   }
 
-  #answer({ status, headers, body: own, closes, isStored }: OwnAnswer): void {
+  #answer(answer: OwnAnswer): void {
     const { exchange } = this
-    const connection = this.#connection
     const { response } = exchange
-    response.status = status
-    response.headers = headers
-    if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
-    const body =
-      this.#plan.responseBody.length === 0 ? own : transformOwn(this.#plan, exchange, own, this.#worker.events)
-    if (closes || this.#worker.isDraining) connection.isLast = true
-    const isBodyless = response.status === 204 || response.status === 304 || response.status < 200
-    const framing = isBodyless ? 'none' : (body?.length ?? 0)
-    const text = ownHead(
-      exchange,
-      framing,
-      connection.isLast,
-      performance.now() - this.#beganMs,
-      this.#worker.settings,
-      this.#worker.clock,
-      isStored,
-    )
-    const sent = isBodyless || this.#head.method === 'HEAD' ? null : body
+    const connection = this.#connection
+    const own = ownResponse(this.#worker, this.#plan, exchange, this.#head, connection, answer, this.#beganMs)
+    const { head, body, encoding } = own
     this.#hasResponded = true
-    response.headBytes = text.length
-    response.bytesSent = text.length + (sent?.length ?? 0)
-    connection.writeHead(text, sent)
+    response.headBytes = response.bytesSent = head.length
+    if (encoding !== null) {
+      this.#responseFraming = own.framing
+      this.#changed = new ChangedBody(this, connection, response, own.framing, null, encoding)
+      connection.writeHead(head, null)
+      this.#changed.write(body!, false)
+      this.#changed.end(null)
+      return
+    }
+    if (body !== null) response.bytesSent += body.length
+    connection.writeHead(head, body)
     this.#finish()
     connection.endResponse()
   }
@@ -424,12 +430,6 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.exchange.error ??= new Error(`${failure.code}: ${failure.detail}`)
     this.#finish()
     this.#connection.abort()
-  }
-
-  /** A plugin that was to change the body threw, and told so: the client must not see the rest unchanged. */
-  #cutTransformed(): void {
-    this.#dropUpstream()
-    this.#cut(TRANSFORM_FAILED)
   }
 
   #sendContinue(): void {
@@ -468,7 +468,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   }
 
   onClientDrain(): void {
-    this.#upstream?.resume()
+    if (this.#changed === null || !this.#changed.resume()) this.#upstream?.resume()
   }
 
   /** A client that left needs no answer: the upstream's work is cancelled. */
@@ -484,6 +484,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   #finish(): void {
     if (this.isOver) return
     this.isOver = true
+    this.#changed?.close()
     const { exchange } = this
     exchange.totalLatencyMs = performance.now() - this.#beganMs
     exchange.request.bytesReceived = this.#connection.bytesReceived

@@ -239,6 +239,16 @@ export const families = {
     help: 'Calls that plugins made to services of their own, by how they ended: answered, refused (another answer than asked for), failed.',
     labels: ['plugin', 'call', 'outcome'],
   },
+  meridian_plugin_events_total: {
+    type: 'counter',
+    help: "What plugins did, by the plugin and its own name for it; the plugin's page says which there are.",
+    labels: ['plugin', 'event'],
+  },
+  meridian_plugin_bytes_total: {
+    type: 'counter',
+    help: "Bytes that plugins took and gave; the plugin's page says which there are.",
+    labels: ['plugin', 'kind'],
+  },
   meridian_event_loop_delay_seconds: {
     type: 'gauge',
     help: 'How late the event loop of a thread was since the scrape before.',

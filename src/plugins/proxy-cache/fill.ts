@@ -45,10 +45,12 @@ export class Fill {
 
   /** Collects the body as it passes by, and stores the response at its end. */
   collect(exchange: Exchange, lifetime: Lifetime): BodyTransform {
-    return new CollectedBody(this, this.#cache.largestBytes, (parts) => this.store(exchange, lifetime, parts))
+    // As they are now: what is said of an encoding for this client comes later, and is not of the body that is kept.
+    const { headers } = exchange.response
+    return new CollectedBody(this, this.#cache.largestBytes, (parts) => this.store(exchange, lifetime, parts, headers))
   }
 
-  store(exchange: Exchange, lifetime: Lifetime, body: readonly Buffer[]): void {
+  store(exchange: Exchange, lifetime: Lifetime, body: readonly Buffer[], headers = exchange.response.headers): void {
     const { response } = exchange
     const { varyBy, keepForMs } = lifetime
     // Since when it counts: the moment at which it was asked for (RFC 9111 4.2.3), never less.
@@ -71,9 +73,9 @@ export class Fill {
       text = variantKey(text, exchange, varyBy)
     }
     let lines = ''
-    for (const [name, value] of response.headers) if (!NOT_STORED.test(name)) lines += name + ': ' + value + '\r\n'
+    for (const [name, value] of headers) if (!NOT_STORED.test(name)) lines += name + ': ' + value + '\r\n'
     // RFC 9110 6.6.1: who keeps a response without a date notes when it came.
-    if (!response.headers.has('date')) lines += `Date: ${new Date(this.#startedAtMs).toUTCString()}\r\n`
+    if (!headers.has('date')) lines += `Date: ${new Date(this.#startedAtMs).toUTCString()}\r\n`
     this.#cache.store(text, encodeStored(facts, key, lines, body), names, this.generation, expiresAtMs)
     this.release()
   }
