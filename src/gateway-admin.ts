@@ -46,6 +46,7 @@ export interface AdminParts {
   readonly countersBytes: number
   readonly responses: ResponseCache<StoredResponse>
   readonly trafficLimits: AdminPorts['trafficLimits']
+  readonly trafficSplits: AdminPorts['trafficSplits']
   /** Asks the first worker; undefined when it does not answer in time. */
   readonly ask: (question: (id: number) => ToWorker) => Promise<unknown>
   readonly tellAll: (message: ToWorker) => void
@@ -136,6 +137,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     },
     responses: storedResponses(parts.responses),
     trafficLimits: parts.trafficLimits,
+    trafficSplits: parts.trafficSplits,
     logLevel: {
       current: () => log.level,
       set(level, timeoutS) {

@@ -46,6 +46,7 @@ import { gatewayModel } from './gateway-model.ts'
 import { openSecrets } from './gateway-secrets.ts'
 import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
 import { limitReports } from './gateway-limit-view.ts'
+import { splitReports } from './gateway-split-view.ts'
 import { GatewayRedis } from './gateway-redis.ts'
 import { readNamedFile } from './named-file.ts'
 import { resolverSettings } from './resolver-settings.ts'
@@ -407,6 +408,7 @@ export class Gateway {
       figures: () => workers.figures(),
       countersBytes: workers.counters.byteLength,
       responses: workers.responses,
+      trafficSplits: splitReports(store, workers.counters),
       trafficLimits: limitReports({ settings: this.#settings, store, redis: this.#redis, counters: workers.counters }),
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),

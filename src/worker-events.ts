@@ -33,6 +33,12 @@ export function createWorkerEvents(
       (figures.counter('meridian_plugin_events_total', { plugin, event }).value += times),
     countedBytes: (plugin, kind, bytes) =>
       (figures.counter('meridian_plugin_bytes_total', { plugin, kind }).value += bytes),
+    splitFinished: (split, target, outcome) =>
+      figures.counter('meridian_split_requests_total', { split, target, outcome }).value++,
+    splitStated: (split, target, share, isAborted) => {
+      figures.counter('meridian_split_share', { split, target }).value = share
+      figures.counter('meridian_split_aborted', { split, target }).value = isAborted ? 1 : 0
+    },
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

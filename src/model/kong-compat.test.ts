@@ -42,6 +42,7 @@ const OWN_PLUGINS = new Set([
   'oauth2-introspection',
   'opa',
   'openid-connect',
+  'traffic-split',
 ])
 /** Rules that only this gateway's interpreter reads. */
 const OWN_RULES = new Set(['hidden_unless_set', 'format', 'description'])

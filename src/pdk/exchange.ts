@@ -52,6 +52,16 @@ export interface RequestBody {
   readonly exists: boolean
 }
 
+/** Sends a request to another service than its route's; implemented by the proxy. */
+export interface ServiceChooser {
+  /**
+   * From now on the request is for this service, or for the targets of this upstream with all else as the route's service has it: scheme,
+   * host, path, time-outs are set anew, so that plugins that change them come later. Route, plugins and `exchange.service` stay. By
+   * name or id, in the route's workspace. False: there is none, and nothing changes.
+   */
+  choose(kind: 'service' | 'upstream', nameOrId: string): boolean
+}
+
 export interface TlsFacts {
   readonly version: string
   readonly cipher: string
@@ -178,6 +188,8 @@ export class Exchange {
   readonly upstream: UpstreamRequest
   route: Route | null = null
   service: Service | null = null
+  /** By which plugins of the access phase send the request elsewhere; null where there is no proxy. */
+  chooser: ServiceChooser | null = null
   /** The workspace of the route; null when none matched. For logs and metrics. */
   workspace: { readonly id: string; readonly name: string } | null = null
   matchedPath: string | null = null

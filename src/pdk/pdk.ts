@@ -19,7 +19,14 @@ export {
   type PluginSchema,
   type EntityDefinition,
 } from '#model/schema.ts'
-export { Exchange, type Exit, type Credential, type ConsumerGroup, type PhaseTime } from './exchange.ts'
+export {
+  Exchange,
+  type Exit,
+  type Credential,
+  type ConsumerGroup,
+  type PhaseTime,
+  type ServiceChooser,
+} from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
 export type { BodyEncoder, BodyEncoding, EncoderSink } from './body-encoding.ts'
@@ -210,6 +217,10 @@ export interface MetricsSink {
   counted(plugin: string, event: string, times?: number): void
   /** Bytes that a plugin took or gave: `meridian_plugin_bytes_total`. Names are few and fixed. */
   countedBytes(plugin: string, kind: string, bytes: number): void
+  /** A request that `split` (the plugin's id) sent to a target of a configuration ended: `meridian_split_requests_total`. */
+  splitFinished(split: string, target: string, outcome: 'ok' | 'error'): void
+  /** The part of the requests (0 to 1) that a target has now; told by one worker for all. */
+  splitStated(split: string, target: string, share: number, isAborted: boolean): void
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */

@@ -318,6 +318,16 @@ export class FakeMetrics {
   countedBytes(plugin: string, kind: string, bytes: number): void {
     this.bytes[`${plugin} ${kind}`] = (this.bytes[`${plugin} ${kind}`] ?? 0) + bytes
   }
+  /** By `target outcome`. */
+  readonly splits: Record<string, number> = {}
+  splitFinished(_split: string, target: string, outcome: string): void {
+    this.splits[`${target} ${outcome}`] = (this.splits[`${target} ${outcome}`] ?? 0) + 1
+  }
+  /** By target, what was said last. */
+  readonly states: Record<string, { readonly share: number; readonly isAborted: boolean }> = {}
+  splitStated(_split: string, target: string, share: number, isAborted: boolean): void {
+    this.states[target] = { share, isAborted }
+  }
 }
 
 /** Entities by kind. Answers at once, or by promises, or not at all, as a worker's cache does. */

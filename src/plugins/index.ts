@@ -41,6 +41,7 @@ import { statsd } from './statsd/plugin.ts'
 import { syslog } from './syslog/plugin.ts'
 import { tcpLog } from './tcp-log/plugin.ts'
 import { trafficLimit } from './traffic-limit/plugin.ts'
+import { trafficSplit } from './traffic-split/plugin.ts'
 import { udpLog } from './udp-log/plugin.ts'
 import { zipkin } from './zipkin/plugin.ts'
 
@@ -86,6 +87,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   syslog,
   tcpLog,
   trafficLimit,
+  trafficSplit,
   udpLog,
   zipkin,
 ]

@@ -60,6 +60,7 @@ import { schema as standardWebhooks } from './standard-webhooks/schema.ts'
 import { schema as statsd } from './statsd/schema.ts'
 import { schema as syslog } from './syslog/schema.ts'
 import { schema as tcpLog } from './tcp-log/schema.ts'
+import { schema as trafficSplit } from './traffic-split/schema.ts'
 import { schema as udpLog } from './udp-log/schema.ts'
 import { schema as zipkin } from './zipkin/schema.ts'
 
@@ -114,6 +115,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   statsd,
   syslog,
   tcpLog,
+  trafficSplit,
   udpLog,
   zipkin,
 ]

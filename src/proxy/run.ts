@@ -9,15 +9,13 @@ import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { ClientSide } from '#http/client-side.ts'
 import type { RequestSink } from '#http/request-sink.ts'
-import type { Exchange, Exit } from '#pdk/exchange.ts'
+import type { Exchange, Exit, ServiceChooser } from '#pdk/exchange.ts'
 import type { Pick, PickedTarget } from '#balancer/contract.ts'
-import { stickyCookieOf } from '#balancer/hash-input.ts'
 import type { ResponseSink } from '#upstream/connection.ts'
 import type { UpstreamLink } from '#upstream/link.ts'
-import type { CompiledRoute, Plan, Snapshot } from '#snapshot/snapshot.ts'
+import type { CompiledRoute, CompiledService, Plan, Snapshot } from '#snapshot/snapshot.ts'
 import {
   bodylessLength,
-  cleanResponseFields,
   earlyHintsHead,
   keepsTrailers,
   clientFraming,
@@ -48,10 +46,10 @@ import { joinSockets } from './tunnel.ts'
 import { asksForWebSocket, switchingHead } from './upgrade.ts'
 import { upstreamHead } from './upstream-head.ts'
 import { linkTo } from './upstream-link.ts'
-import { hostHeaderFor, prepareUpstream, timeoutsOf } from './upstream-request.ts'
+import { hostHeaderFor, prepareUpstream, takeResponse, timeoutsOf } from './upstream-request.ts'
 import type { WorkerContext } from './worker-context.ts'
 
-export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBodyHost {
+export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBodyHost, ServiceChooser {
   readonly exchange: Exchange
   #worker: WorkerContext
   #connection: ClientSide
@@ -60,6 +58,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   #beganMs: number
   #sentMs = 0
   #compiled: CompiledRoute | null = null
+  /** The route's, or the one that a plugin chose. */
+  #service: CompiledService | null = null
   #plan: Plan
   #body: BodyFlow | null = null
   readonly #noBody = new AbsentBody()
@@ -120,7 +120,9 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     exchange.route = match.route
     exchange.matchedPath = match.matchedPath
     exchange.captures = match.captures
+    this.#service = compiled.service
     exchange.service = compiled.service === null ? null : compiled.service.service
+    exchange.chooser = this
     exchange.workspace = compiled.workspace
     const refusal = exitOfProtocol(exchange, match.route)
     if (refusal !== null) return this.exit(refusal)
@@ -139,11 +141,19 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#plan = plan
   }
 
+  choose(kind: 'service' | 'upstream', nameOrId: string): boolean {
+    const other = this.#snapshot.otherService(this.#compiled!, kind, nameOrId)
+    if (other === null) return false
+    this.#service = other
+    prepareUpstream(this.exchange, this.#head, this.#compiled!, other)
+    return true
+  }
+
   // ---- towards the upstream
 
   #proxyPass(): void {
     const { exchange } = this
-    const service = this.#compiled!.service
+    const service = this.#service
     if (service === null) return this.exit(exchange.fail(503, 'no Service found with those values'))
     const head = this.#head
     this.#isUpgrade = asksForWebSocket(head)
@@ -160,7 +170,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   }
 
   #pick(): void {
-    const service = this.#compiled!.service!
+    const service = this.#service!
     const hash = service.hashInput === null ? null : service.hashInput(this.exchange)
     const picked = service.balancer.pick(hash, this.#tried)
     if (!isPromise(picked)) return this.#connect(picked)
@@ -177,7 +187,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
       return this.exit(exitOfPickError(this.exchange, this.exchange.upstream.host, pick))
     }
     const { exchange } = this
-    const service = this.#compiled!.service!
+    const service = this.#service!
     const { target } = pick
     this.#target = target
     this.#hostHeader = hostHeaderFor(exchange, service, target)
@@ -228,9 +238,9 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
       this.#retriesLeft > 0 &&
       isReplayable &&
       mayRetry(failure, this.#method, upstream.hasSent) &&
-      this.#compiled!.service!.balancer.takeRetry()
+      this.#service!.balancer.takeRetry()
     const outcome = failTry(this.exchange, failure, isRetried)
-    this.#compiled!.service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
+    this.#service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
     if (this.isOver) return
     if (this.#hasResponded) return this.#cut(failure)
     if (!isRetried) return this.#fail(failure)
@@ -252,15 +262,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     const { exchange } = this
     const { response } = exchange
     exchange.upstreamLatencyMs = performance.now() - this.#sentMs
-    exchange.upstreamStatus = head.status
-    response.status = head.status
-    response.headers = head.headers
-    response.source = 'service'
-    cleanResponseFields(head)
-    if (this.#compiled!.service!.hashInput !== null) {
-      const cookie = stickyCookieOf(exchange)
-      if (cookie !== null) response.headers.append('Set-Cookie', cookie)
-    }
+    takeResponse(exchange, head, this.#service!)
     if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
     const hasBody = head.framing !== 'none'
     let length = !hasBody ? bodylessLength(head, this.#head) : head.framing === 'length' ? head.contentLength : -1
@@ -339,7 +341,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     if (upstream === null) return
     this.#upstream = null
     const { upstreamStatus: status, upstreamLatencyMs } = this.exchange
-    this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status }, upstreamLatencyMs)
+    this.#service!.balancer.ended(this.#target!, { type: 'status', status }, upstreamLatencyMs)
     this.#worker.pool.release(upstream)
   }
 
@@ -375,11 +377,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     const early = connection.detach()
     joinSockets(connection.socket, socket, early, rest, exchange.upstream.readTimeoutMs, (result) => {
       exchange.response.bytesSent += result.bytesToClient
-      this.#compiled!.service!.balancer.ended(
-        this.#target!,
-        { type: 'status', status: 101 },
-        exchange.upstreamLatencyMs,
-      )
+      this.#service!.balancer.ended(this.#target!, { type: 'status', status: 101 }, exchange.upstreamLatencyMs)
       this.#finish()
     })
   }
@@ -478,7 +476,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#upstream = null
     this.#outgoing.detach()
     upstream.destroy()
-    this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status: 499 }, 0)
+    this.#service!.balancer.ended(this.#target!, { type: 'status', status: 499 }, 0)
   }
 
   #finish(): void {

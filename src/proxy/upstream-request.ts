@@ -1,9 +1,12 @@
 import type { PickedTarget } from '#balancer/contract.ts'
+import { stickyCookieOf } from '#balancer/hash-input.ts'
 import type { RequestHead } from '#http/request-head.ts'
+import type { ResponseHead } from '#http/response-head.ts'
 import type { Exchange, UpstreamRequest } from '#pdk/exchange.ts'
 import { escapeUpstreamPath, upstreamPath } from '#router/path.ts'
 import type { UpstreamTimeouts } from '#upstream/connection.ts'
 import type { CompiledRoute, CompiledService } from '#snapshot/snapshot.ts'
+import { cleanResponseFields } from './client-head.ts'
 
 /** Fills in what the upstream is to be asked, as route and service say; plugins may change it before it goes out. */
 export function prepareUpstream(
@@ -16,7 +19,7 @@ export function prepareUpstream(
   const route = exchange.route!
   const entity = service.service
   upstream.scheme = entity.protocol as UpstreamRequest['scheme']
-  upstream.host = entity.host
+  upstream.host = service.host
   upstream.port = entity.port
   const path = upstreamPath({
     servicePath: entity.path,
@@ -34,6 +37,18 @@ export function prepareUpstream(
   upstream.writeTimeoutMs = service.timeouts.writeMs
   upstream.readTimeoutMs = service.timeouts.readMs
   if (route.preserve_host) upstream.hostHeader = request.hostHeader
+}
+
+/** What the upstream answered, before plugins change it. */
+export function takeResponse(exchange: Exchange, head: ResponseHead, service: CompiledService): void {
+  const { response } = exchange
+  exchange.upstreamStatus = response.status = head.status
+  response.headers = head.headers
+  response.source = 'service'
+  cleanResponseFields(head)
+  if (service.hashInput === null) return
+  const cookie = stickyCookieOf(exchange)
+  if (cookie !== null) response.headers.append('Set-Cookie', cookie)
 }
 
 /** How long the upstream may take for each step, as route, service and plugins left it. */
