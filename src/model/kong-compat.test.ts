@@ -42,6 +42,7 @@ const OWN_PLUGINS = new Set([
   'oauth2-introspection',
   'opa',
   'openid-connect',
+  'request-mirror',
   'traffic-split',
 ])
 /** Rules that only this gateway's interpreter reads. */

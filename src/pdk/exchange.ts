@@ -44,6 +44,11 @@ export interface ConsumerGroup {
 export interface RequestBody {
   /** The whole body, or the reason why not: it is larger, or its client left, or it is passed on already. Each call answers the same bytes. */
   read(limitBytes: number): Promise<Buffer | { readonly error: 'too_large' | 'aborted' }>
+  /**
+   * Calls back with a copy of the body when all of it has come, or with why there is none: it is larger, or its client left. Nothing waits
+   * for it, and it may never come: the exchange can end before the body does.
+   */
+  copy(limitBytes: number, done: (result: Buffer | { readonly error: 'too_large' | 'aborted' }) => void): void
   /** Sends these bytes instead (Content-Length follows); also where the request has no body. */
   replace(bytes: Buffer): void
   /** Refuses bodies over this size with 413 while they stream. */
@@ -60,6 +65,20 @@ export interface ServiceChooser {
    * name or id, in the route's workspace. False: there is none, and nothing changes.
    */
   choose(kind: 'service' | 'upstream', nameOrId: string): boolean
+  /**
+   * Where a service would be asked for this request now, for plugins that ask it themselves; null where there is none, or no target.
+   * It counts for nothing in the balancer. Never rejects.
+   */
+  locate(nameOrId: string): ServicePlace | null | Promise<ServicePlace | null>
+}
+
+export interface ServicePlace {
+  /** Scheme, address and port. */
+  readonly origin: string
+  /** What stands in Host. */
+  readonly hostHeader: string
+  /** Without query. */
+  readonly path: string
 }
 
 export interface TlsFacts {

@@ -26,6 +26,7 @@ export {
   type ConsumerGroup,
   type PhaseTime,
   type ServiceChooser,
+  type ServicePlace,
 } from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'

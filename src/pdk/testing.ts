@@ -123,6 +123,10 @@ export class FakeBody implements RequestBody {
     return bytes.length > limitBytes ? { error: 'too_large' } : bytes
   }
 
+  copy(limitBytes: number, done: (result: Buffer | { readonly error: 'too_large' | 'aborted' }) => void): void {
+    void this.read(limitBytes).then(done)
+  }
+
   replace(bytes: Buffer): void {
     this.bytes = bytes
     this.isReplaced = true

@@ -31,6 +31,7 @@ import { prometheus } from './prometheus/plugin.ts'
 import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
 import { redirect } from './redirect/plugin.ts'
+import { requestMirror } from './request-mirror/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
@@ -77,6 +78,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   proxyCache,
   rateLimiting,
   redirect,
+  requestMirror,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,

@@ -49,6 +49,7 @@ import { schema as proxyCache } from './proxy-cache/schema.ts'
 import { ratelimitingMetrics } from './rate-limiting/entities.ts'
 import { schema as rateLimiting } from './rate-limiting/schema.ts'
 import { schema as redirect } from './redirect/schema.ts'
+import { schema as requestMirror } from './request-mirror/schema.ts'
 import { schema as requestSizeLimiting } from './request-size-limiting/schema.ts'
 import { schema as requestTermination } from './request-termination/schema.ts'
 import { schema as requestTransformer } from './request-transformer/schema.ts'
@@ -105,6 +106,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   proxyCache,
   rateLimiting,
   redirect,
+  requestMirror,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,

@@ -9,7 +9,7 @@ import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { ClientSide } from '#http/client-side.ts'
 import type { RequestSink } from '#http/request-sink.ts'
-import type { Exchange, Exit, ServiceChooser } from '#pdk/exchange.ts'
+import type { Exchange, Exit, ServiceChooser, ServicePlace } from '#pdk/exchange.ts'
 import type { Pick, PickedTarget } from '#balancer/contract.ts'
 import type { ResponseSink } from '#upstream/connection.ts'
 import type { UpstreamLink } from '#upstream/link.ts'
@@ -46,7 +46,7 @@ import { joinSockets } from './tunnel.ts'
 import { asksForWebSocket, switchingHead } from './upgrade.ts'
 import { upstreamHead } from './upstream-head.ts'
 import { linkTo } from './upstream-link.ts'
-import { hostHeaderFor, prepareUpstream, takeResponse, timeoutsOf } from './upstream-request.ts'
+import { hostHeaderFor, placeOf, prepareUpstream, takeResponse, timeoutsOf } from './upstream-request.ts'
 import type { WorkerContext } from './worker-context.ts'
 
 export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBodyHost, ServiceChooser {
@@ -147,6 +147,11 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#service = other
     prepareUpstream(this.exchange, this.#head, this.#compiled!, other)
     return true
+  }
+
+  locate(nameOrId: string): ServicePlace | null | Promise<ServicePlace | null> {
+    const other = this.#snapshot.otherService(this.#compiled!, 'service', nameOrId)
+    return placeOf(this.exchange, this.#head, this.#compiled!, other)
   }
 
   // ---- towards the upstream

@@ -45,6 +45,7 @@ function setUp(config: object, { counters = new FakeCounters(), entities, servic
         chosen = `${kind} ${name}`
         return true
       },
+      locate: () => null,
     }
     await trafficSplit.access!(exchange, state)
     const end = (status: number, latencyMs = 10, source: 'service' | 'exit' | 'error' = 'service') => {
