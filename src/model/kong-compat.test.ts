@@ -37,6 +37,7 @@ const ADDED = new Set([
 const OWN_PLUGINS = new Set([
   'compression',
   'ext-authz',
+  'fault-injection',
   'jwt-signer',
   'mtls-auth',
   'oauth2-introspection',

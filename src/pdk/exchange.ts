@@ -61,12 +61,13 @@ export interface RequestBody {
 export interface ServiceChooser {
   /**
    * From now on the request is for this service, or for the targets of this upstream with all else as the route's service has it: scheme,
-   * host, path, time-outs are set anew, so that plugins that change them come later. Route, plugins and `exchange.service` stay. By
+   * host, path, time-outs are set anew, but a path that a plugin made stays. Route, plugins and `exchange.service` stay. By
    * name or id, in the route's workspace. False: there is none, and nothing changes.
    */
   choose(kind: 'service' | 'upstream', nameOrId: string): boolean
   /**
-   * Where a service would be asked for this request now, for plugins that ask it themselves; null where there is none, or no target.
+   * Where a service of http or https would be asked for this request now, for plugins that ask it themselves; null where there is none,
+   * or no target.
    * It counts for nothing in the balancer. Never rejects.
    */
   locate(nameOrId: string): ServicePlace | null | Promise<ServicePlace | null>

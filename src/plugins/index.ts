@@ -8,6 +8,7 @@ import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
 import { extAuthz } from './ext-authz/plugin.ts'
+import { faultInjection } from './fault-injection/plugin.ts'
 import { fileLog } from './file-log/plugin.ts'
 import { grpcGateway } from './grpc-gateway/plugin.ts'
 import { grpcWeb } from './grpc-web/plugin.ts'
@@ -55,6 +56,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   cors,
   datadog,
   extAuthz,
+  faultInjection,
   fileLog,
   grpcGateway,
   grpcWeb,

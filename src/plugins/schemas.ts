@@ -20,6 +20,7 @@ import { schema as correlationId } from './correlation-id/schema.ts'
 import { schema as cors } from './cors/schema.ts'
 import { schema as datadog } from './datadog/schema.ts'
 import { schema as extAuthz } from './ext-authz/schema.ts'
+import { schema as faultInjection } from './fault-injection/schema.ts'
 import { schema as fileLog } from './file-log/schema.ts'
 import { schema as grpcGateway } from './grpc-gateway/schema.ts'
 import { schema as grpcWeb } from './grpc-web/schema.ts'
@@ -83,6 +84,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   cors,
   datadog,
   extAuthz,
+  faultInjection,
   fileLog,
   grpcGateway,
   grpcWeb,

@@ -46,7 +46,7 @@ import { joinSockets } from './tunnel.ts'
 import { asksForWebSocket, switchingHead } from './upgrade.ts'
 import { upstreamHead } from './upstream-head.ts'
 import { linkTo } from './upstream-link.ts'
-import { hostHeaderFor, placeOf, prepareUpstream, takeResponse, timeoutsOf } from './upstream-request.ts'
+import { changeService, hostHeaderFor, placeOf, prepareUpstream, takeResponse, timeoutsOf } from './upstream-request.ts'
 import type { WorkerContext } from './worker-context.ts'
 
 export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBodyHost, ServiceChooser {
@@ -144,8 +144,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   choose(kind: 'service' | 'upstream', nameOrId: string): boolean {
     const other = this.#snapshot.otherService(this.#compiled!, kind, nameOrId)
     if (other === null) return false
+    changeService(this.exchange, this.#head, this.#compiled!, this.#service, other)
     this.#service = other
-    prepareUpstream(this.exchange, this.#head, this.#compiled!, other)
     return true
   }
 

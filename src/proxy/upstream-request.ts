@@ -31,6 +31,20 @@ export function prepareUpstream(
   if (route.preserve_host) upstream.hostHeader = exchange.request.hostHeader
 }
 
+/** Another service than `from` is asked from now on. A path that a plugin made stays: it is no longer that of a service. */
+export function changeService(
+  exchange: Exchange,
+  head: RequestHead,
+  compiled: CompiledRoute,
+  from: CompiledService | null,
+  to: CompiledService,
+): void {
+  const { path } = exchange.upstream
+  const isMade = from !== null && path !== pathFor(exchange, head, compiled, from)
+  prepareUpstream(exchange, head, compiled, to)
+  if (isMade) exchange.upstream.path = path
+}
+
 function pathFor(exchange: Exchange, head: RequestHead, compiled: CompiledRoute, { service }: CompiledService): string {
   const path = upstreamPath({
     servicePath: service.path,
@@ -43,6 +57,8 @@ function pathFor(exchange: Exchange, head: RequestHead, compiled: CompiledRoute,
   return head.isPathPlain && head.isPathNormal ? path : escapeUpstreamPath(path)
 }
 
+const HTTP: ReadonlySet<string> = new Set(['http', 'https'])
+
 /** See `ServiceChooser.locate`. */
 export function placeOf(
   exchange: Exchange,
@@ -50,7 +66,7 @@ export function placeOf(
   compiled: CompiledRoute,
   service: CompiledService | null,
 ): ServicePlace | null | Promise<ServicePlace | null> {
-  if (service === null) return null
+  if (service === null || !HTTP.has(service.service.protocol)) return null
   const placed = (pick: Pick): ServicePlace | null => {
     if (!pick.ok) return null
     const { ip, port, hostname } = pick.target

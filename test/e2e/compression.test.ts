@@ -11,7 +11,7 @@ import { waitUntil, within } from '../support/wait.ts'
 
 const TEXT = JSON.stringify(Array.from({ length: 500 }, (_, id) => ({ id, name: `order ${id}` })))
 const JSON_TYPE = { 'content-type': 'application/json', etag: '"v1"' }
-const BIG_BYTES = 48 << 20
+const BIG_BYTES = 24 << 20
 
 let upstream: Upstream
 let gateway: Gateway

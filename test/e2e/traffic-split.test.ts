@@ -79,6 +79,14 @@ test('a target is a service, with its path, or an upstream for the service of th
     assert.equal(answer.text, text)
     assert.equal(answer.headers.get('x-variant'), variant)
   }
+  // A path that a plugin made before is not the service's to change.
+  await put('routes/r/plugins/7c9e6679-7425-40de-944b-e07fc1f90ae7', {
+    name: 'request-transformer',
+    config: { replace: { uri: '/made' } },
+    ordering: { before: { access: ['traffic-split'] } },
+  })
+  assert.match((await ask({ 'X-To': 'service' })).text, /^canary \/made /)
+  await send('DELETE', 'plugins/7c9e6679-7425-40de-944b-e07fc1f90ae7', null)
   // One that comes later, and one that goes, are seen at once.
   await put('services/nobody', { url: `http://127.0.0.1:${canary.port}/late` })
   assert.match((await ask({ 'X-To': 'gone' })).text, /^canary \/late\/x/)
