@@ -1,12 +1,11 @@
-/** How an answer of the gateway's own goes out: after the plugins of the response have seen it. */
+/** How an answer of the gateway's own goes out, when plugins have seen its head: what they make of its body. */
 import type { ClientSide } from '#http/client-side.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { BodyEncoding } from '#pdk/body-encoding.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { Plan } from '#snapshot/snapshot.ts'
 import { clientFraming, ownHead, type ClientFraming } from './client-head.ts'
-import type { OwnAnswer } from './own-answer.ts'
-import { encodingOf, runResponseHeaders, transformOwn } from './response-phases.ts'
+import { encodingOf, transformOwn } from './response-phases.ts'
 import type { WorkerContext } from './worker-context.ts'
 
 export interface OwnResponse {
@@ -18,22 +17,20 @@ export interface OwnResponse {
   readonly encoding: BodyEncoding | null
 }
 
-/** Says also whether the connection ends with it. `beganMs`: `performance.now()` when the exchange began. */
+/** Says also whether the connection ends with it. `isStored`: an upstream made it, earlier. */
 export function ownResponse(
   worker: WorkerContext,
   plan: Plan,
   exchange: Exchange,
   request: RequestHead,
   connection: ClientSide,
-  answer: OwnAnswer,
-  beganMs: number,
+  made: Buffer | null,
+  isStored: boolean,
+  latencyMs: number,
 ): OwnResponse {
   const { response } = exchange
   const { events, settings } = worker
-  response.status = answer.status
-  response.headers = answer.headers
-  if (plan.responseHeaders.length > 0) runResponseHeaders(plan, exchange, events)
-  const whole = plan.responseBody.length === 0 ? answer.body : transformOwn(plan, exchange, answer.body, events)
+  const whole = plan.responseBody.length === 0 ? made : transformOwn(plan, exchange, made, events)
   const isBodyless = response.status === 204 || response.status === 304 || response.status < 200
   const isSent = whole !== null && !isBodyless && request.method !== 'HEAD'
   const length = whole === null ? 0 : whole.length
@@ -43,10 +40,9 @@ export function ownResponse(
     : encoding === null
       ? length
       : clientFraming(isSent, -1, response.status, request.minor)
-  if (answer.closes || worker.isDraining || framing === 'close') connection.isLast = true
-  const latencyMs = performance.now() - beganMs
+  if (framing === 'close') connection.isLast = true
   return {
-    head: ownHead(exchange, framing, connection.isLast, latencyMs, settings, worker.clock, answer.isStored),
+    head: ownHead(exchange, framing, connection.isLast, latencyMs, settings, worker.clock, isStored),
     framing,
     body: isSent ? whole : null,
     encoding: isSent ? encoding : null,

@@ -3,7 +3,7 @@ import type { BodyEncoding } from '#pdk/body-encoding.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { Plan } from '#snapshot/snapshot.ts'
-import { transformWhole } from './response-transform.ts'
+import { keepsLength, transformWhole } from './response-transform.ts'
 import type { ProxyEvents } from './worker-context.ts'
 
 export function runResponseHeaders(plan: Plan, exchange: Exchange, events: ProxyEvents): void {
@@ -52,6 +52,24 @@ function guarded(transform: BodyTransform, failed: (error: unknown) => void): Bo
     end: (trailers) => tell(() => transform.end(trailers)),
     ...(transform.keepsLength && { keepsLength: true }),
   }
+}
+
+export interface BodyChanges {
+  readonly transforms: readonly BodyTransform[] | null
+  readonly encoding: BodyEncoding | null
+  /** Whether the body that goes out may have another length than the one that comes. */
+  readonly hasOtherLength: boolean
+}
+
+/** What plugins make of the body of an upstream's response, of `length` bytes (-1: not known); null for nothing. */
+export function changesOf(plan: Plan, exchange: Exchange, length: number, events: ProxyEvents): BodyChanges | null {
+  if (plan.responseBody.length === 0 && plan.responseEncoding.length === 0) return null
+  const transforms = plan.responseBody.length === 0 ? null : startTransforms(plan, exchange, events)
+  const isTransformed = transforms !== null && !transforms.every(keepsLength)
+  const encoding =
+    plan.responseEncoding.length === 0 ? null : encodingOf(plan, exchange, isTransformed ? -1 : length, events)
+  if (transforms === null && encoding === null) return null
+  return { transforms, encoding, hasOtherLength: isTransformed || encoding !== null }
 }
 
 /** Changes the body of an answer of the gateway's own. When a plugin throws, what it was to change must not be seen unchanged. */

@@ -37,13 +37,11 @@ import { isPromise, PhaseRunner, type PhaseHost } from './access-phase.ts'
 import { ChangedBody, type ChangedBodyHost } from './changed-body.ts'
 import { AbsentBody, BodyFlow } from './request-body.ts'
 import { OutgoingBody } from './outgoing-body.ts'
-import { newExchange } from './read-request.ts'
-import { encodingOf, runLog, runResponseHeaders, startTransforms } from './response-phases.ts'
+import { newExchange, takeRoute } from './read-request.ts'
+import { changesOf, runLog, runResponseHeaders } from './response-phases.ts'
 import { mayRetry } from './retry.ts'
-import { keepsLength } from './response-transform.ts'
 import { failTry, startTry } from './tries.ts'
-import { joinSockets } from './tunnel.ts'
-import { asksForWebSocket, switchingHead } from './upgrade.ts'
+import { asksForWebSocket, switchOver } from './upgrade.ts'
 import { upstreamHead } from './upstream-head.ts'
 import { linkTo } from './upstream-link.ts'
 import { changeService, hostHeaderFor, placeOf, prepareUpstream, takeResponse, timeoutsOf } from './upstream-request.ts'
@@ -117,13 +115,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     const compiled = this.#snapshot.compiled(match.route)
     this.#compiled = compiled
     this.#plan = compiled.plan
-    exchange.route = match.route
-    exchange.matchedPath = match.matchedPath
-    exchange.captures = match.captures
     this.#service = compiled.service
-    exchange.service = compiled.service === null ? null : compiled.service.service
-    exchange.chooser = this
-    exchange.workspace = compiled.workspace
+    takeRoute(exchange, match, compiled, this)
     const refusal = exitOfProtocol(exchange, match.route)
     if (refusal !== null) return this.exit(refusal)
     if (compiled.service !== null) prepareUpstream(exchange, this.#head, compiled, compiled.service)
@@ -271,27 +264,18 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, exchange, this.#worker.events)
     const hasBody = head.framing !== 'none'
     let length = !hasBody ? bodylessLength(head, this.#head) : head.framing === 'length' ? head.contentLength : -1
-    const { responseBody, responseEncoding } = this.#plan
-    const transforms = responseBody.length === 0 ? null : startTransforms(this.#plan, exchange, this.#worker.events)
-    if (transforms !== null && !transforms.every(keepsLength)) length = -1
-    const encoding =
-      responseEncoding.length === 0 ? null : encodingOf(this.#plan, exchange, length, this.#worker.events)
-    if (encoding !== null) length = -1
+    const changes = changesOf(this.#plan, exchange, length, this.#worker.events)
+    if (changes !== null && changes.hasOtherLength) length = -1
     this.#responseFraming = clientFraming(hasBody, length, response.status, this.#head.minor)
     const connection = this.#connection
     if (this.#responseFraming === 'close' || this.#worker.isDraining) connection.isLast = true
-    const text = proxiedHead(
-      exchange,
-      head,
-      this.#responseFraming,
-      connection.isLast,
-      keepsTrailers(this.#responseFraming, this.#head),
-      this.#worker.settings,
-      this.#worker.clock,
-    )
+    const { settings, clock } = this.#worker
+    const hasTrailers = keepsTrailers(this.#responseFraming, this.#head)
+    const text = proxiedHead(exchange, head, this.#responseFraming, connection.isLast, hasTrailers, settings, clock)
     this.#hasResponded = true
     response.headBytes = response.bytesSent = text.length
-    if (hasBody && (transforms !== null || encoding !== null)) {
+    if (hasBody && changes !== null) {
+      const { transforms, encoding } = changes
       this.#changed = new ChangedBody(this, connection, response, this.#responseFraming, transforms, encoding)
       connection.writeHead(text, null)
       if (body !== null) this.onResponseData(body)
@@ -325,7 +309,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     const isWhole = changed.end(trailers)
     if (this.isOver) return
     if (isWhole) this.#endResponse(trailers)
-    else this.#releaseUpstream()
+    else this.#endUpstream()
   }
 
   /** Every byte of the body is written. */
@@ -335,19 +319,22 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
       connection.endChunks(
         trailers !== null && trailers.size > 0 && keepsTrailers(this.#responseFraming, this.#head) ? trailers : null,
       )
-    this.#releaseUpstream()
+    this.#endUpstream()
     this.#finish()
     connection.endResponse()
   }
 
   /** The upstream has said all; its connection is for others. */
-  #releaseUpstream(): void {
+  #endUpstream(): void {
     const upstream = this.#upstream
     if (upstream === null) return
     this.#upstream = null
-    const { upstreamStatus: status, upstreamLatencyMs } = this.exchange
-    this.#service!.balancer.ended(this.#target!, { type: 'status', status }, upstreamLatencyMs)
+    this.#judge(this.exchange.upstreamStatus, this.exchange.upstreamLatencyMs)
     this.#worker.pool.release(upstream)
+  }
+
+  #judge(status: number, latencyMs: number): void {
+    this.#service!.balancer.ended(this.#target!, { type: 'status', status }, latencyMs)
   }
 
   changedBodyEnded(trailers: HeaderList | null): void {
@@ -376,13 +363,9 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
       return this.#fail(UNASKED_UPGRADE)
     }
     runResponseHeaders(this.#plan, exchange, this.#worker.events)
-    const connection = this.#connection
-    connection.writeInterim(switchingHead(exchange, this.#worker.settings))
     this.#hasResponded = true
-    const early = connection.detach()
-    joinSockets(connection.socket, socket, early, rest, exchange.upstream.readTimeoutMs, (result) => {
-      exchange.response.bytesSent += result.bytesToClient
-      this.#service!.balancer.ended(this.#target!, { type: 'status', status: 101 }, exchange.upstreamLatencyMs)
+    switchOver(this.#connection, exchange, socket, rest, this.#worker.settings, () => {
+      this.#judge(101, exchange.upstreamLatencyMs)
       this.#finish()
     })
   }
@@ -404,11 +387,22 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#answer(answerOfFailure(this.exchange, failure, this.#worker.settings))
   }
 
-  #answer(answer: OwnAnswer): void {
+  #answer({ status, headers, body, closes, isStored }: OwnAnswer): void {
+    const { response } = this.exchange
+    response.status = status
+    response.headers = headers
+    if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, this.exchange, this.#worker.events)
+    this.#answerOwn(body, closes, isStored)
+  }
+
+  /** The head and what plugins make of it stand. */
+  #answerOwn(made: Buffer | null, closes: boolean, isStored: boolean): void {
     const { exchange } = this
     const { response } = exchange
     const connection = this.#connection
-    const own = ownResponse(this.#worker, this.#plan, exchange, this.#head, connection, answer, this.#beganMs)
+    if (closes || this.#worker.isDraining) connection.isLast = true
+    const latencyMs = performance.now() - this.#beganMs
+    const own = ownResponse(this.#worker, this.#plan, exchange, this.#head, connection, made, isStored, latencyMs)
     const { head, body, encoding } = own
     this.#hasResponded = true
     response.headBytes = response.bytesSent = head.length
@@ -481,7 +475,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#upstream = null
     this.#outgoing.detach()
     upstream.destroy()
-    this.#service!.balancer.ended(this.#target!, { type: 'status', status: 499 }, 0)
+    this.#judge(499, 0)
   }
 
   #finish(): void {

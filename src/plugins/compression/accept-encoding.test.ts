@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { EncodingChoice } from './accept-encoding.ts'
 
 const choice = new EncodingChoice(['zstd', 'br', 'gzip'])
@@ -61,4 +62,35 @@ test('chooses only of those that are configured, in that order', () => {
 
 test('clients that ask in ever new ways are answered rightly and not remembered without end', () => {
   for (let i = 0; i < 1000; i++) assert.equal(choice.of(`x${i}, gzip`).encoding, 'gzip')
+})
+
+test('whatever a client writes, what is chosen is what it takes', () => {
+  const piece = fc.constantFrom(
+    'gzip',
+    'br',
+    'zstd',
+    '*',
+    'identity',
+    ',',
+    ';',
+    'q=',
+    '0',
+    '1',
+    '.',
+    '5',
+    ' ',
+    '=',
+    '\t',
+    '"',
+    'x',
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const accepted = pieces.join('')
+      const { encoding } = choice.of(accepted)
+      if (encoding === null) return
+      const named = accepted.split(',').map((part) => part.split(';')[0]!.trim())
+      assert.ok(named.includes(encoding) || named.includes('*'), `${encoding} for '${accepted}'`)
+    }),
+  )
 })
