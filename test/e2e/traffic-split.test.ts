@@ -146,7 +146,7 @@ test('a canary that fails is aborted on all workers, shows as that, and may be l
 test('a canary that is slower is aborted', async () => {
   await configure({
     targets: [{ name: 'canary', service: 'canary', weight: 40 }],
-    abort: { window: 10, min_requests: 10, latency_slack: 100 },
+    abort: { window: 10, min_requests: 10, latency_factor: 1, latency_slack: 100 },
   })
   canaryDelayMs = 600
   const report = await untilAborted()
