@@ -45,6 +45,7 @@ export interface AdminParts {
   readonly responses: StoredResponses
   readonly responseMemory: { readonly usedBytes: number; readonly sizeBytes: number }
   readonly trafficLimits: AdminPorts['trafficLimits']
+  readonly trafficSplits: AdminPorts['trafficSplits']
   /** Asks the first worker; undefined when it does not answer in time. */
   readonly ask: (question: (id: number) => ToWorker) => Promise<unknown>
   readonly tellAll: (message: ToWorker) => void
@@ -135,6 +136,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     },
     responses: parts.responses,
     trafficLimits: parts.trafficLimits,
+    trafficSplits: parts.trafficSplits,
     logLevel: {
       current: () => log.level,
       set(level, timeoutS) {

@@ -45,6 +45,7 @@ import { openSecrets } from './gateway-secrets.ts'
 import { ASK_DEADLINE_MS, clientCertificateOf, Workers, type Fallback } from './gateway-workers.ts'
 import { limitReports } from './gateway-limit-view.ts'
 import { GatewayPurges } from './gateway-purges.ts'
+import { splitReports } from './gateway-split-view.ts'
 import { GatewayRedis } from './gateway-redis.ts'
 import { readNamedFile } from './named-file.ts'
 import { readFallback } from './fallback-certificates.ts'
@@ -424,6 +425,7 @@ export class Gateway {
       countersBytes: workers.counters.byteLength,
       responses: this.#purges!,
       responseMemory: workers.responses,
+      trafficSplits: splitReports(store, workers.counters),
       trafficLimits: limitReports({ settings: this.#settings, store, redis: this.#redis, counters: workers.counters }),
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),

@@ -34,6 +34,16 @@ export function createWorkerEvents(
       const of = (status: string) => figures.counter('meridian_cache_responses_total', { route: name, status })
       return { Hit: of('Hit'), Stale: of('Stale'), Miss: of('Miss'), Refresh: of('Refresh'), Bypass: of('Bypass') }
     },
+    counted: (plugin, event, times = 1) =>
+      (figures.counter('meridian_plugin_events_total', { plugin, event }).value += times),
+    countedBytes: (plugin, kind, bytes) =>
+      (figures.counter('meridian_plugin_bytes_total', { plugin, kind }).value += bytes),
+    splitFinished: (split, target, outcome) =>
+      figures.counter('meridian_split_requests_total', { split, target, outcome }).value++,
+    splitStated: (split, target, share, isAborted) => {
+      figures.counter('meridian_split_share', { split, target }).value = share
+      figures.counter('meridian_split_aborted', { split, target }).value = isAborted ? 1 : 0
+    },
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

@@ -21,6 +21,7 @@ import { schemaEndpoints } from './schemas.ts'
 import { tagEndpoints } from './tags.ts'
 import { DISABLED_TARGET_PATHS, targetEndpoints } from './targets.ts'
 import { trafficLimitEndpoints } from './traffic-limits.ts'
+import { trafficSplitEndpoints } from './traffic-splits.ts'
 import { workspaceEndpoints } from './workspaces.ts'
 
 export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
@@ -45,6 +46,7 @@ export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
     ...nodeEndpoints(ports),
     ...responseCacheEndpoints(ports),
     ...trafficLimitEndpoints(ports),
+    ...trafficSplitEndpoints(ports),
     ...logEndpoints(ports),
     ...clusterEndpoints(ports),
     ...epochEndpoints(ports),

@@ -29,6 +29,7 @@ export interface AdminPorts extends EntityPorts {
   readonly caches: Caches
   readonly responses: StoredResponses
   readonly trafficLimits: LimitReports
+  readonly trafficSplits: SplitReports
   readonly logLevel: LogLevel
   readonly explain: ExplainRoute
   /** The nodes that follow this configuration. */
@@ -105,6 +106,14 @@ export interface Caches {
   get(key: string): Promise<unknown>
   delete(key: string): Promise<void>
   clear(): Promise<void>
+}
+
+/** What the sides of the plugin traffic-split did on this node. */
+export interface SplitReports {
+  /** Null when there is no such plugin. */
+  show(pluginId: string): Promise<object | null>
+  /** False when there is no such plugin, or it has no such target. */
+  resume(pluginId: string, target: string): Promise<boolean>
 }
 
 /** What limits of the plugin traffic-limit counted. Both answer null when there is no such plugin. */

@@ -36,7 +36,18 @@ const ADDED = new Set([
   ...['sample_errors', 'sampling_strategy'].map((field) => `opentelemetry.${field}`),
 ])
 /** Not of Kong's open edition, which the facts are about. */
-const OWN_PLUGINS = new Set(['ext-authz', 'jwt-signer', 'mtls-auth', 'oauth2-introspection', 'opa', 'openid-connect'])
+const OWN_PLUGINS = new Set([
+  'compression',
+  'ext-authz',
+  'fault-injection',
+  'jwt-signer',
+  'mtls-auth',
+  'oauth2-introspection',
+  'opa',
+  'openid-connect',
+  'request-mirror',
+  'traffic-split',
+])
 /** Rules that only this gateway's interpreter reads. */
 const OWN_RULES = new Set(['hidden_unless_set', 'format', 'description'])
 

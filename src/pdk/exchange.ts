@@ -44,12 +44,42 @@ export interface ConsumerGroup {
 export interface RequestBody {
   /** The whole body, or the reason why not: it is larger, or its client left, or it is passed on already. Each call answers the same bytes. */
   read(limitBytes: number): Promise<Buffer | { readonly error: 'too_large' | 'aborted' }>
+  /**
+   * Calls back with a copy of the body when all of it has come, or with why there is none: it is larger, or its client left. Nothing waits
+   * for it, and it may never come: the exchange can end before the body does.
+   */
+  copy(limitBytes: number, done: (result: Buffer | { readonly error: 'too_large' | 'aborted' }) => void): void
   /** Sends these bytes instead (Content-Length follows); also where the request has no body. */
   replace(bytes: Buffer): void
   /** Refuses bodies over this size with 413 while they stream. */
   limit(limitBytes: number): void
   /** Whether the request has a body at all. */
   readonly exists: boolean
+}
+
+/** Sends a request to another service than its route's; implemented by the proxy. */
+export interface ServiceChooser {
+  /**
+   * From now on the request is for this service, or for the targets of this upstream with all else as the route's service has it: scheme,
+   * host, path, time-outs are set anew, but a path that a plugin made stays. Route, plugins and `exchange.service` stay. By
+   * name or id, in the route's workspace. False: there is none, and nothing changes.
+   */
+  choose(kind: 'service' | 'upstream', nameOrId: string): boolean
+  /**
+   * Where a service of http or https would be asked for this request now, for plugins that ask it themselves; null where there is none,
+   * or no target.
+   * It counts for nothing in the balancer. Never rejects.
+   */
+  locate(nameOrId: string): ServicePlace | null | Promise<ServicePlace | null>
+}
+
+export interface ServicePlace {
+  /** Scheme, address and port. */
+  readonly origin: string
+  /** What stands in Host. */
+  readonly hostHeader: string
+  /** Without query. */
+  readonly path: string
 }
 
 export interface TlsFacts {
@@ -182,6 +212,8 @@ export class Exchange {
   readonly upstream: UpstreamRequest
   route: Route | null = null
   service: Service | null = null
+  /** By which plugins of the access phase send the request elsewhere; null where there is no proxy. */
+  chooser: ServiceChooser | null = null
   /** The workspace of the route; null when none matched. For logs and metrics. */
   workspace: { readonly id: string; readonly name: string } | null = null
   matchedPath: string | null = null

@@ -69,7 +69,7 @@ function isPluginLike(value: unknown): value is AnyPlugin {
   return typeof value === 'object' && value !== null && 'schema' in value
 }
 
-const PHASES = ['rewrite', 'access', 'responseHeaders', 'responseBody', 'log']
+const PHASES = ['rewrite', 'access', 'responseHeaders', 'responseBody', 'responseEncoding', 'log']
 const FIELDS = new Set([...PHASES, 'schema', 'entities', 'prepare', 'refuse', 'close'])
 
 /** What is wrong with the shape: types do not protect a file in JavaScript. */

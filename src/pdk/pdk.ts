@@ -5,6 +5,7 @@ import type { HeaderList } from '#http/header-list.ts'
 import type { Document } from '#model/document.ts'
 import type { RedisBlock } from '#model/redis-block.ts'
 import type { PluginDelivery } from '#telemetry/log-delivery.ts'
+import type { BodyEncoding } from './body-encoding.ts'
 import type { Exchange, Exit } from './exchange.ts'
 import type { Limiter, LimiterOptions } from '#model/limiter.ts'
 import type { StoredResponse } from './stored-response.ts'
@@ -19,11 +20,20 @@ export {
   type PluginSchema,
   type EntityDefinition,
 } from '#model/schema.ts'
-export { Exchange, type Exit, type Credential, type ConsumerGroup, type PhaseTime } from './exchange.ts'
+export {
+  Exchange,
+  type Exit,
+  type Credential,
+  type ConsumerGroup,
+  type PhaseTime,
+  type ServiceChooser,
+  type ServicePlace,
+} from './exchange.ts'
 export { encodeStored, StoredResponse, type StoredFacts } from './stored-response.ts'
 export { FieldName } from './field-name.ts'
 export { addressName, keyName, SHARED_NAME, tagName } from '#model/cache-names.ts'
 export type { PurgeMoment, SharedAnswer, SharedResponses } from './shared-responses.ts'
+export type { BodyEncoder, BodyEncoding, EncoderSink } from './body-encoding.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
 export type { Limiter, LimiterOptions } from '#model/limiter.ts'
@@ -212,6 +222,14 @@ export interface MetricsSink {
   called(plugin: string, call: string, outcome: CallOutcome): void
   /** Of the route of the exchange; to be kept: `meridian_cache_responses_total`. */
   cacheCounts(exchange: Exchange): CacheCounts
+  /** Something that a plugin did, so many times: `meridian_plugin_events_total`. Names are few and fixed. */
+  counted(plugin: string, event: string, times?: number): void
+  /** Bytes that a plugin took or gave: `meridian_plugin_bytes_total`. Names are few and fixed. */
+  countedBytes(plugin: string, kind: string, bytes: number): void
+  /** A request that `split` (the plugin's id) sent to a target of a configuration ended: `meridian_split_requests_total`. */
+  splitFinished(split: string, target: string, outcome: 'ok' | 'error'): void
+  /** The part of the requests (0 to 1) that a target has now; told by one worker for all. */
+  splitStated(split: string, target: string, share: number, isAborted: boolean): void
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */
@@ -292,6 +310,11 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
   readonly responseHeaders?: Phase<S>
   /** A transform for this exchange's response body, or null to leave it. Unless it `keepsLength` it removes Content-Length. */
   readonly responseBody?: Phase<S, BodyTransform | null>
+  /**
+   * How the body is encoded for this client, or null to leave it as it is: after all transforms, which never see it encoded. The headers
+   * are the client's alone. `length` is that of the body, -1 where it is not known; also called for responses without a body.
+   */
+  readonly responseEncoding?: (exchange: Exchange, state: S, length: number) => BodyEncoding | null
   /** After the last byte. */
   readonly log?: Phase<S>
   /** When a TCP, TLS or UDP session begins, before a target is chosen; an exit's status ends it. Not for HTTP. */

@@ -125,6 +125,10 @@ export class FakeBody implements RequestBody {
     return bytes.length > limitBytes ? { error: 'too_large' } : bytes
   }
 
+  copy(limitBytes: number, done: (result: Buffer | { readonly error: 'too_large' | 'aborted' }) => void): void {
+    void this.read(limitBytes).then(done)
+  }
+
   replace(bytes: Buffer): void {
     this.bytes = bytes
     this.isReplaced = true
@@ -310,6 +314,26 @@ export class FakeMetrics {
   readonly calls: string[] = []
   called(plugin: string, call: string, outcome: string): void {
     this.calls.push(`${plugin} ${call} ${outcome}`)
+  }
+  /** Sums by `plugin event`. */
+  readonly counts: Record<string, number> = {}
+  counted(plugin: string, event: string, times = 1): void {
+    this.counts[`${plugin} ${event}`] = (this.counts[`${plugin} ${event}`] ?? 0) + times
+  }
+  /** Sums by `plugin kind`. */
+  readonly bytes: Record<string, number> = {}
+  countedBytes(plugin: string, kind: string, bytes: number): void {
+    this.bytes[`${plugin} ${kind}`] = (this.bytes[`${plugin} ${kind}`] ?? 0) + bytes
+  }
+  /** By `target outcome`. */
+  readonly splits: Record<string, number> = {}
+  splitFinished(_split: string, target: string, outcome: string): void {
+    this.splits[`${target} ${outcome}`] = (this.splits[`${target} ${outcome}`] ?? 0) + 1
+  }
+  /** By target, what was said last. */
+  readonly states: Record<string, { readonly share: number; readonly isAborted: boolean }> = {}
+  splitStated(_split: string, target: string, share: number, isAborted: boolean): void {
+    this.states[target] = { share, isAborted }
   }
   readonly cached = counts()
   cacheCounts(): CacheCounts {

@@ -3,10 +3,12 @@ import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
+import { compression } from './compression/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
 import { extAuthz } from './ext-authz/plugin.ts'
+import { faultInjection } from './fault-injection/plugin.ts'
 import { fileLog } from './file-log/plugin.ts'
 import { grpcGateway } from './grpc-gateway/plugin.ts'
 import { grpcWeb } from './grpc-web/plugin.ts'
@@ -30,6 +32,7 @@ import { prometheus } from './prometheus/plugin.ts'
 import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
 import { redirect } from './redirect/plugin.ts'
+import { requestMirror } from './request-mirror/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
@@ -40,6 +43,7 @@ import { statsd } from './statsd/plugin.ts'
 import { syslog } from './syslog/plugin.ts'
 import { tcpLog } from './tcp-log/plugin.ts'
 import { trafficLimit } from './traffic-limit/plugin.ts'
+import { trafficSplit } from './traffic-split/plugin.ts'
 import { udpLog } from './udp-log/plugin.ts'
 import { zipkin } from './zipkin/plugin.ts'
 
@@ -47,10 +51,12 @@ export const builtPlugins: readonly AnyPlugin[] = [
   acl,
   basicAuth,
   botDetection,
+  compression,
   correlationId,
   cors,
   datadog,
   extAuthz,
+  faultInjection,
   fileLog,
   grpcGateway,
   grpcWeb,
@@ -74,6 +80,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   proxyCache,
   rateLimiting,
   redirect,
+  requestMirror,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
@@ -84,6 +91,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   syslog,
   tcpLog,
   trafficLimit,
+  trafficSplit,
   udpLog,
   zipkin,
 ]

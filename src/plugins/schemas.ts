@@ -15,10 +15,12 @@ import { schema as azureFunctions } from './azure-functions/schema.ts'
 import { basicauthCredentials } from './basic-auth/entities.ts'
 import { schema as basicAuth } from './basic-auth/schema.ts'
 import { schema as botDetection } from './bot-detection/schema.ts'
+import { schema as compression } from './compression/schema.ts'
 import { schema as correlationId } from './correlation-id/schema.ts'
 import { schema as cors } from './cors/schema.ts'
 import { schema as datadog } from './datadog/schema.ts'
 import { schema as extAuthz } from './ext-authz/schema.ts'
+import { schema as faultInjection } from './fault-injection/schema.ts'
 import { schema as fileLog } from './file-log/schema.ts'
 import { schema as grpcGateway } from './grpc-gateway/schema.ts'
 import { schema as grpcWeb } from './grpc-web/schema.ts'
@@ -49,6 +51,7 @@ import { schema as proxyCache } from './proxy-cache/schema.ts'
 import { ratelimitingMetrics } from './rate-limiting/entities.ts'
 import { schema as rateLimiting } from './rate-limiting/schema.ts'
 import { schema as redirect } from './redirect/schema.ts'
+import { schema as requestMirror } from './request-mirror/schema.ts'
 import { schema as requestSizeLimiting } from './request-size-limiting/schema.ts'
 import { schema as requestTermination } from './request-termination/schema.ts'
 import { schema as requestTransformer } from './request-transformer/schema.ts'
@@ -60,6 +63,7 @@ import { schema as standardWebhooks } from './standard-webhooks/schema.ts'
 import { schema as statsd } from './statsd/schema.ts'
 import { schema as syslog } from './syslog/schema.ts'
 import { schema as tcpLog } from './tcp-log/schema.ts'
+import { schema as trafficSplit } from './traffic-split/schema.ts'
 import { schema as udpLog } from './udp-log/schema.ts'
 import { schema as zipkin } from './zipkin/schema.ts'
 
@@ -76,10 +80,12 @@ export const pluginSchemas: readonly PluginSchema[] = [
   azureFunctions,
   basicAuth,
   botDetection,
+  compression,
   correlationId,
   cors,
   datadog,
   extAuthz,
+  faultInjection,
   fileLog,
   grpcGateway,
   grpcWeb,
@@ -103,6 +109,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   proxyCache,
   rateLimiting,
   redirect,
+  requestMirror,
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
@@ -113,6 +120,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   statsd,
   syslog,
   tcpLog,
+  trafficSplit,
   udpLog,
   zipkin,
 ]

@@ -2,8 +2,10 @@
 import { HeaderList } from '#http/header-list.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { ClientSide } from '#http/client-side.ts'
-import { ClientRequest, ClientResponse, Exchange } from '#pdk/exchange.ts'
+import { ClientRequest, ClientResponse, Exchange, type ServiceChooser } from '#pdk/exchange.ts'
+import type { RouteMatch } from '#router/contract.ts'
 import { normalizePath } from '#router/path.ts'
+import type { CompiledRoute } from '#snapshot/snapshot.ts'
 import type { AbsentBody, BodyFlow } from './request-body.ts'
 import type { WorkerContext } from './worker-context.ts'
 
@@ -48,4 +50,19 @@ export function newExchange(
     request,
     new ClientResponse(NO_HEADERS),
   )
+}
+
+/** Notes what the router found, for plugins, logs and figures. */
+export function takeRoute(
+  exchange: Exchange,
+  match: RouteMatch,
+  { service, workspace }: CompiledRoute,
+  chooser: ServiceChooser,
+): void {
+  exchange.route = match.route
+  exchange.matchedPath = match.matchedPath
+  exchange.captures = match.captures
+  exchange.service = service === null ? null : service.service
+  exchange.workspace = workspace
+  exchange.chooser = chooser
 }

@@ -178,3 +178,59 @@ test('bytes that a plugin gave instead are what is read', async () => {
   assert.deepEqual(await body.read(10), Buffer.from('other'))
   assert.deepEqual(await body.read(3), { error: 'too_large' })
 })
+
+test('a copy is the whole body, whatever happens to it meanwhile, and holds nobody up', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 8 }),
+      fc.nat(8),
+      fc.nat(8),
+      (pieces, copiesAt, flowsAt) => {
+        const { body, connection } = bed()
+        const target = new Target()
+        const copies: unknown[] = []
+        const shared = Buffer.alloc(100)
+        for (const [at, piece] of [...pieces, ''].entries()) {
+          if (at === Math.min(copiesAt, flowsAt, pieces.length))
+            body.copy(MAX_READ, (result) => copies.push(Buffer.isBuffer(result) ? result.toString() : result))
+          if (at === flowsAt) {
+            target.text += String(body.held ?? '')
+            body.flow(target)
+          }
+          if (at === pieces.length) break
+          const length = shared.write(piece)
+          body.onData(shared.subarray(0, length), true)
+          shared.fill(0)
+        }
+        assert.deepEqual(copies, [])
+        body.onEnd()
+        assert.deepEqual(copies, [pieces.join('')])
+        if (flowsAt <= pieces.length) assert.equal(target.text, pieces.join(''))
+        assert.equal(connection.isPaused, false)
+      },
+    ),
+  )
+})
+
+const NO_COPY: readonly (readonly [
+  why: string,
+  ask: (flow: BodyFlow, done: (result: unknown) => void) => void,
+  error: string,
+])[] = [
+  ['is announced as larger', (flow, done) => flow.copy(3, done), 'too_large'],
+  ['becomes larger', (flow, done) => (flow.copy(8, done), flow.onData(Buffer.alloc(9), false)), 'too_large'],
+  ['was held and is larger', (flow, done) => (flow.onData(Buffer.alloc(9), false), flow.copy(8, done)), 'too_large'],
+  ['breaks off', (flow, done) => (flow.copy(99, done), flow.onAbort()), 'aborted'],
+  ['is on its way', (flow, done) => (flow.flow(new Target()), flow.copy(99, done)), 'aborted'],
+  ['is replaced by a larger one', (flow, done) => (flow.replace(Buffer.alloc(9)), flow.copy(8, done)), 'too_large'],
+]
+for (const [why, ask, error] of NO_COPY) {
+  test(`there is no copy of a body that ${why}, which is told once`, () => {
+    const { body } = bed(why.startsWith('is announced') ? 9 : -1)
+    const told: unknown[] = []
+    ask(body, (result) => told.push(result))
+    body.onData(Buffer.from('more'), false)
+    body.onEnd()
+    assert.deepEqual(told, [{ error }])
+  })
+}

@@ -2,6 +2,7 @@
 import type { ClientSide } from '#http/client-side.ts'
 import { copyBytes } from '#http/copy-bytes.ts'
 import type { RequestBody } from '#pdk/exchange.ts'
+import { BodyCopies } from './body-copies.ts'
 
 type ReadResult = Buffer | { readonly error: 'too_large' | 'aborted' }
 
@@ -20,6 +21,11 @@ export class AbsentBody implements RequestBody {
   read(limitBytes: number): Promise<ReadResult> {
     const bytes = this.made ?? Buffer.alloc(0)
     return Promise.resolve(bytes.length > limitBytes ? { error: 'too_large' as const } : bytes)
+  }
+
+  copy(limitBytes: number, done: (result: ReadResult) => void): void {
+    const bytes = this.made ?? Buffer.alloc(0)
+    done(bytes.length > limitBytes ? { error: 'too_large' } : bytes)
   }
 
   replace(bytes: Buffer): void {
@@ -58,6 +64,7 @@ export class BodyFlow implements RequestBody {
   #isAborted = false
   /** Bytes went on without being kept: the whole can't be had any more. */
   #isPassedOn = false
+  #copies: BodyCopies | null = null
 
   /**
    * @param maxReadBytes what a plugin can have whole at most (`client_body_buffer_size`)
@@ -86,6 +93,16 @@ export class BodyFlow implements RequestBody {
     this.#connection.resumeBody()
   }
 
+  copy(limitBytes: number, done: (result: ReadResult) => void): void {
+    const { replacement } = this
+    if (replacement !== null) return done(replacement.length > limitBytes ? { error: 'too_large' } : replacement)
+    if (this.declaredLength > limitBytes || this.#heldBytes > limitBytes) return done({ error: 'too_large' })
+    if (this.#isAborted || this.#isPassedOn) return done({ error: 'aborted' })
+    if (this.isComplete) return done(this.#join())
+    this.#copies ??= new BodyCopies()
+    this.#copies.begin(limitBytes, this.#join(), done)
+  }
+
   replace(bytes: Buffer): void {
     this.replacement = bytes
   }
@@ -109,6 +126,7 @@ export class BodyFlow implements RequestBody {
 
   onData(bytes: Buffer, areShared: boolean): void {
     this.receivedBytes += bytes.length
+    if (this.#copies !== null) this.#copies.add(bytes)
     if (this.#target !== null) {
       if (!this.#target.sendBody(bytes)) this.#connection.pauseBody()
       return
@@ -125,12 +143,14 @@ export class BodyFlow implements RequestBody {
 
   onEnd(): void {
     this.isComplete = true
+    this.#copies?.end()
     if (this.#waiting !== null) this.#answer(this.#join())
     this.#target?.endBody()
   }
 
   onAbort(): void {
     this.#isAborted = true
+    this.#copies?.abort()
     this.#held = []
     this.#heldBytes = 0
     this.#target = null

@@ -1,8 +1,9 @@
 /** What plugins do after the response's head is there. A plugin that throws is counted and logged; the others go on. */
+import type { BodyEncoding } from '#pdk/body-encoding.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { Plan } from '#snapshot/snapshot.ts'
-import { transformWhole } from './response-transform.ts'
+import { keepsLength, transformWhole } from './response-transform.ts'
 import type { ProxyEvents } from './worker-context.ts'
 
 export function runResponseHeaders(plan: Plan, exchange: Exchange, events: ProxyEvents): void {
@@ -53,6 +54,24 @@ function guarded(transform: BodyTransform, failed: (error: unknown) => void): Bo
   }
 }
 
+export interface BodyChanges {
+  readonly transforms: readonly BodyTransform[] | null
+  readonly encoding: BodyEncoding | null
+  /** Whether the body that goes out may have another length than the one that comes. */
+  readonly hasOtherLength: boolean
+}
+
+/** What plugins make of the body of an upstream's response, of `length` bytes (-1: not known); null for nothing. */
+export function changesOf(plan: Plan, exchange: Exchange, length: number, events: ProxyEvents): BodyChanges | null {
+  if (plan.responseBody.length === 0 && plan.responseEncoding.length === 0) return null
+  const transforms = plan.responseBody.length === 0 ? null : startTransforms(plan, exchange, events)
+  const isTransformed = transforms !== null && !transforms.every(keepsLength)
+  const encoding =
+    plan.responseEncoding.length === 0 ? null : encodingOf(plan, exchange, isTransformed ? -1 : length, events)
+  if (transforms === null && encoding === null) return null
+  return { transforms, encoding, hasOtherLength: isTransformed || encoding !== null }
+}
+
 /** Changes the body of an answer of the gateway's own. When a plugin throws, what it was to change must not be seen unchanged. */
 export function transformOwn(plan: Plan, exchange: Exchange, body: Buffer | null, events: ProxyEvents): Buffer | null {
   const transforms = startTransforms(plan, exchange, events)
@@ -64,6 +83,24 @@ export function transformOwn(plan: Plan, exchange: Exchange, body: Buffer | null
     exchange.response.status = 500
     return NO_BYTES
   }
+}
+
+/**
+ * How the body is encoded for this client: the first plugin that wants to decides. It changes a copy of the headers, for those who kept
+ * the response before keep it as it was. `length` -1: not known.
+ */
+export function encodingOf(plan: Plan, exchange: Exchange, length: number, events: ProxyEvents): BodyEncoding | null {
+  const { response } = exchange
+  response.headers = response.headers.clone()
+  for (const step of plan.responseEncoding) {
+    try {
+      const encoding = step.run(exchange, step.instance.state, length)
+      if (encoding !== null) return encoding
+    } catch (error) {
+      events.pluginFailed(exchange, step.instance, 'responseEncoding', error)
+    }
+  }
+  return null
 }
 
 export function runLog(plan: Plan, exchange: Exchange, events: ProxyEvents): void {

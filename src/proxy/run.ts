@@ -9,19 +9,15 @@ import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { ClientSide } from '#http/client-side.ts'
 import type { RequestSink } from '#http/request-sink.ts'
-import type { BodyTransform } from '#pdk/pdk.ts'
-import type { Exchange, Exit } from '#pdk/exchange.ts'
+import type { Exchange, Exit, ServiceChooser, ServicePlace } from '#pdk/exchange.ts'
 import type { Pick, PickedTarget } from '#balancer/contract.ts'
-import { stickyCookieOf } from '#balancer/hash-input.ts'
 import type { ResponseSink } from '#upstream/connection.ts'
 import type { UpstreamLink } from '#upstream/link.ts'
-import type { CompiledRoute, Plan, Snapshot } from '#snapshot/snapshot.ts'
+import type { CompiledRoute, CompiledService, Plan, Snapshot } from '#snapshot/snapshot.ts'
 import {
   bodylessLength,
-  cleanResponseFields,
   earlyHintsHead,
   keepsTrailers,
-  ownHead,
   clientFraming,
   proxiedHead,
   type ClientFraming,
@@ -36,22 +32,22 @@ import {
   UNASKED_UPGRADE,
 } from './fail.ts'
 import { answerOfExit, answerOfFailure, type OwnAnswer } from './own-answer.ts'
+import { ownResponse } from './own-response.ts'
 import { isPromise, PhaseRunner, type PhaseHost } from './access-phase.ts'
+import { ChangedBody, type ChangedBodyHost } from './changed-body.ts'
 import { AbsentBody, BodyFlow } from './request-body.ts'
 import { OutgoingBody } from './outgoing-body.ts'
-import { newExchange } from './read-request.ts'
-import { runLog, runResponseHeaders, startTransforms, transformOwn } from './response-phases.ts'
+import { newExchange, takeRoute } from './read-request.ts'
+import { changesOf, runLog, runResponseHeaders } from './response-phases.ts'
 import { mayRetry } from './retry.ts'
-import { keepsLength, transformAll, transformEnd } from './response-transform.ts'
 import { failTry, startTry } from './tries.ts'
-import { joinSockets } from './tunnel.ts'
-import { asksForWebSocket, switchingHead } from './upgrade.ts'
+import { asksForWebSocket, switchOver } from './upgrade.ts'
 import { upstreamHead } from './upstream-head.ts'
 import { linkTo } from './upstream-link.ts'
-import { hostHeaderFor, prepareUpstream, timeoutsOf } from './upstream-request.ts'
+import { changeService, hostHeaderFor, placeOf, prepareUpstream, takeResponse, timeoutsOf } from './upstream-request.ts'
 import type { WorkerContext } from './worker-context.ts'
 
-export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
+export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBodyHost, ServiceChooser {
   readonly exchange: Exchange
   #worker: WorkerContext
   #connection: ClientSide
@@ -60,6 +56,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   #beganMs: number
   #sentMs = 0
   #compiled: CompiledRoute | null = null
+  /** The route's, or the one that a plugin chose. */
+  #service: CompiledService | null = null
   #plan: Plan
   #body: BodyFlow | null = null
   readonly #noBody = new AbsentBody()
@@ -72,7 +70,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   #hostHeader = ''
   /** The method that the upstream is asked with. */
   #method = ''
-  #transforms: BodyTransform[] | null = null
+  /** The response's body where plugins change it. */
+  #changed: ChangedBody | null = null
   #responseFraming: ClientFraming = 'none'
   #hasResponded = false
   isOver = false
@@ -116,11 +115,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     const compiled = this.#snapshot.compiled(match.route)
     this.#compiled = compiled
     this.#plan = compiled.plan
-    exchange.route = match.route
-    exchange.matchedPath = match.matchedPath
-    exchange.captures = match.captures
-    exchange.service = compiled.service === null ? null : compiled.service.service
-    exchange.workspace = compiled.workspace
+    this.#service = compiled.service
+    takeRoute(exchange, match, compiled, this)
     const refusal = exitOfProtocol(exchange, match.route)
     if (refusal !== null) return this.exit(refusal)
     if (compiled.service !== null) prepareUpstream(exchange, this.#head, compiled, compiled.service)
@@ -138,11 +134,24 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.#plan = plan
   }
 
+  choose(kind: 'service' | 'upstream', nameOrId: string): boolean {
+    const other = this.#snapshot.otherService(this.#compiled!, kind, nameOrId)
+    if (other === null) return false
+    changeService(this.exchange, this.#head, this.#compiled!, this.#service, other)
+    this.#service = other
+    return true
+  }
+
+  locate(nameOrId: string): ServicePlace | null | Promise<ServicePlace | null> {
+    const other = this.#snapshot.otherService(this.#compiled!, 'service', nameOrId)
+    return placeOf(this.exchange, this.#head, this.#compiled!, other)
+  }
+
   // ---- towards the upstream
 
   #proxyPass(): void {
     const { exchange } = this
-    const service = this.#compiled!.service
+    const service = this.#service
     if (service === null) return this.exit(exchange.fail(503, 'no Service found with those values'))
     const head = this.#head
     this.#isUpgrade = asksForWebSocket(head)
@@ -159,7 +168,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   }
 
   #pick(): void {
-    const service = this.#compiled!.service!
+    const service = this.#service!
     const hash = service.hashInput === null ? null : service.hashInput(this.exchange)
     const picked = service.balancer.pick(hash, this.#tried)
     if (!isPromise(picked)) return this.#connect(picked)
@@ -177,7 +186,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       return this.exit(exitOfPickError(this.exchange, this.exchange.upstream.host, pick))
     }
     const { exchange } = this
-    const service = this.#compiled!.service!
+    const service = this.#service!
     const { target } = pick
     this.#target = target
     this.#hostHeader = hostHeaderFor(exchange, service, target)
@@ -228,9 +237,9 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       this.#retriesLeft > 0 &&
       isReplayable &&
       mayRetry(failure, this.#method, upstream.hasSent) &&
-      this.#compiled!.service!.balancer.takeRetry()
+      this.#service!.balancer.takeRetry()
     const outcome = failTry(this.exchange, failure, isRetried)
-    this.#compiled!.service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
+    this.#service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
     if (this.isOver) return
     if (this.#hasResponded) return this.#cut(failure)
     if (!isRetried) return this.#fail(failure)
@@ -252,29 +261,18 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     const { exchange } = this
     const { response } = exchange
     exchange.upstreamLatencyMs = performance.now() - this.#sentMs
-    exchange.upstreamStatus = head.status
-    response.status = head.status
-    response.headers = head.headers
-    response.source = 'service'
-    cleanResponseFields(head)
-    if (this.#compiled!.service!.hashInput !== null) {
-      const cookie = stickyCookieOf(exchange)
-      if (cookie !== null) response.headers.append('Set-Cookie', cookie)
-    }
+    takeResponse(exchange, head, this.#service!)
     if (this.#plan.responseHeaders.length > 0) {
       runResponseHeaders(this.#plan, exchange, this.#worker.events)
       if (response.replacement !== null) {
         this.#endUpstream(isWhole)
-        return this.#answerOwn(null, false, false)
+        return this.#answerOwn(response.replacement, false, true)
       }
     }
     const hasBody = head.framing !== 'none'
     let length = !hasBody ? bodylessLength(head, this.#head) : head.framing === 'length' ? head.contentLength : -1
-    if (this.#plan.responseBody.length > 0) {
-      const transforms = startTransforms(this.#plan, exchange, this.#worker.events)
-      if (transforms !== null && !transforms.every(keepsLength)) length = -1
-      if (hasBody) this.#transforms = transforms
-    }
+    const changes = changesOf(this.#plan, exchange, length, this.#worker.events)
+    if (changes !== null && changes.hasOtherLength) length = -1
     this.#responseFraming = clientFraming(hasBody, length, response.status, this.#head.minor)
     const connection = this.#connection
     if (this.#responseFraming === 'close' || this.#worker.isDraining) connection.isLast = true
@@ -283,7 +281,9 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     const text = proxiedHead(exchange, head, this.#responseFraming, connection.isLast, hasTrailers, settings, clock)
     this.#hasResponded = true
     response.headBytes = response.bytesSent = text.length
-    if (this.#transforms !== null) {
+    if (hasBody && changes !== null) {
+      const { transforms, encoding } = changes
+      this.#changed = new ChangedBody(this, connection, response, this.#responseFraming, transforms, encoding)
       connection.writeHead(text, null)
       if (body !== null) this.onResponseData(body)
     } else {
@@ -295,51 +295,44 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
 
   onResponseData(bytes: Buffer): void {
     if (this.isOver) return
-    let out: Buffer | null = bytes
-    if (this.#transforms !== null) {
-      try {
-        out = transformAll(this.#transforms, bytes)
-      } catch {
-        return this.#cutTransformed()
-      }
+    const upstream = this.#upstream!
+    let isFlowing: boolean
+    if (this.#changed !== null) isFlowing = this.#changed.write(bytes, upstream.readsAreShared)
+    else {
+      if (bytes.length === 0) return
+      this.exchange.response.bytesSent += bytes.length
+      isFlowing =
+        this.#responseFraming === 'chunked'
+          ? this.#connection.writeChunk(bytes)
+          : this.#connection.write(bytes, upstream.readsAreShared)
     }
-    if (out === null || out.length === 0) return
-    this.exchange.response.bytesSent += out.length
-    const isFlowing =
-      this.#responseFraming === 'chunked'
-        ? this.#connection.writeChunk(out)
-        : this.#connection.write(out, out.buffer === bytes.buffer && this.#upstream!.readsAreShared)
     if (!isFlowing) this.#upstream?.pause()
   }
 
   onResponseEnd(trailers: HeaderList | null): void {
     if (this.isOver) return
+    const changed = this.#changed
+    if (changed === null) return this.#endResponse(trailers)
+    const isWhole = changed.end(trailers)
+    if (this.isOver) return
+    if (isWhole) this.#endResponse(trailers)
+    else this.#endUpstream(true)
+  }
+
+  /** Every byte of the body is written. */
+  #endResponse(trailers: HeaderList | null): void {
     const connection = this.#connection
-    if (this.#transforms !== null) {
-      let rest: Buffer | null
-      try {
-        rest = transformEnd(this.#transforms, trailers)
-      } catch {
-        return this.#cutTransformed()
-      }
-      if (rest !== null && rest.length > 0) {
-        this.exchange.response.bytesSent += rest.length
-        if (this.#responseFraming === 'chunked') connection.writeChunk(rest)
-        else connection.write(rest, false)
-      }
-    }
-    if (this.#responseFraming === 'chunked')
-      connection.endChunks(
-        trailers !== null && trailers.size > 0 && keepsTrailers(this.#responseFraming, this.#head) ? trailers : null,
-      )
+    const hasTrailers = trailers !== null && trailers.size > 0 && keepsTrailers(this.#responseFraming, this.#head)
+    if (this.#responseFraming === 'chunked') connection.endChunks(hasTrailers ? trailers : null)
     this.#endUpstream(true)
     this.#finish()
     connection.endResponse()
   }
 
-  /** The upstream has answered, and nothing more is wanted of it. */
+  /** The upstream has answered, and nothing more is wanted of it; when it has said all, its connection is for others. */
   #endUpstream(isWhole: boolean): void {
-    const upstream = this.#upstream!
+    const upstream = this.#upstream
+    if (upstream === null) return
     this.#upstream = null
     this.#judge(this.exchange.upstreamStatus, this.exchange.upstreamLatencyMs)
     if (isWhole) return this.#worker.pool.release(upstream)
@@ -348,7 +341,22 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   }
 
   #judge(status: number, latencyMs: number): void {
-    this.#compiled!.service!.balancer.ended(this.#target!, { type: 'status', status }, latencyMs)
+    this.#service!.balancer.ended(this.#target!, { type: 'status', status }, latencyMs)
+  }
+
+  changedBodyEnded(trailers: HeaderList | null): void {
+    this.#endResponse(trailers)
+  }
+
+  changedBodyDrained(): void {
+    this.#upstream?.resume()
+  }
+
+  /** The client must not see the rest unchanged. */
+  changedBodyFailed(error: Error | null): void {
+    if (error !== null) this.exchange.error = error
+    this.#dropUpstream()
+    this.#cut(TRANSFORM_FAILED)
   }
 
   onSwitchedProtocols(head: ResponseHead, socket: Socket, rest: Buffer | null): void {
@@ -362,12 +370,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
       return this.#fail(UNASKED_UPGRADE)
     }
     runResponseHeaders(this.#plan, exchange, this.#worker.events)
-    const connection = this.#connection
-    connection.writeInterim(switchingHead(exchange, this.#worker.settings))
     this.#hasResponded = true
-    const early = connection.detach()
-    joinSockets(connection.socket, socket, early, rest, exchange.upstream.readTimeoutMs, (result) => {
-      exchange.response.bytesSent += result.bytesToClient
+    switchOver(this.#connection, exchange, socket, rest, this.#worker.settings, () => {
       this.#judge(101, exchange.upstreamLatencyMs)
       this.#finish()
     })
@@ -395,29 +399,31 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     response.status = status
     response.headers = headers
     if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, this.exchange, this.#worker.events)
-    this.#answerOwn(body, closes, isStored)
+    const { replacement } = response
+    this.#answerOwn(replacement ?? body, closes, isStored || replacement !== null)
   }
 
   /** The head and what plugins make of it stand. */
-  #answerOwn(made: Buffer | null, closes: boolean, wasStored: boolean): void {
+  #answerOwn(made: Buffer | null, closes: boolean, isStored: boolean): void {
     const { exchange } = this
     const { response } = exchange
     const connection = this.#connection
-    const own = response.replacement ?? made
-    const isStored = wasStored || response.replacement !== null
-    const body =
-      this.#plan.responseBody.length === 0 ? own : transformOwn(this.#plan, exchange, own, this.#worker.events)
     if (closes || this.#worker.isDraining) connection.isLast = true
-    const isBodyless = response.status === 204 || response.status === 304 || response.status < 200
-    const framing = isBodyless ? 'none' : (body?.length ?? 0)
-    const { settings, clock } = this.#worker
     const latencyMs = performance.now() - this.#beganMs
-    const text = ownHead(exchange, framing, connection.isLast, latencyMs, settings, clock, isStored)
-    const sent = isBodyless || this.#head.method === 'HEAD' ? null : body
+    const own = ownResponse(this.#worker, this.#plan, exchange, this.#head, connection, made, isStored, latencyMs)
+    const { head, body, encoding } = own
     this.#hasResponded = true
-    response.headBytes = text.length
-    response.bytesSent = text.length + (sent?.length ?? 0)
-    connection.writeHead(text, sent)
+    response.headBytes = response.bytesSent = head.length
+    if (encoding !== null) {
+      this.#responseFraming = own.framing
+      this.#changed = new ChangedBody(this, connection, response, own.framing, null, encoding)
+      connection.writeHead(head, null)
+      this.#changed.write(body!, false)
+      this.#changed.end(null)
+      return
+    }
+    if (body !== null) response.bytesSent += body.length
+    connection.writeHead(head, body)
     this.#finish()
     connection.endResponse()
   }
@@ -429,12 +435,6 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
     this.exchange.error ??= new Error(`${failure.code}: ${failure.detail}`)
     this.#finish()
     this.#connection.abort()
-  }
-
-  /** A plugin that was to change the body threw, and told so: the client must not see the rest unchanged. */
-  #cutTransformed(): void {
-    this.#dropUpstream()
-    this.#cut(TRANSFORM_FAILED)
   }
 
   #sendContinue(): void {
@@ -473,7 +473,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   }
 
   onClientDrain(): void {
-    this.#upstream?.resume()
+    if (this.#changed === null || !this.#changed.resume()) this.#upstream?.resume()
   }
 
   /** A client that left needs no answer: the upstream's work is cancelled. */
@@ -489,6 +489,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost {
   #finish(): void {
     if (this.isOver) return
     this.isOver = true
+    this.#changed?.close()
     const { exchange } = this
     exchange.totalLatencyMs = performance.now() - this.#beganMs
     exchange.request.bytesReceived = this.#connection.bytesReceived

@@ -1,9 +1,12 @@
+import type { Socket } from 'node:net'
+import type { ClientSide } from '#http/client-side.ts'
 import { CONNECTION_UPGRADE } from '#http/fields.ts'
 import { headerId } from '#http/known-headers.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import { debugFields } from './debug-header.ts'
 import type { ProxySettings } from './settings.ts'
+import { joinSockets } from './tunnel.ts'
 
 const NOTHING_SKIPPED = new Uint8Array(256)
 
@@ -16,8 +19,25 @@ export function asksForWebSocket(head: RequestHead): boolean {
   )
 }
 
+/** Tells the client that the upstream switched, and joins both; `rest` came after the upstream's head. `onEnd` is called when both are closed. */
+export function switchOver(
+  client: ClientSide,
+  exchange: Exchange,
+  upstream: Socket,
+  rest: Buffer | null,
+  settings: ProxySettings,
+  onEnd: () => void,
+): void {
+  client.writeInterim(switchingHead(exchange, settings))
+  const early = client.detach()
+  joinSockets(client.socket, upstream, early, rest, exchange.upstream.readTimeoutMs, ({ bytesToClient }) => {
+    exchange.response.bytesSent += bytesToClient
+    onEnd()
+  })
+}
+
 /** The head that tells the client that the upstream switched, with what plugins left in the response's headers. */
-export function switchingHead(exchange: Exchange, settings: ProxySettings): string {
+function switchingHead(exchange: Exchange, settings: ProxySettings): string {
   const { headers } = exchange.response
   headers.remove('Connection')
   headers.remove('Upgrade')

@@ -468,3 +468,32 @@ test('a plugin for other protocols than those of HTTP does not run with requests
   const ids = [...access, ...responseHeaders, ...responseBody, ...log].map(({ instance }) => instance.id)
   assert.deepEqual([...new Set(ids)], ['p2'])
 })
+
+test('another service for a route is found by name or id in its workspace, as the newest configuration has it', () => {
+  const { apply } = bed()
+  const there = (change: Change): Change => ({ ...change, workspace: 'w2' })
+  const at = (snapshot: Snapshot, kind: 'service' | 'upstream', name: string) => {
+    const other = snapshot.otherService(compiledAt(snapshot, '/r1'), kind, name)
+    return other && [other.service.id, other.host, (other.balancer as FakeBalancer).label]
+  }
+  const first = apply([
+    put('services', aService('s1')),
+    put('routes', aRoute('r1')),
+    put('services', aService('s2', { name: 'next' })),
+    put('services', aService('s3', { name: 'off', enabled: false })),
+    there(put('services', aService('s4', { name: 'theirs' }))),
+    put('upstreams', anUpstream('u1', 'pool')),
+  ])
+  assert.deepEqual(at(first, 'service', 'next'), ['s2', 's2.test', 's2.test:80'])
+  assert.deepEqual(at(first, 'service', 's2'), ['s2', 's2.test', 's2.test:80'])
+  assert.deepEqual(at(first, 'upstream', 'pool'), ['s1', 'pool', 'pool'])
+  for (const name of ['off', 'theirs', 's4', 'pool']) assert.equal(at(first, 'service', name), null)
+  // The name passes to another one.
+  const second = apply([
+    put('services', aService('s2', { name: 'old' })),
+    put('services', aService('s5', { name: 'next' })),
+  ])
+  assert.deepEqual(at(second, 'service', 'next')?.[0], 's5')
+  assert.deepEqual(at(first, 'service', 'next')?.[0], 's2')
+  assert.equal(at(apply([gone('services', 's5'), gone('upstreams', 'u1')]), 'service', 'next'), null)
+})

@@ -15,6 +15,7 @@ import type { AnyPlugin, PluginTools } from '#pdk/pdk.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { Router } from '#router/contract.ts'
 import type { TlsTarget } from '#upstream/pool.ts'
+import { NamedEntities, OtherServices } from './other-services.ts'
 import { createPlan, rewriteSteps, type Plan, type PluginInstance } from './plan.ts'
 import { RetiredPlugins } from './retired-plugins.ts'
 import { ScopeIndex, type PlanScope } from './scopes.ts'
@@ -57,7 +58,11 @@ export interface CompilerParts {
   readonly nowMs: () => number
 }
 
-type BalancerOf = (service: Service) => {
+/** `host`: what stands in place of the service's own. */
+type BalancerOf = (
+  service: Service,
+  host?: string,
+) => {
   readonly balancer: Balancer
   readonly upstream: Upstream | null
   readonly living: LivingBalancer | null
@@ -86,13 +91,22 @@ export class SnapshotCompiler {
   #directs = new Map<string, Balancer>()
   #instances = new Map<string, PluginInstance>()
   readonly #retired: RetiredPlugins
+  readonly #named = new NamedEntities()
   #epoch = 0
 
   constructor(parts: CompilerParts) {
     this.#parts = parts
     this.#retired = new RetiredPlugins((instance) => this.#close(instance), parts.nowMs)
-    this.#current = new CompiledSnapshot(0, '', 0, parts, parts.emptyRouter, new Map(), new ScopeIndex(), (service) =>
-      this.#balancerOf(service),
+    this.#current = new CompiledSnapshot(
+      0,
+      '',
+      0,
+      parts,
+      parts.emptyRouter,
+      new Map(),
+      new ScopeIndex(),
+      this.#balancerOf,
+      this.#named,
     )
   }
 
@@ -132,7 +146,8 @@ export class SnapshotCompiler {
       router,
       tables,
       scopes,
-      (service) => this.#balancerOf(service),
+      this.#balancerOf,
+      this.#named,
     )
     this.#retired.replaced(before, removed)
     return this.#current
@@ -263,14 +278,14 @@ export class SnapshotCompiler {
       : before.router.with({ put: [...put.values()], remove: [...remove] })
   }
 
-  #balancerOf(service: Service): { balancer: Balancer; upstream: Upstream | null; living: LivingBalancer | null } {
-    const entry = this.#upstreams.get(upstreamKey(workspaceOf(service), service.host))
+  readonly #balancerOf: BalancerOf = (service, host = service.host) => {
+    const entry = this.#upstreams.get(upstreamKey(workspaceOf(service), host))
     if (entry !== undefined) return { balancer: entry.balancer, upstream: entry.upstream, living: entry.balancer }
-    const key = `${service.host}:${service.port}`
+    const key = `${host}:${service.port}`
     let balancer = this.#directs.get(key)
     if (balancer === undefined) {
       if (this.#directs.size >= DIRECT_BALANCERS) this.#forgetDirects()
-      this.#directs.set(key, (balancer = this.#parts.createDirectBalancer(service.host, service.port)))
+      this.#directs.set(key, (balancer = this.#parts.createDirectBalancer(host, service.port)))
     }
     return { balancer, upstream: null, living: null }
   }
@@ -321,6 +336,7 @@ class CompiledSnapshot implements Snapshot {
   readonly #epoch: number
   readonly #parts: CompilerParts
   readonly #balancerOf: BalancerOf
+  readonly #others: OtherServices
 
   constructor(
     revision: number,
@@ -331,6 +347,7 @@ class CompiledSnapshot implements Snapshot {
     tables: Tables,
     scopes: ScopeIndex,
     balancerOf: BalancerOf,
+    named: NamedEntities,
   ) {
     this.revision = revision
     this.hash = hash
@@ -340,6 +357,7 @@ class CompiledSnapshot implements Snapshot {
     this.tables = tables
     this.scopes = scopes
     this.#balancerOf = balancerOf
+    this.#others = new OtherServices(named, tables, (service, host) => this.#compileService(service, host))
     this.globalPlan = createPlan(parts.orderPlugins(scopes.resolve(NO_ROUTE)))
     this.rewrite = rewriteSteps(this.globalPlan)
   }
@@ -374,6 +392,10 @@ class CompiledSnapshot implements Snapshot {
     return plan
   }
 
+  otherService(compiled: CompiledRoute, kind: 'service' | 'upstream', nameOrId: string): CompiledService | null {
+    return this.#others.find(compiled, kind, nameOrId)
+  }
+
   #compile(route: Route): CompiledRoute {
     const service = route.service
       ? (this.tables.get('services')?.get(route.service.id) as unknown as Service | undefined)
@@ -403,11 +425,12 @@ class CompiledSnapshot implements Snapshot {
     return { id, name: (this.tables.get('workspaces')?.get(id)?.['name'] as string | undefined) ?? 'default' }
   }
 
-  #compileService(service: Service): CompiledService {
-    const { balancer, upstream, living } = this.#balancerOf(service)
+  #compileService(service: Service, host?: string): CompiledService {
+    const { balancer, upstream, living } = this.#balancerOf(service, host)
     const isTls = TLS_PROTOCOLS.has(service.protocol)
     return {
       service,
+      host: host ?? service.host,
       balancer,
       hashInput: living !== null && living.needsHash ? (exchange) => living.hashInput(exchange) : null,
       fixedHost: upstream?.host_header ?? '',

@@ -1,4 +1,5 @@
 /** The plugins of one route, resolved, configured and ordered: what the request path runs without looking anything up. */
+import type { BodyEncoding } from '#pdk/body-encoding.ts'
 import type { AnyPlugin, BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
@@ -25,12 +26,18 @@ export interface Step<R> {
   readonly run: (exchange: Exchange, state: unknown) => R
 }
 
+export interface EncodingStep {
+  readonly instance: PluginInstance
+  readonly run: (exchange: Exchange, state: unknown, length: number) => BodyEncoding | null
+}
+
 export interface Plan {
   /** Every instance in the order of execution. */
   readonly instances: readonly PluginInstance[]
   readonly access: readonly Step<void | Exit | Promise<void | Exit>>[]
   readonly responseHeaders: readonly Step<void>[]
   readonly responseBody: readonly Step<BodyTransform | null>[]
+  readonly responseEncoding: readonly EncodingStep[]
   readonly log: readonly Step<void>[]
   /** Of sessions below HTTP. */
   readonly preread: readonly Step<void | Exit | Promise<void | Exit>>[]
@@ -44,6 +51,7 @@ export function createPlan(instances: readonly PluginInstance[]): Plan {
   const access: Plan['access'][number][] = []
   const responseHeaders: Plan['responseHeaders'][number][] = []
   const responseBody: Plan['responseBody'][number][] = []
+  const responseEncoding: EncodingStep[] = []
   const log: Plan['log'][number][] = []
   const preread: Plan['preread'][number][] = []
   const sessionLog: Plan['sessionLog'][number][] = []
@@ -64,9 +72,10 @@ export function createPlan(instances: readonly PluginInstance[]): Plan {
     if (plugin.access) access.push({ instance, run: plugin.access })
     if (plugin.responseHeaders) responseHeaders.push({ instance, run: plugin.responseHeaders })
     if (plugin.responseBody) responseBody.push({ instance, run: plugin.responseBody })
+    if (plugin.responseEncoding) responseEncoding.push({ instance, run: plugin.responseEncoding })
     if (plugin.log) log.push({ instance, run: plugin.log })
   }
-  const rest = { instances, responseBody, log, preread, sessionLog }
+  const rest = { instances, responseBody, responseEncoding, log, preread, sessionLog }
   if (!areTimed(instances)) return { ...rest, access, responseHeaders }
   return { ...rest, access: timed(access, 'access'), responseHeaders: timed(responseHeaders, 'header_filter') }
 }

@@ -11,6 +11,8 @@ import type { TlsTarget } from '#upstream/pool.ts'
 /** A service with everything that can be decided before a request comes. */
 export interface CompiledService {
   readonly service: Service
+  /** The service's, or the upstream that a plugin chose in its place. */
+  readonly host: string
   readonly balancer: Balancer
   /** Computes what consistent hashing hashes, or null when the algorithm needs none. */
   readonly hashInput: ((exchange: Exchange) => string | null) | null
@@ -57,6 +59,11 @@ export interface Snapshot {
   inFlight: number
   /** The compiled form of a route that `router` matched. */
   compiled(route: Route): CompiledRoute
+  /**
+   * Another service for requests of a route: one with this name or id in the route's workspace, or the route's own with the targets of
+   * this upstream. Null where there is none.
+   */
+  otherService(compiled: CompiledRoute, kind: 'service' | 'upstream', nameOrId: string): CompiledService | null
   /** The plan with the consumer's configurations, derived on first use. */
   consumerPlan(compiled: CompiledRoute, exchange: Exchange): Plan
 }

@@ -27,7 +27,7 @@ const STARTED_MS = Date.UTC(2026, 10, 21, 9, 17, 52, 250)
 
 /** A finished exchange of the plugin kit: that it is taken here is also the proof that its shape fits. */
 function finished(change: (exchange: Exchange) => void = () => {}): Exchange {
-  const body = { exists: false, limit() {}, replace() {}, read: () => Promise.resolve(Buffer.alloc(0)) }
+  const body = { exists: false, limit() {}, copy() {}, replace() {}, read: () => Promise.resolve(Buffer.alloc(0)) }
   const request = new ClientRequest(
     HeaderList.from([
       ['Host', 'a.example'],

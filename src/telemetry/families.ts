@@ -250,6 +250,31 @@ export const families = {
     help: 'Calls that plugins made to services of their own, by how they ended: answered, refused (another answer than asked for), failed.',
     labels: ['plugin', 'call', 'outcome'],
   },
+  meridian_plugin_events_total: {
+    type: 'counter',
+    help: "What plugins did, by the plugin and its own name for it; the plugin's page says which there are.",
+    labels: ['plugin', 'event'],
+  },
+  meridian_plugin_bytes_total: {
+    type: 'counter',
+    help: "Bytes that plugins took and gave; the plugin's page says which there are.",
+    labels: ['plugin', 'kind'],
+  },
+  meridian_split_requests_total: {
+    type: 'counter',
+    help: "Requests by the id of the traffic-split that sent them, the target (stable is the route's own service) and how they ended: ok or error.",
+    labels: ['split', 'target', 'outcome'],
+  },
+  meridian_split_share: {
+    type: 'gauge',
+    help: 'The part of the requests, 0 to 1, that a target of a traffic-split has by its weight now.',
+    labels: ['split', 'target'],
+  },
+  meridian_split_aborted: {
+    type: 'gauge',
+    help: '1 while a target of a traffic-split is aborted, else 0.',
+    labels: ['split', 'target'],
+  },
   meridian_event_loop_delay_seconds: {
     type: 'gauge',
     help: 'How late the event loop of a thread was since the scrape before.',

@@ -76,6 +76,7 @@ export async function openTestAdmin(options: TestAdminOptions = {}): Promise<Tes
     writer,
     servesStreams: false,
     trafficLimits: { show: async () => null, reset: async () => null },
+    trafficSplits: { show: async () => null, resume: async () => false },
     secrets: new Secrets(model, keyring),
     isDatabase: options.isDatabase ?? true,
     serving: { waitFor: async () => true, revision: 0 },

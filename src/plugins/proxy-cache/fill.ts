@@ -69,7 +69,10 @@ export class Fill {
 
   /** Collects the body as it passes by, and stores the response at its end. */
   collect(exchange: Exchange, lifetime: Lifetime): BodyTransform {
-    return new CollectedBody(this, this.#state.cache.largestBytes, (parts) => this.store(exchange, lifetime, parts))
+    // As they are now: what is said of an encoding for this client comes later, and is not of the body that is kept.
+    const { headers } = exchange.response
+    const store = (parts: readonly Buffer[]) => this.store(exchange, lifetime, parts, headers)
+    return new CollectedBody(this, this.#state.cache.largestBytes, store)
   }
 
   factsOf({ response }: Exchange, lifetime: Lifetime): StoredFacts {
@@ -85,11 +88,15 @@ export class Fill {
     }
   }
 
-  store(exchange: Exchange, lifetime: Lifetime, body: readonly Buffer[]): void {
-    const { response } = exchange
+  store(
+    exchange: Exchange,
+    lifetime: Lifetime,
+    body: readonly Buffer[],
+    headers: HeaderList = exchange.response.headers,
+  ): void {
     const { varyBy, keepForMs } = lifetime
     const facts = this.factsOf(exchange, lifetime)
-    const names = [addressOf(exchange), ...tagsOf(exchange)]
+    const names = [addressOf(exchange), ...tagsOf(headers)]
     const expiresAtMs = this.#startedAtMs + keepForMs
     const { cache, shared } = this.#state
     const key = cache.keyOf(this.text)
@@ -102,9 +109,9 @@ export class Fill {
       text = variantKey(text, exchange, varyBy)
     }
     let lines = ''
-    for (const [name, value] of response.headers) if (!NOT_STORED.test(name)) lines += name + ': ' + value + '\r\n'
+    for (const [name, value] of headers) if (!NOT_STORED.test(name)) lines += name + ': ' + value + '\r\n'
     // RFC 9110 6.6.1: who keeps a response without a date notes when it came.
-    if (!response.headers.has('date')) lines += `Date: ${new Date(this.#startedAtMs).toUTCString()}\r\n`
+    if (!headers.has('date')) lines += `Date: ${new Date(this.#startedAtMs).toUTCString()}\r\n`
     this.#put(text, encodeStored(facts, key, lines, body), names, facts, expiresAtMs)
     this.release()
   }
@@ -122,7 +129,7 @@ export class Fill {
 }
 
 /** The names that an upstream gives a response, by which it can be purged. */
-function tagsOf({ response: { headers } }: Exchange): string[] {
+function tagsOf(headers: HeaderList): string[] {
   const keys = headers.getAll('surrogate-key').join(' ').split(/\s+/)
   const tags = headers.getAll('cache-tag').join(',').split(',')
   const names = [...keys, ...tags].map((tag) => tag.trim()).filter((tag) => tag !== '')

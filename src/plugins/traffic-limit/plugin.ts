@@ -16,7 +16,7 @@ import {
   type NodeAbilities,
 } from '#pdk'
 import { counterPrefix, identifierOf, type Identifier } from '#pdk/limit-policy.ts'
-import { groupsOf } from './groups.ts'
+import { groupsOf } from '#pdk/consumer-groups.ts'
 import { shownLimits, standingOf, writeHeaders, type ShownLimits, type Standing } from './headers.ts'
 import { schema, type Config } from './schema.ts'
 import { LimitWindows, problemOf } from './windows.ts'

@@ -1,5 +1,5 @@
 /** The groups of a request's consumer. */
-import type { Document, EntityReader, Exchange } from '#pdk'
+import type { Document, EntityReader, Exchange } from './pdk.ts'
 
 export interface Group {
   readonly id: string

@@ -1,0 +1,50 @@
+/** How an answer of the gateway's own goes out, when plugins have seen its head: what they make of its body. */
+import type { ClientSide } from '#http/client-side.ts'
+import type { RequestHead } from '#http/request-head.ts'
+import type { BodyEncoding } from '#pdk/body-encoding.ts'
+import type { Exchange } from '#pdk/exchange.ts'
+import type { Plan } from '#snapshot/snapshot.ts'
+import { clientFraming, ownHead, type ClientFraming } from './client-head.ts'
+import { encodingOf, transformOwn } from './response-phases.ts'
+import type { WorkerContext } from './worker-context.ts'
+
+export interface OwnResponse {
+  readonly head: string
+  readonly framing: ClientFraming
+  /** Null where none is sent. */
+  readonly body: Buffer | null
+  /** What the body has to go through before it is sent; null for nothing. */
+  readonly encoding: BodyEncoding | null
+}
+
+/** Says also whether the connection ends with it. `isStored`: an upstream made it, earlier. */
+export function ownResponse(
+  worker: WorkerContext,
+  plan: Plan,
+  exchange: Exchange,
+  request: RequestHead,
+  connection: ClientSide,
+  made: Buffer | null,
+  isStored: boolean,
+  latencyMs: number,
+): OwnResponse {
+  const { response } = exchange
+  const { events, settings } = worker
+  const whole = plan.responseBody.length === 0 ? made : transformOwn(plan, exchange, made, events)
+  const isBodyless = response.status === 204 || response.status === 304 || response.status < 200
+  const isSent = whole !== null && !isBodyless && request.method !== 'HEAD'
+  const length = whole === null ? 0 : whole.length
+  const encoding = plan.responseEncoding.length === 0 ? null : encodingOf(plan, exchange, length, events)
+  const framing = isBodyless
+    ? 'none'
+    : encoding === null
+      ? length
+      : clientFraming(isSent, -1, response.status, request.minor)
+  if (framing === 'close') connection.isLast = true
+  return {
+    head: ownHead(exchange, framing, connection.isLast, latencyMs, settings, worker.clock, isStored),
+    framing,
+    body: isSent ? whole : null,
+    encoding: isSent ? encoding : null,
+  }
+}
