@@ -29,6 +29,7 @@ export function createWorkerEvents(
     limitRefused: (limit, mode) => figures.counter('meridian_limit_refusals_total', { limit, mode }).value++,
     called: (plugin, call, outcome) =>
       figures.counter('meridian_plugin_calls_total', { plugin, call, outcome }).value++,
+    refused: (plugin, reason) => figures.counter('meridian_plugin_refusals_total', { plugin, reason }).value++,
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

@@ -34,7 +34,15 @@ const ADDED = new Set([
   ...['sample_errors', 'sampling_strategy'].map((field) => `opentelemetry.${field}`),
 ])
 /** Not of Kong's open edition, which the facts are about. */
-const OWN_PLUGINS = new Set(['ext-authz', 'jwt-signer', 'mtls-auth', 'oauth2-introspection', 'opa', 'openid-connect'])
+const OWN_PLUGINS = new Set([
+  'ext-authz',
+  'jwt-signer',
+  'mtls-auth',
+  'oauth2-introspection',
+  'opa',
+  'openid-connect',
+  'request-validator',
+])
 /** Rules that only this gateway's interpreter reads. */
 const OWN_RULES = new Set(['hidden_unless_set', 'format', 'description'])
 

@@ -204,6 +204,8 @@ export interface MetricsSink {
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void
   /** A call that a plugin made to a service of its own: `meridian_plugin_calls_total`. Names are few and fixed. */
   called(plugin: string, call: string, outcome: CallOutcome): void
+  /** A request that a plugin refused: `meridian_plugin_refusals_total`. Reasons are few and fixed. */
+  refused(plugin: string, reason: string): void
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */

@@ -229,7 +229,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
-    metrics: { requestFinished: ignore, limitRefused: ignore, called: ignore },
+    metrics: new FakeMetrics(),
     delivery: new FakeDelivery(),
     lookup,
     trusted: null,
@@ -299,9 +299,14 @@ export class FakeMetrics {
   requestFinished(exchange: Exchange, selection: MetricsSelection): void {
     this.finished.push({ exchange, selection })
   }
-  readonly refused: string[] = []
+  readonly limits: string[] = []
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void {
-    this.refused.push(`${limit} ${mode}`)
+    this.limits.push(`${limit} ${mode}`)
+  }
+  /** Refusals as `plugin reason`. */
+  readonly refusals: string[] = []
+  refused(plugin: string, reason: string): void {
+    this.refusals.push(`${plugin} ${reason}`)
   }
   /** Calls as `plugin call outcome`. */
   readonly calls: string[] = []

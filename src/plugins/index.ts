@@ -33,6 +33,7 @@ import { redirect } from './redirect/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
+import { requestValidator } from './request-validator/plugin.ts'
 import { responseRatelimiting } from './response-ratelimiting/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
 import { session } from './session/plugin.ts'
@@ -77,6 +78,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
+  requestValidator,
   responseRatelimiting,
   responseTransformer,
   session,

@@ -51,6 +51,7 @@ import { schema as redirect } from './redirect/schema.ts'
 import { schema as requestSizeLimiting } from './request-size-limiting/schema.ts'
 import { schema as requestTermination } from './request-termination/schema.ts'
 import { schema as requestTransformer } from './request-transformer/schema.ts'
+import { schema as requestValidator } from './request-validator/schema.ts'
 import { schema as responseRatelimiting } from './response-ratelimiting/schema.ts'
 import { schema as responseTransformer } from './response-transformer/schema.ts'
 import { sessions } from './session/entities.ts'
@@ -105,6 +106,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
+  requestValidator,
   responseRatelimiting,
   responseTransformer,
   session,

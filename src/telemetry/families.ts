@@ -239,6 +239,11 @@ export const families = {
     help: 'Calls that plugins made to services of their own, by how they ended: answered, refused (another answer than asked for), failed.',
     labels: ['plugin', 'call', 'outcome'],
   },
+  meridian_plugin_refusals_total: {
+    type: 'counter',
+    help: 'Requests that plugins refused for what they are, by the reason.',
+    labels: ['plugin', 'reason'],
+  },
   meridian_event_loop_delay_seconds: {
     type: 'gauge',
     help: 'How late the event loop of a thread was since the scrape before.',
