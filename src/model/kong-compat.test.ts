@@ -42,6 +42,7 @@ const OWN_PLUGINS = new Set([
   'opa',
   'openid-connect',
   'request-validator',
+  'security-headers',
 ])
 /** Rules that only this gateway's interpreter reads. */
 const OWN_RULES = new Set(['hidden_unless_set', 'format', 'description'])

@@ -145,6 +145,8 @@ export class ClientResponse {
   bytesSent = 0
   /** Of those, the head. */
   headBytes = 0
+  /** Set by a plugin: the gateway does not add a `Server` field of its own. */
+  hidesServer = false
   constructor(headers: HeaderList) {
     this.headers = headers
   }

@@ -36,6 +36,7 @@ import { requestTransformer } from './request-transformer/plugin.ts'
 import { requestValidator } from './request-validator/plugin.ts'
 import { responseRatelimiting } from './response-ratelimiting/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
+import { securityHeaders } from './security-headers/plugin.ts'
 import { session } from './session/plugin.ts'
 import { statsd } from './statsd/plugin.ts'
 import { syslog } from './syslog/plugin.ts'
@@ -81,6 +82,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   requestValidator,
   responseRatelimiting,
   responseTransformer,
+  securityHeaders,
   session,
   statsd,
   syslog,

@@ -55,6 +55,7 @@ import { schema as requestValidator } from './request-validator/schema.ts'
 import { schema as responseRatelimiting } from './response-ratelimiting/schema.ts'
 import { schema as responseTransformer } from './response-transformer/schema.ts'
 import { sessions } from './session/entities.ts'
+import { schema as securityHeaders } from './security-headers/schema.ts'
 import { schema as session } from './session/schema.ts'
 import { schema as standardWebhooks } from './standard-webhooks/schema.ts'
 import { schema as statsd } from './statsd/schema.ts'
@@ -109,6 +110,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   requestValidator,
   responseRatelimiting,
   responseTransformer,
+  securityHeaders,
   session,
   standardWebhooks,
   statsd,
