@@ -30,6 +30,8 @@ export function createWorkerEvents(
     called: (plugin, call, outcome) =>
       figures.counter('meridian_plugin_calls_total', { plugin, call, outcome }).value++,
     refused: (plugin, reason) => figures.counter('meridian_plugin_refusals_total', { plugin, reason }).value++,
+    deprecatedUsed: (api, consumer, stage) =>
+      figures.counter('meridian_deprecated_requests_total', { api, consumer, stage }).value++,
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

@@ -35,6 +35,7 @@ const ADDED = new Set([
 ])
 /** Not of Kong's open edition, which the facts are about. */
 const OWN_PLUGINS = new Set([
+  'deprecation',
   'ext-authz',
   'jwt-signer',
   'mtls-auth',

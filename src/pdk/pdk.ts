@@ -206,6 +206,8 @@ export interface MetricsSink {
   called(plugin: string, call: string, outcome: CallOutcome): void
   /** A request that a plugin refused: `meridian_plugin_refusals_total`. Reasons are few and fixed. */
   refused(plugin: string, reason: string): void
+  /** A request for an API that goes away: `meridian_deprecated_requests_total`. The consumer is '' for nobody known. */
+  deprecatedUsed(api: string, consumer: string, stage: string): void
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */

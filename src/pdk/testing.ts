@@ -308,6 +308,11 @@ export class FakeMetrics {
   refused(plugin: string, reason: string): void {
     this.refusals.push(`${plugin} ${reason}`)
   }
+  /** Uses of what goes away as `api consumer stage`. */
+  readonly deprecatedUses: string[] = []
+  deprecatedUsed(api: string, consumer: string, stage: string): void {
+    this.deprecatedUses.push(`${api} ${consumer} ${stage}`)
+  }
   /** Calls as `plugin call outcome`. */
   readonly calls: string[] = []
   called(plugin: string, call: string, outcome: string): void {

@@ -6,6 +6,7 @@ import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
+import { deprecation } from './deprecation/plugin.ts'
 import { extAuthz } from './ext-authz/plugin.ts'
 import { fileLog } from './file-log/plugin.ts'
 import { grpcGateway } from './grpc-gateway/plugin.ts'
@@ -52,6 +53,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   correlationId,
   cors,
   datadog,
+  deprecation,
   extAuthz,
   fileLog,
   grpcGateway,

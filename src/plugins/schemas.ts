@@ -18,6 +18,7 @@ import { schema as botDetection } from './bot-detection/schema.ts'
 import { schema as correlationId } from './correlation-id/schema.ts'
 import { schema as cors } from './cors/schema.ts'
 import { schema as datadog } from './datadog/schema.ts'
+import { schema as deprecation } from './deprecation/schema.ts'
 import { schema as extAuthz } from './ext-authz/schema.ts'
 import { schema as fileLog } from './file-log/schema.ts'
 import { schema as grpcGateway } from './grpc-gateway/schema.ts'
@@ -80,6 +81,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   correlationId,
   cors,
   datadog,
+  deprecation,
   extAuthz,
   fileLog,
   grpcGateway,
