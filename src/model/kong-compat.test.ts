@@ -42,6 +42,7 @@ const OWN_PLUGINS = new Set([
   'oauth2-introspection',
   'opa',
   'openid-connect',
+  'problem-details',
   'request-validator',
   'security-headers',
 ])

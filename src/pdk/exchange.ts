@@ -136,11 +136,16 @@ export class UpstreamRequest {
   strippedPrefix: string | null = null
 }
 
+/** The parts of an `Exit`, or of an error that no plugin made, that say what it tells. */
+export type MadeAnswer = Pick<Exit, 'message' | 'body' | 'contentType' | 'stored'>
+
 export class ClientResponse {
   status = 0
   headers: HeaderList
   /** Who made it: the upstream, a plugin or the gateway itself ('exit'), or a failure ('error'). */
   source: 'service' | 'exit' | 'error' = 'service'
+  /** What a plugin or the gateway answers itself, before it has a form; null for a response of the upstream. */
+  made: MadeAnswer | null = null
   /** Bytes sent to the client, head included. */
   bytesSent = 0
   /** Of those, the head. */

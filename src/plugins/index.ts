@@ -27,6 +27,7 @@ import { openidConnect } from './openid-connect/plugin.ts'
 import { opentelemetry } from './opentelemetry/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
+import { problemDetails } from './problem-details/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
@@ -74,6 +75,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   opentelemetry,
   postFunction,
   preFunction,
+  problemDetails,
   prometheus,
   proxyCache,
   rateLimiting,

@@ -44,6 +44,7 @@ import { schema as openidConnect } from './openid-connect/schema.ts'
 import { schema as opentelemetry } from './opentelemetry/schema.ts'
 import { schema as postFunction } from './post-function/schema.ts'
 import { schema as preFunction } from './pre-function/schema.ts'
+import { schema as problemDetails } from './problem-details/schema.ts'
 import { schema as prometheus } from './prometheus/schema.ts'
 import { schema as proxyCache } from './proxy-cache/schema.ts'
 import { ratelimitingMetrics } from './rate-limiting/entities.ts'
@@ -102,6 +103,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   opentelemetry,
   postFunction,
   preFunction,
+  problemDetails,
   prometheus,
   proxyCache,
   rateLimiting,

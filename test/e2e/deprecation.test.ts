@@ -43,5 +43,8 @@ test('an API is announced to go away, is gone, and its callers are known', async
   const labels = uses.map((line) =>
     /api="([^"]*)",consumer="([^"]*)",stage="([^"]*)".* (\d+)$/.exec(line)?.slice(1).join(' '),
   )
-  assert.deepEqual(labels.toSorted((a = '', b = '') => a.localeCompare(b)), ['gone ann retired 1', 'old ann deprecated 1'])
+  assert.deepEqual(
+    labels.toSorted((a = '', b = '') => a.localeCompare(b)),
+    ['gone ann retired 1', 'old ann deprecated 1'],
+  )
 })
