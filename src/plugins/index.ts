@@ -1,6 +1,10 @@
 /** The plugins that this gateway can run. A new plugin is its folder and a line here. */
 import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
+import { aiPromptDecorator } from './ai-prompt-decorator/plugin.ts'
+import { aiPromptGuard } from './ai-prompt-guard/plugin.ts'
+import { aiPromptTemplate } from './ai-prompt-template/plugin.ts'
+import { aiRequestTransformer } from './ai-request-transformer/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
@@ -49,6 +53,10 @@ import { zipkin } from './zipkin/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
+  aiPromptDecorator,
+  aiPromptGuard,
+  aiPromptTemplate,
+  aiRequestTransformer,
   basicAuth,
   botDetection,
   correlationId,

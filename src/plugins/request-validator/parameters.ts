@@ -4,7 +4,7 @@ import { cookieValues } from '#pdk/cookies.ts'
 import { decodeArg } from '#pdk/form.ts'
 import { fromWire, toWire } from '#pdk/wire-text.ts'
 import type { Judge } from './json-schema.ts'
-import { parseJsonText } from './json-text.ts'
+import { parseJsonText } from '#pdk/json-text.ts'
 import {
   shapeOf,
   splitArgs,

@@ -2,7 +2,7 @@
 import { definePlugin, FieldName, type Exchange, type Exit, type MetricsSink } from '#pdk'
 import { isJsonType, isUtf8, parseMediaType, type MediaType } from './content-type.ts'
 import type { Judge } from './json-schema.ts'
-import { parseJsonText } from './json-text.ts'
+import { parseJsonText } from '#pdk/json-text.ts'
 import { findContent, judgeForm } from './openapi/body.ts'
 import type { BodyRules } from './openapi/operation.ts'
 import { ParameterSource } from './parameters.ts'
