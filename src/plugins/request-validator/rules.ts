@@ -92,7 +92,7 @@ function compileParameters({ parameter_schema: drafts, version }: Config, isTrus
 function compileOperations(text: string, basePath: string | null, isTrusted: boolean): Operations {
   try {
     const operations = new Operations(text, basePath, isTrusted)
-    if (!isTrusted) operations.compileAll()
+    if (!isTrusted) operations.checkAll()
     return operations
   } catch (error) {
     if (!(error instanceof DocumentProblem)) throw error

@@ -2,7 +2,7 @@ import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
 
 /** A document or schema that is longer takes seconds to read in every worker. */
 const SCHEMA_BYTES_MAX = 1 << 20
-const DOCUMENT_BYTES_MAX = 4 << 20
+const DOCUMENT_BYTES_MAX = 2 << 20
 
 /** Configuration of `request-validator` as Kong documents it for its enterprise edition; what stands below the comment is ours. */
 export const schema = definePluginSchema({

@@ -185,7 +185,16 @@ const refused: readonly [document: object | string, message: string | RegExp][] 
   ],
   [schemaOf({ $ref: '#/components/schemas/Pet' }), `${AT}: #/components/schemas/Pet leads nowhere`],
   [schemaOf({ type: 'text' }), new RegExp(`^${AT}: schema is invalid`)],
-  [schemaOf({ pattern: '(?=a)' }), new RegExp(`^${AT}: pattern`)],
+  [schemaOf({ pattern: '(?=a)' }), new RegExp(`^${AT}/pattern: pattern`)],
+  [schemaOf({ patternProperties: { '(?=a)': {} } }), new RegExp(`^${AT}/patternProperties: pattern`)],
+  [schemaOf({ $async: true }), `${AT}/$async: is not supported`],
+  [
+    {
+      ...schemaOf({ $ref: '#/components/schemas/A' }),
+      components: { schemas: { A: { $ref: '#/components/schemas/B' }, B: { $ref: '#/components/schemas/A' } } },
+    },
+    '/components/schemas/A: the reference leads in a circle',
+  ],
   [
     { ...schemaOf({ $ref: '#/components/schemas/A' }), components: { schemas: { A: { minimum: 'x' } } } },
     /^\/components: schema is invalid: data\/.*A\/minimum must be number/,

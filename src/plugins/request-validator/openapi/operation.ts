@@ -75,6 +75,14 @@ export class Operation {
       node['requestBody'] === undefined ? null : readBody(document, schemas, node['requestBody'], `${at}/requestBody`)
   }
 
+  /** Holds the schemas against the rules for schemas. @throws {DocumentProblem} */
+  check(compiler: SchemaCompiler): void {
+    for (const { schema, at } of [...this.#parameters, ...(this.#body?.content ?? [])]) {
+      const problem = schema === undefined ? null : compiler.check(schema)
+      if (problem !== null) throw new DocumentProblem(at, problem)
+    }
+  }
+
   /** @throws {DocumentProblem} for a schema that can't be compiled */
   rules(compiler: SchemaCompiler): OperationRules {
     if (this.#rules !== null) return this.#rules

@@ -44,9 +44,9 @@ export class Operations {
     this.#compiler = compilerFor(schemas, isTrusted)
   }
 
-  /** Compiles what requests would compile one by one, so that mistakes are found now. @throws {DocumentProblem} */
-  compileAll(): void {
-    for (const operation of this.#all) operation.rules(this.#compiler)
+  /** Looks for mistakes in schemas that only requests would find. @throws {DocumentProblem} */
+  checkAll(): void {
+    for (const operation of this.#all) operation.check(this.#compiler)
   }
 
   /** @param path normalised, as the client sent it */

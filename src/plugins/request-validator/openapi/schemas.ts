@@ -2,6 +2,7 @@
  * The schemas of a document as JSON Schema 2020-12, each with those that it points to. Only what stands where a schema may stand is
  * taken over: examples and extensions hold anything, also what looks like a name or a reference.
  */
+import { compileEcmaPattern } from '#core/ecma-pattern.ts'
 import { DocumentProblem, escapeName, isNode, pointerOf, type Node, type OpenApiDocument } from './document.ts'
 
 /** Keywords whose value is a schema, a list of them, or schemas by name. */
@@ -58,7 +59,9 @@ export class DocumentSchemas {
     return this.#convert(schema, at, 0)
   }
 
+  /** @throws {DocumentProblem} for references that lead to each other and to no schema */
   get definitions(): object {
+    for (const [pointer, schema] of this.#pointedTo) this.#checkEnds(pointer, schema)
     return { $id: DEFINITIONS, $defs: Object.fromEntries(this.#pointedTo) }
   }
 
@@ -67,6 +70,15 @@ export class DocumentSchemas {
     const prefix = `${DEFINITIONS}#/$defs/`
     if (!reference.startsWith(prefix)) return undefined
     return this.#pointedTo.get(unescapeName(decodeURIComponent(reference.slice(prefix.length))))
+  }
+
+  /** A schema that is nothing but a reference to itself, over others or not, would be followed without an end. */
+  #checkEnds(pointer: string, schema: unknown): void {
+    let here = schema
+    for (let hops = 0; isNode(here) && typeof here['$ref'] === 'string'; hops++) {
+      if (hops > this.#pointedTo.size) throw new DocumentProblem(pointer, 'the reference leads in a circle')
+      here = this.resolve(here['$ref'])
+    }
   }
 
   #convert(schema: unknown, at: string, depth: number): unknown {
@@ -101,7 +113,10 @@ export class DocumentSchemas {
       const inner = (part: unknown, name: string | number) =>
         this.#convert(part, `${here}/${escapeName(String(name))}`, depth + 1)
       if (keyword === '$ref' || LEFT_OUT.has(keyword) || keyword.startsWith('x-')) continue
-      if (keyword === '$dynamicRef') throw new DocumentProblem(here, 'is not supported')
+      if (keyword === '$dynamicRef' || keyword === '$async') throw new DocumentProblem(here, 'is not supported')
+      if (keyword === 'pattern') checkPattern(value, here)
+      if (keyword === 'patternProperties' && isNode(value))
+        for (const name of Object.keys(value)) checkPattern(name, here)
       if (ONE.has(keyword)) members.push([keyword, this.#convert(value, here, depth + 1)])
       else if (LISTS.has(keyword) && Array.isArray(value)) members.push([keyword, value.map(inner)])
       else if (NAMED.has(keyword) && isNode(value))
@@ -115,6 +130,12 @@ export class DocumentSchemas {
     const converted = Object.fromEntries(members)
     return this.#document.version === '3.0' ? fromOldForm(converted, schema['nullable'] === true) : converted
   }
+}
+
+/** Patterns that can't be matched in linear time are found here, not by the first request. */
+function checkPattern(source: unknown, at: string): void {
+  const compiled = typeof source === 'string' ? compileEcmaPattern(source) : null
+  if (compiled?.ok === false) throw new DocumentProblem(at, `pattern ${JSON.stringify(source)}: ${compiled.reason}`)
 }
 
 /** What only responses have is not asked of requests (OpenAPI 3.1, "readOnly"). */
