@@ -1,6 +1,6 @@
 /** Has a language model rewrite the bodies of requests, as Kong's ai-request-transformer does. */
 import { compileSafeRegex, type SafeRegex } from '#core/pcre.ts'
-import { definePlugin, type Exchange, type Exit, type PluginTools } from '#pdk'
+import { definePlugin, FieldName, type Exchange, type Exit, type PluginTools } from '#pdk'
 import { HttpAsker } from '#pdk/ask-http.ts'
 import { askModel, type ModelAnswer } from '../ai/ask-model.ts'
 import { refuseLlm } from '../ai/llm-request.ts'
@@ -18,6 +18,7 @@ interface State {
   hasWarned: boolean
 }
 
+const CONTENT_ENCODING = new FieldName('Content-Encoding')
 const DEFAULT_LIMIT = 8192
 const ANSWER_BYTES_MAX = 4 << 20
 const CONNECTIONS = 32
@@ -69,7 +70,8 @@ export const aiRequestTransformer = definePlugin({
 })
 
 async function rewrite(exchange: Exchange, state: State): Promise<void | Exit> {
-  const { body } = exchange.request
+  const { body, headers } = exchange.request
+  if (CONTENT_ENCODING.has(headers)) return refuseLlm(exchange, 400, 'request body has a Content-Encoding')
   const bytes = await body.read(state.limitBytes)
   if (!Buffer.isBuffer(bytes))
     return bytes.error === 'too_large'

@@ -120,6 +120,12 @@ test('a request without a body is refused where it needs one', async () => {
   assert.equal(await answerTo(BODY, { ...POST, headers }), '400 request body is not JSON')
 })
 
+test('a body with a Content-Encoding is refused', async () => {
+  const headers = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' }
+  const answer = await answerTo(BODY, { ...POST, headers, body: { name: 'a' } })
+  assert.equal(answer, '400 request body has a Content-Encoding')
+})
+
 test('a body over max_body_bytes is refused', async () => {
   assert.equal(
     await answerTo({ ...BODY, max_body_bytes: 8 }, { ...POST, body: { name: 'ann' } }),

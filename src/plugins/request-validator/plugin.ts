@@ -28,6 +28,7 @@ const TEXTS: Readonly<Record<Reason, string>> = {
 }
 
 const CONTENT_TYPE = new FieldName('Content-Type')
+const CONTENT_ENCODING = new FieldName('Content-Encoding')
 /** Requests that have no content as a rule (RFC 9110 9.3). */
 const BODYLESS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'])
 
@@ -120,6 +121,8 @@ function checkBody(
   const judgesJson = judge !== null && isJsonType(type!)
   const judgesContent = body.exists && content !== null && content.judge !== null && content.kind !== 'other'
   if (!judgesJson && !judgesContent) return
+  // What is compressed reads differently for whoever unpacks it.
+  if (CONTENT_ENCODING.has(exchange.request.headers)) return refuse(exchange, state, 'body', 'has a Content-Encoding')
   if (!isUtf8(type!)) return refuse(exchange, state, 'body', 'is not in UTF-8')
   return readBody(exchange, state, (bytes) => {
     if (judgesContent && content.kind === 'form') return judgeForm(bytes, content)
