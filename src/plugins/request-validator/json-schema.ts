@@ -33,10 +33,14 @@ const LONG_FORMATS = new Set(['byte', 'binary', 'password', 'json-pointer'])
 /** Compiles schemas of one draft that may point to each other. */
 export class SchemaCompiler {
   readonly #ajv: Ajv
+  readonly #draft: Draft
+  readonly #isTrusted: boolean
 
   /** @param isTrusted that the schemas were compiled before, so that they need not be held against the draft's own again */
   constructor(draft: Draft, isTrusted: boolean) {
-    this.#ajv = createAjv(draft, isTrusted)
+    this.#draft = draft
+    this.#isTrusted = isTrusted
+    this.#ajv = createAjv(draft)
     addFormats(this.#ajv)
     this.#ajv.removeKeyword('uniqueItems')
     this.#ajv.addKeyword({
@@ -50,23 +54,21 @@ export class SchemaCompiler {
 
   /** Makes a schema known by a name, for others to point into; it is not compiled. Answers what is wrong with it, or null. */
   add(name: string, schema: object): string | null {
-    try {
-      this.#ajv.addSchema(schema, name)
-      return null
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error)
-    }
+    const problem = this.#isTrusted ? null : checkSchema(this.#draft, schema)
+    if (problem === null) this.#ajv.addSchema(schema, name)
+    return problem
   }
 
   /** What is wrong with a schema by the draft's own rules, without compiling it, which takes several times as long; null for nothing. */
   check(schema: unknown): string | null {
-    if (this.#ajv.validateSchema(schema as AnySchema) === true) return null
-    return `schema is invalid: ${this.#ajv.errorsText()}`
+    return checkSchema(this.#draft, schema)
   }
 
   compile(schema: unknown): Compiled {
     if (typeof schema !== 'boolean' && (typeof schema !== 'object' || schema === null || Array.isArray(schema)))
       return { ok: false, reason: 'expected a JSON Schema, an object or a boolean' }
+    const problem = this.#isTrusted ? null : checkSchema(this.#draft, schema)
+    if (problem !== null) return { ok: false, reason: problem }
     try {
       const validate = this.#ajv.compile(schema as AnySchema)
       // Such a schema answers a promise, which is as good as a yes.
@@ -78,14 +80,30 @@ export class SchemaCompiler {
   }
 }
 
-function createAjv(draft: Draft, isTrusted: boolean): Ajv {
+/** One for each draft, which keeps nothing of what it looks at: making one takes ten times as long as looking at a schema. */
+const checkers = new Map<Draft, Ajv>()
+
+function checkSchema(draft: Draft, schema: unknown): string | null {
+  let checker = checkers.get(draft)
+  if (checker === undefined) checkers.set(draft, (checker = createAjv(draft)))
+  try {
+    if (checker.validateSchema(schema as AnySchema) === true) return null
+    return `schema is invalid: ${checker.errorsText()}`
+  } catch (error) {
+    // A schema of another draft than the configuration says.
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+function createAjv(draft: Draft): Ajv {
   const { Ajv, Ajv2019, Ajv2020, AjvDraft04, draft6 } = schemaLibrary()
   const options: Options = {
     strict: false,
     logger: false,
     // A member that the value has only from its prototype is not there.
     ownProperties: true,
-    validateSchema: !isTrusted,
+    // Done by `checkSchema`.
+    validateSchema: false,
     // Compiled schemas are kept by their text otherwise, for as long as the compiler lives.
     addUsedSchema: false,
     code: { regExp: Object.assign(patternOf, { code: 'patternOf' }) },
