@@ -36,7 +36,11 @@ function named(
   bundled: ReadonlyMap<string, AnyPlugin>,
   own: readonly AnyPlugin[],
 ): AnyPlugin[] {
-  const known = new Set([...pluginSchemas.map(({ name }) => name), ...own.map(({ schema }) => schema.name)])
+  const known = new Set([
+    ...pluginSchemas.map(({ name }) => name),
+    ...bundled.keys(),
+    ...own.map(({ schema }) => schema.name),
+  ])
   return names.flatMap((name) => {
     if (!known.has(name)) {
       const nearest = nearestName(name, [...known])

@@ -44,6 +44,9 @@ export function createWorkerEvents(
       figures.counter('meridian_split_share', { split, target }).value = share
       figures.counter('meridian_split_aborted', { split, target }).value = isAborted ? 1 : 0
     },
+    refused: (plugin, reason) => figures.counter('meridian_plugin_refusals_total', { plugin, reason }).value++,
+    deprecatedUsed: (api, consumer, stage) =>
+      figures.counter('meridian_deprecated_requests_total', { api, consumer, stage }).value++,
   }
   const events: ProxyEvents = {
     exchangeEnded: (exchange, compiled) => {

@@ -62,7 +62,7 @@ export function compileSafeRegex(
   for (const unroll of [false, true]) {
     const written = writeRegex(parsed.root, { dialect: 'v8', unroll })
     if ('reason' in written) return compileRe2(parsed, isAnchored, written.reason)
-    const regex = compileV8(isAnchored ? `^(?:${written.source})` : written.source)
+    const regex = compileLinear(isAnchored ? `^(?:${written.source})` : written.source)
     if (regex !== null) return { ok: true, regex: new V8Regex(regex, parsed) }
     reason = 'it cannot be matched in linear time'
   }
@@ -80,8 +80,8 @@ function compileRe2(parsed: ParsedRegex, isAnchored: boolean, reason: string): R
   }
 }
 
-/** Null when V8's linear engine does not take the source. */
-function compileV8(source: string): RegExp | null {
+/** For V8, with its linear engine to fall back on; null when that one does not take the source. */
+export function compileLinear(source: string): RegExp | null {
   if (!linearEngineIsOn()) enableLinearRegexFallback()
   try {
     RegExp(source, LINEAR)

@@ -18,6 +18,7 @@ const ENTRY_POINTS = {
   worker: 'src/worker-entry.ts',
   pdk: 'src/pdk/pdk.ts',
   'pdk-testing': 'src/pdk/testing.ts',
+  'schema-library': 'src/plugins/request-validator/schema-library.ts',
 }
 
 interface Description {

@@ -38,6 +38,7 @@ const ADDED = new Set([
 /** Not of Kong's open edition, which the facts are about. */
 const OWN_PLUGINS = new Set([
   'compression',
+  'deprecation',
   'ext-authz',
   'fault-injection',
   'jwt-signer',
@@ -45,7 +46,10 @@ const OWN_PLUGINS = new Set([
   'oauth2-introspection',
   'opa',
   'openid-connect',
+  'problem-details',
   'request-mirror',
+  'request-validator',
+  'security-headers',
   'traffic-split',
 ])
 /** Rules that only this gateway's interpreter reads. */

@@ -168,6 +168,9 @@ export class UpstreamRequest {
   isUnreachable = false
 }
 
+/** The parts of an `Exit`, or of an error that no plugin made, that say what it tells. */
+export type MadeAnswer = Pick<Exit, 'message' | 'body' | 'contentType' | 'stored'>
+
 export class ClientResponse {
   status = 0
   headers: HeaderList
@@ -175,10 +178,14 @@ export class ClientResponse {
   source: 'service' | 'exit' | 'error' = 'service'
   /** Set by the phase of response headers: goes to the client with `headers`, which an upstream made earlier, instead of what came. */
   replacement: Buffer | null = null
+  /** What a plugin or the gateway answers itself, before it has a form; null for a response of the upstream. */
+  made: MadeAnswer | null = null
   /** Bytes sent to the client, head included. */
   bytesSent = 0
   /** Of those, the head. */
   headBytes = 0
+  /** Set by a plugin: the gateway does not add a `Server` field of its own. */
+  hidesServer = false
   constructor(headers: HeaderList) {
     this.headers = headers
   }

@@ -230,6 +230,10 @@ export interface MetricsSink {
   splitFinished(split: string, target: string, outcome: 'ok' | 'error'): void
   /** The part of the requests (0 to 1) that a target has now; told by one worker for all. */
   splitStated(split: string, target: string, share: number, isAborted: boolean): void
+  /** A request that a plugin refused: `meridian_plugin_refusals_total`. Reasons are few and fixed. */
+  refused(plugin: string, reason: string): void
+  /** A request for an API that goes away: `meridian_deprecated_requests_total`. The consumer is '' for nobody known. */
+  deprecatedUsed(api: string, consumer: string, stage: string): void
 }
 
 /** `tracing_instrumentations` and `tracing_sampling_rate`. */

@@ -306,9 +306,19 @@ export class FakeMetrics {
   requestFinished(exchange: Exchange, selection: MetricsSelection): void {
     this.finished.push({ exchange, selection })
   }
-  readonly refused: string[] = []
+  readonly limits: string[] = []
   limitRefused(limit: string, mode: 'enforced' | 'shadow'): void {
-    this.refused.push(`${limit} ${mode}`)
+    this.limits.push(`${limit} ${mode}`)
+  }
+  /** Refusals as `plugin reason`. */
+  readonly refusals: string[] = []
+  refused(plugin: string, reason: string): void {
+    this.refusals.push(`${plugin} ${reason}`)
+  }
+  /** Uses of what goes away as `api consumer stage`. */
+  readonly deprecatedUses: string[] = []
+  deprecatedUsed(api: string, consumer: string, stage: string): void {
+    this.deprecatedUses.push(`${api} ${consumer} ${stage}`)
   }
   /** Calls as `plugin call outcome`. */
   readonly calls: string[] = []

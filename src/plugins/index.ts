@@ -1,12 +1,17 @@
 /** The plugins that this gateway can run. A new plugin is its folder and a line here. */
 import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
+import { aiPromptDecorator } from './ai-prompt-decorator/plugin.ts'
+import { aiPromptGuard } from './ai-prompt-guard/plugin.ts'
+import { aiPromptTemplate } from './ai-prompt-template/plugin.ts'
+import { aiRequestTransformer } from './ai-request-transformer/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { compression } from './compression/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
 import { cors } from './cors/plugin.ts'
 import { datadog } from './datadog/plugin.ts'
+import { deprecation } from './deprecation/plugin.ts'
 import { extAuthz } from './ext-authz/plugin.ts'
 import { faultInjection } from './fault-injection/plugin.ts'
 import { fileLog } from './file-log/plugin.ts'
@@ -28,6 +33,7 @@ import { openidConnect } from './openid-connect/plugin.ts'
 import { opentelemetry } from './opentelemetry/plugin.ts'
 import { postFunction } from './post-function/plugin.ts'
 import { preFunction } from './pre-function/plugin.ts'
+import { problemDetails } from './problem-details/plugin.ts'
 import { prometheus } from './prometheus/plugin.ts'
 import { proxyCache } from './proxy-cache/plugin.ts'
 import { rateLimiting } from './rate-limiting/plugin.ts'
@@ -36,8 +42,10 @@ import { requestMirror } from './request-mirror/plugin.ts'
 import { requestSizeLimiting } from './request-size-limiting/plugin.ts'
 import { requestTermination } from './request-termination/plugin.ts'
 import { requestTransformer } from './request-transformer/plugin.ts'
+import { requestValidator } from './request-validator/plugin.ts'
 import { responseRatelimiting } from './response-ratelimiting/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
+import { securityHeaders } from './security-headers/plugin.ts'
 import { session } from './session/plugin.ts'
 import { statsd } from './statsd/plugin.ts'
 import { syslog } from './syslog/plugin.ts'
@@ -49,12 +57,17 @@ import { zipkin } from './zipkin/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
+  aiPromptDecorator,
+  aiPromptGuard,
+  aiPromptTemplate,
+  aiRequestTransformer,
   basicAuth,
   botDetection,
   compression,
   correlationId,
   cors,
   datadog,
+  deprecation,
   extAuthz,
   faultInjection,
   fileLog,
@@ -76,6 +89,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   opentelemetry,
   postFunction,
   preFunction,
+  problemDetails,
   prometheus,
   proxyCache,
   rateLimiting,
@@ -84,8 +98,10 @@ export const builtPlugins: readonly AnyPlugin[] = [
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
+  requestValidator,
   responseRatelimiting,
   responseTransformer,
+  securityHeaders,
   session,
   statsd,
   syslog,

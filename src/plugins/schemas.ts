@@ -19,6 +19,7 @@ import { schema as compression } from './compression/schema.ts'
 import { schema as correlationId } from './correlation-id/schema.ts'
 import { schema as cors } from './cors/schema.ts'
 import { schema as datadog } from './datadog/schema.ts'
+import { schema as deprecation } from './deprecation/schema.ts'
 import { schema as extAuthz } from './ext-authz/schema.ts'
 import { schema as faultInjection } from './fault-injection/schema.ts'
 import { schema as fileLog } from './file-log/schema.ts'
@@ -45,6 +46,7 @@ import { schema as openidConnect } from './openid-connect/schema.ts'
 import { schema as opentelemetry } from './opentelemetry/schema.ts'
 import { schema as postFunction } from './post-function/schema.ts'
 import { schema as preFunction } from './pre-function/schema.ts'
+import { schema as problemDetails } from './problem-details/schema.ts'
 import { schema as prometheus } from './prometheus/schema.ts'
 import { proxyCachePurges } from './proxy-cache/entities.ts'
 import { schema as proxyCache } from './proxy-cache/schema.ts'
@@ -55,9 +57,11 @@ import { schema as requestMirror } from './request-mirror/schema.ts'
 import { schema as requestSizeLimiting } from './request-size-limiting/schema.ts'
 import { schema as requestTermination } from './request-termination/schema.ts'
 import { schema as requestTransformer } from './request-transformer/schema.ts'
+import { schema as requestValidator } from './request-validator/schema.ts'
 import { schema as responseRatelimiting } from './response-ratelimiting/schema.ts'
 import { schema as responseTransformer } from './response-transformer/schema.ts'
 import { sessions } from './session/entities.ts'
+import { schema as securityHeaders } from './security-headers/schema.ts'
 import { schema as session } from './session/schema.ts'
 import { schema as standardWebhooks } from './standard-webhooks/schema.ts'
 import { schema as statsd } from './statsd/schema.ts'
@@ -84,6 +88,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   correlationId,
   cors,
   datadog,
+  deprecation,
   extAuthz,
   faultInjection,
   fileLog,
@@ -105,6 +110,7 @@ export const pluginSchemas: readonly PluginSchema[] = [
   opentelemetry,
   postFunction,
   preFunction,
+  problemDetails,
   prometheus,
   proxyCache,
   rateLimiting,
@@ -113,8 +119,10 @@ export const pluginSchemas: readonly PluginSchema[] = [
   requestSizeLimiting,
   requestTermination,
   requestTransformer,
+  requestValidator,
   responseRatelimiting,
   responseTransformer,
+  securityHeaders,
   session,
   standardWebhooks,
   statsd,

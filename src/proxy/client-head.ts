@@ -107,7 +107,8 @@ export function proxiedHead(
     headers.serialise(keepsTrailer ? SKIPPED : SKIPPED_WITH_TRAILER)
   text += framingText(framing)
   if (!headers.hasKnown(DATE)) text += 'Date: ' + clock.date + '\r\n'
-  if (tokens.server && !headers.hasKnown(SERVER)) text += 'Server: ' + settings.product + '\r\n'
+  if (tokens.server && !headers.hasKnown(SERVER) && !exchange.response.hidesServer)
+    text += 'Server: ' + settings.product + '\r\n'
   text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
   if (tokens.upstreamLatency) text += UPSTREAM_LATENCY.line(exchange.upstreamLatencyMs)
   if (tokens.proxyLatency) text += PROXY_LATENCY.line(exchange.proxyLatencyMs)
@@ -165,7 +166,8 @@ export function ownHead(
     if (tokens.proxyLatency) text += PROXY_LATENCY.line(latencyMs)
     if (tokens.via) text += headers.hasKnown(VIA) ? viaText(headers, 1, settings.product) : settings.viaLines[1]!
   } else if (tokens.responseLatency) text += 'X-Kong-Response-Latency: ' + Math.round(latencyMs) + '\r\n'
-  if (tokens.server && !headers.hasKnown(SERVER)) text += 'Server: ' + settings.product + '\r\n'
+  if (tokens.server && !headers.hasKnown(SERVER) && !exchange.response.hidesServer)
+    text += 'Server: ' + settings.product + '\r\n'
   if (settings.allowDebugHeader) text += debugFields(exchange)
   if (tokens.requestId) text += 'X-Kong-Request-Id: ' + exchange.id + '\r\n'
   return text + '\r\n'

@@ -20,6 +20,7 @@ export interface OwnAnswer {
 
 export function answerOfExit(exchange: Exchange, exit: Exit, settings: ProxySettings): OwnAnswer {
   const { stored } = exit
+  exchange.response.made = exit
   if (stored !== null)
     return {
       status: exit.status,
@@ -48,6 +49,7 @@ export function answerOfExit(exchange: Exchange, exit: Exit, settings: ProxySett
 /** The form follows Accept, else the request's own Content-Type, else `error_default_type` (Kong's error handler). */
 export function answerOfFailure(exchange: Exchange, failure: WireFailure, settings: ProxySettings): OwnAnswer {
   const { status, message, closes, retryAfter } = exitOfFailure(failure)
+  exchange.response.made = { message, body: null, contentType: null, stored: null }
   if (isGrpcCall(exchange.request)) {
     const fields = new HeaderList()
     addGrpcStatus(fields, status, message)

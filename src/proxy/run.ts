@@ -321,12 +321,11 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
 
   /** Every byte of the body is written. */
   #endResponse(trailers: HeaderList | null): void {
-    const connection = this.#connection
     const hasTrailers = trailers !== null && trailers.size > 0 && keepsTrailers(this.#responseFraming, this.#head)
-    if (this.#responseFraming === 'chunked') connection.endChunks(hasTrailers ? trailers : null)
+    if (this.#responseFraming === 'chunked') this.#connection.endChunks(hasTrailers ? trailers : null)
     this.#endUpstream(true)
     this.#finish()
-    connection.endResponse()
+    this.#connection.endResponse()
   }
 
   /** The upstream has answered, and nothing more is wanted of it; when it has said all, its connection is for others. */

@@ -275,6 +275,16 @@ export const families = {
     help: '1 while a target of a traffic-split is aborted, else 0.',
     labels: ['split', 'target'],
   },
+  meridian_plugin_refusals_total: {
+    type: 'counter',
+    help: 'Requests that plugins refused for what they are, by the reason.',
+    labels: ['plugin', 'reason'],
+  },
+  meridian_deprecated_requests_total: {
+    type: 'counter',
+    help: 'Requests for APIs that the plugin deprecation says go away, by who called and how far that is: announced, deprecated, brownout, retired.',
+    labels: ['api', 'consumer', 'stage'],
+  },
   meridian_event_loop_delay_seconds: {
     type: 'gauge',
     help: 'How late the event loop of a thread was since the scrape before.',

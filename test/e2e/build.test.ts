@@ -54,6 +54,21 @@ test('the built package proxies without any dependency installed', async () => {
   assert.partialDeepStrictEqual(await response.json(), { method: 'GET', target: '/hello' })
 })
 
+test('the built package has the library that reads schemas, in a file of its own', async () => {
+  await using upstream = await startUpstream()
+  const plugins = [{ name: 'request-validator', config: { version: 'draft4', body_schema: '{"type":"object"}' } }]
+  await using gateway = await startGateway({
+    script: [path.join(installed, 'main.js'), 'start'],
+    declarative: {
+      _format_version: '3.0',
+      services: [{ url: `http://127.0.0.1:${upstream.port}`, routes: [{ paths: ['/'], plugins }] }],
+    },
+  })
+  const headers = { 'content-type': 'application/json' }
+  const statusOf = async (body: string) => (await fetch(gateway.proxyUrl, { method: 'POST', body, headers })).status
+  assert.deepEqual([await statusOf('{}'), await statusOf('[]')], [200, 400])
+})
+
 test("an operator's plugin in TypeScript imports meridian/pdk and is checked against its types", async () => {
   const plugin = path.join(project, 'plugin.ts')
   writeFileSync(

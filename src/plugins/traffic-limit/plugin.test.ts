@@ -55,7 +55,7 @@ test('refuses what is over a limit, and says how long to wait in both forms', as
   assert.equal(refused.message, 'API rate limit exceeded')
   assert.equal(refused.headers['retry-after'], '40')
   assert.equal(refused.headers['ratelimit-remaining'], '0')
-  assert.deepEqual(metrics.refused, ['minute enforced'])
+  assert.deepEqual(metrics.limits, ['minute enforced'])
   assert.deepEqual(refused.exchange.logFields, { traffic_limit: { refused_by: 'minute', tier: '', shadow: false } })
   // What is refused counts nowhere.
   assert.equal((await ask({ now: START + 60_000 })).headers['x-ratelimit-remaining-daily'], '7')
@@ -96,7 +96,7 @@ test('in the shadow nobody is refused or told, and it is known who would have be
   const { status, headers, exchange } = await ask()
   assert.deepEqual([status, headers], [200, {}])
   assert.deepEqual(exchange.logFields, { traffic_limit: { refused_by: 'minute', tier: '', shadow: true } })
-  assert.deepEqual(metrics.refused, ['minute shadow'])
+  assert.deepEqual(metrics.limits, ['minute shadow'])
 })
 
 const GROUPS = {

@@ -1,0 +1,67 @@
+/** Requests to language models, as the plugins for them read and refuse them: bodies in OpenAI's form. */
+import { FieldName, type Exchange, type Exit } from '#pdk'
+import { parseJsonMembers, type JsonMembers } from '#pdk/json-members.ts'
+import { parseJsonText } from '#pdk/json-text.ts'
+
+const CONTENT_TYPE = new FieldName('Content-Type')
+
+export interface LlmRequest {
+  readonly bytes: Buffer
+  /** Kept as they came, so that what no plugin changes reaches the model unchanged. */
+  readonly members: JsonMembers
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+/** A refusal in OpenAI's form, which clients of such routes read. */
+export function refuseLlm(exchange: Exchange, status: number, message: string): Exit {
+  return exchange.exit(status, { error: { message } })
+}
+
+export function isExit(value: object): value is Exit {
+  return 'kind' in value && value.kind === 'exit'
+}
+
+/** The body, or the refusal of what is none: it must be readable in one way, since what a plugin lets pass another one reads again. */
+export async function readLlmRequest(exchange: Exchange, limitBytes: number): Promise<LlmRequest | Exit> {
+  const { headers, body } = exchange.request
+  const types = CONTENT_TYPE.getAll(headers)
+  if (types.length !== 1 || !/^application\/json\s*(?:;|$)/i.test(types[0]!)) return refuseLlm(exchange, 400, JSON_ONLY)
+  const bytes = await body.read(limitBytes)
+  if (!Buffer.isBuffer(bytes))
+    return bytes.error === 'too_large'
+      ? refuseLlm(exchange, 413, `request body is larger than max_request_body_size (${limitBytes} bytes)`)
+      : refuseLlm(exchange, 400, JSON_ONLY)
+  const parsed = parseJsonText(bytes)
+  if (!parsed.ok || typeof parsed.value !== 'object' || parsed.value === null || Array.isArray(parsed.value))
+    return refuseLlm(exchange, 400, JSON_ONLY)
+  return { bytes, members: parseJsonMembers(bytes)!, body: parsed.value as LlmRequest['body'] }
+}
+
+const JSON_ONLY = 'this LLM route only supports application/json requests'
+
+export interface ChatMessage {
+  readonly role: string
+  readonly content: unknown
+}
+
+/** The messages of a chat; null where there are none. */
+export function messagesOf({ body }: LlmRequest): readonly ChatMessage[] | null {
+  const { messages } = body
+  if (!Array.isArray(messages) || messages.length === 0) return null
+  return messages.every(isMessage) ? messages : null
+}
+
+function isMessage(value: unknown): value is ChatMessage {
+  return typeof value === 'object' && value !== null && 'role' in value && typeof value.role === 'string'
+}
+
+/** All text of a message, whose content may be a list of parts. */
+export function textOf(content: unknown): string {
+  if (typeof content === 'string') return content
+  if (!Array.isArray(content)) return ''
+  return content
+    .map((part: unknown) =>
+      typeof part === 'object' && part !== null && 'text' in part && typeof part.text === 'string' ? part.text : '',
+    )
+    .join('')
+}
