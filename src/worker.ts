@@ -58,6 +58,7 @@ import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import { openRedisLimits } from './worker-redis.ts'
+import { WorkerAcme } from './worker-acme.ts'
 import { CertificateWishes } from './worker-client-certificates.ts'
 import { listenerTlsOf, withoutClientCertificates } from './worker-listener-tls.ts'
 import { updateCertificates } from './worker-certificates.ts'
@@ -103,6 +104,7 @@ class WorkerThread {
   readonly #context: WorkerContext
   readonly #certificates: CertificateTable
   readonly #wishes: CertificateWishes
+  readonly #acme: WorkerAcme
   readonly #acceptor: Acceptor
   readonly #streams: WorkerStreams
   readonly #lookups: StoreLookups<LookupRequest, readonly Document[]>
@@ -180,6 +182,7 @@ class WorkerThread {
       this.#say(state),
     ))
     const chance = { random: Math.random, nowMs: Date.now }
+    const acme = (this.#acme = new WorkerAcme((message) => this.#say(message), this.#runtime))
     const masking = new Masking(settings)
     this.#delivery = new LogDelivery({
       masking,
@@ -223,6 +226,7 @@ class WorkerThread {
         redis,
         entities: this.#cache.inWorkspace(workspace),
         runtime: this.#runtime.of(document.name),
+        certificates: acme.certificates,
         log: this.#log.log,
         metrics: sink,
         delivery: this.#delivery.forPlugin(document.name, document.id),
@@ -299,6 +303,7 @@ class WorkerThread {
       workerIndex: start.index,
       socketFailed: (detail) => this.#log.log.error({ detail }, 'a listening socket failed'),
     })
+    acme.serve(this.#certificates, this.#acceptor.challenges)
     this.#streams = new WorkerStreams({
       listeners: start.streamListeners,
       settings,
@@ -387,6 +392,7 @@ class WorkerThread {
         this.#context.snapshot = this.#compiler.apply(update)
         this.#streams.update(update)
         this.#wishes.update(update, (kind) => this.#compiler.documents(kind))
+        this.#acme.update(update, (kind) => this.#compiler.documents(kind))
         this.#applyMs = performance.now() - beganMs
         if (update.isWhole || update.changes.some(({ kind }) => kind === 'certificates' || kind === 'snis'))
           this.#updateCertificates()

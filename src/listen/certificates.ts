@@ -49,16 +49,26 @@ export class CertificateTable {
     this.#contexts.clear()
   }
 
+  /** Whether there is a certificate for the name, usable or not. */
+  has(servername: string): boolean {
+    return this.#idOf(servername) !== undefined
+  }
+
   find(servername: string): SecureContext | undefined {
-    const id =
-      this.#byName.get(servername) ??
-      this.#byName.get(leftWildcard(servername)) ??
-      this.#byName.get(rightWildcard(servername)) ??
-      this.#byName.get('*')
+    const id = this.#idOf(servername)
     if (id === undefined) return undefined
     let context = this.#contexts.get(id)
     if (context === undefined) this.#contexts.set(id, (context = this.#open(id)))
     return context ?? undefined
+  }
+
+  #idOf(servername: string): string | undefined {
+    return (
+      this.#byName.get(servername) ??
+      this.#byName.get(leftWildcard(servername)) ??
+      this.#byName.get(rightWildcard(servername)) ??
+      this.#byName.get('*')
+    )
   }
 
   #open(id: string): SecureContext | null {

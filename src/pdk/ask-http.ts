@@ -27,6 +27,8 @@ export interface HttpAnswer {
   readonly status: number
   /** By lower-case name; of repeated ones the first. */
   readonly headers: Readonly<Record<string, string>>
+  /** Every value of a field, by its lower-case name. */
+  all(name: string): readonly string[]
   readonly bytes: Buffer
   /** As UTF-8. */
   readonly text: string
@@ -64,6 +66,7 @@ export class HttpAsker {
       return {
         status: response.statusCode,
         headers: firstValues(response.headers),
+        all: (name) => [response.headers[name] ?? []].flat(),
         bytes,
         get text() {
           return bytes.toString('utf8')

@@ -138,6 +138,8 @@ export interface NodeAbilities {
   /** Whether data centers limit together, and whether each may have a share of a limit. */
   readonly hasDataCenters: boolean
   readonly canLease: boolean
+  /** Whether the configuration can be written, and is kept. */
+  readonly hasDatabase: boolean
 }
 
 /**
@@ -177,6 +179,14 @@ export interface RuntimeValues {
   /** Removes what is there and answers it; of two that take at once only one gets it. */
   take(space: string, key: string): Promise<RuntimeValue | undefined>
   delete(space: string, key: string): Promise<void>
+}
+
+/** The certificates that this node shows to clients, by server name (lower case). */
+export interface ServerCertificates {
+  /** Whether there is one for the name; else clients are shown the fallback. */
+  has(serverName: string): boolean
+  /** Has one got in the background, where a configuration of `acme` allows that. */
+  want(serverName: string): void
 }
 
 export interface PluginLog {
@@ -228,6 +238,7 @@ export interface PluginTools {
   readonly redis: RedisCounters
   readonly entities: EntityReader
   readonly runtime: RuntimeValues
+  readonly certificates: ServerCertificates
   readonly log: PluginLog
   readonly metrics: MetricsSink
   /** Log records, and queues and files by which they leave; all of it is flushed when the worker ends. */

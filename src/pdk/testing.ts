@@ -176,6 +176,7 @@ export const BARE_NODE: NodeAbilities = {
   functions: 'sandbox',
   hasDataCenters: false,
   canLease: false,
+  hasDatabase: true,
 }
 
 /** The configuration as it is stored; what the node can't do is refused. */
@@ -228,6 +229,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     redis: new FakeRedis(),
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
+    certificates: { has: () => false, want: ignore },
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
     metrics: { requestFinished: ignore, limitRefused: ignore, called: ignore },
     delivery: new FakeDelivery(),

@@ -1,6 +1,7 @@
 /** The plugins that this gateway can run. A new plugin is its folder and a line here. */
 import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
+import { acme } from './acme/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
@@ -45,6 +46,7 @@ import { zipkin } from './zipkin/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
+  acme,
   basicAuth,
   botDetection,
   correlationId,

@@ -239,6 +239,11 @@ export const families = {
     help: 'Calls that plugins made to services of their own, by how they ended: answered, refused (another answer than asked for), failed.',
     labels: ['plugin', 'call', 'outcome'],
   },
+  meridian_acme_first_expiry_seconds: {
+    type: 'gauge',
+    help: 'Seconds until the first of the certificates that acme got ends; 0 without any.',
+    labels: [],
+  },
   meridian_event_loop_delay_seconds: {
     type: 'gauge',
     help: 'How late the event loop of a thread was since the scrape before.',

@@ -39,6 +39,7 @@ const parts = {
   cassandra: { isRequired: true, locate: locateCassandra },
   otlp: { isRequired: true, locate: locateOtlp },
   zipkin: { isRequired: true, locate: locateZipkin },
+  pebble: { isRequired: true, locate: () => goCommandOf('github.com/letsencrypt/pebble/v2/cmd/pebble', 'v2.10.3') },
   h2spec: { isRequired: false, locate: locateH2spec },
   grpcurl: { isRequired: false, locate: () => goCommandOf('github.com/fullstorydev/grpcurl/cmd/grpcurl', 'v1.9.4') },
   ghz: { isRequired: false, locate: () => goCommandOf('github.com/bojand/ghz/cmd/ghz', 'v0.93.0') },
