@@ -37,6 +37,7 @@ import { requestTransformer } from './request-transformer/plugin.ts'
 import { responseRatelimiting } from './response-ratelimiting/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
 import { session } from './session/plugin.ts'
+import { standardWebhooks } from './standard-webhooks/plugin.ts'
 import { statsd } from './statsd/plugin.ts'
 import { syslog } from './syslog/plugin.ts'
 import { tcpLog } from './tcp-log/plugin.ts'
@@ -82,6 +83,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   responseRatelimiting,
   responseTransformer,
   session,
+  standardWebhooks,
   statsd,
   syslog,
   tcpLog,
