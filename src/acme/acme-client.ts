@@ -124,7 +124,9 @@ export class AcmeClient {
   }
 
   async #ask(url: URL, question: HttpQuestion): Promise<Replied> {
-    const answer = await this.#asker.ask(url, question)
+    // RFC 8555 6.1 wants it of clients, and servers refuse those that send none.
+    const headers = { ...question.headers, 'User-Agent': 'meridian' }
+    const answer = await this.#asker.ask(url, { ...question, headers })
     if ('problem' in answer) throw new AcmeFailure('failed', answer.problem)
     const nonce = answer.headers['replay-nonce']
     if (nonce !== undefined && /^[\w-]+$/.test(nonce)) this.#nonce = nonce

@@ -239,6 +239,18 @@ test('after a failure nobody tries again for a while, unless told to', async () 
   assert.equal((await one.obtain('a.example', { isForced: false })).is, 'issued')
 })
 
+test('who gets a certificate after a failure does not rest when it is due', async () => {
+  await using cluster = new Cluster({ fail_backoff_minutes: 1e6 })
+  server.answers['/order'] = { status: 400, body: {} }
+  const issuer = cluster.node()
+  assert.equal((await issuer.obtain('a.example', { isForced: false })).is, 'failed')
+  server.answers = {}
+  assert.equal((await issuer.obtain('a.example', { isForced: true })).is, 'issued')
+  cluster.nowMs += 80 * DAY_MS
+  await issuer.renew()
+  assert.equal(told('/order').length, 3)
+})
+
 test('only names that are allowed, and are names, are ordered', async () => {
   await using cluster = new Cluster()
   for (const name of ['a.org', 'example', '*.example', '127.0.0.1', 'a b.example', 'a.example:80', ''])

@@ -129,6 +129,7 @@ export class CertificateIssuer {
       if (!(await runtime.putIfAbsent(LEASES, name, true, LEASE_MS))) return { is: 'busy' }
       try {
         const { revision, livesMs } = await this.#issue(instance, name)
+        await runtime.delete(RESTS, rest)
         await runtime.put(SETTLED, name, true, Math.min(SETTLED_MS, livesMs * SETTLED_PART))
         figures.counter('meridian_plugin_calls_total', { plugin: ACME_PLUGIN, call: 'order', outcome: 'answered' })
           .value++

@@ -99,7 +99,7 @@ async function download(options: OrderOptions, url: URL): Promise<string> {
   const { client, preferredChain } = options
   const { answer } = await client.read(url, PEM_TYPE)
   if (preferredChain === null || commonNameOfIssuer(answer.text) === preferredChain) return answer.text
-  for (const alternative of alternatives(client, answer.all('link'))) {
+  for (const alternative of alternatives(client, [answer.fields['link'] ?? []].flat())) {
     const other = await client.read(alternative, PEM_TYPE)
     if (commonNameOfIssuer(other.answer.text) === preferredChain) return other.answer.text
   }

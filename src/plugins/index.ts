@@ -2,6 +2,7 @@
 import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
 import { acme } from './acme/plugin.ts'
+import { awsLambda } from './aws-lambda/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
@@ -48,6 +49,7 @@ import { zipkin } from './zipkin/plugin.ts'
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
   acme,
+  awsLambda,
   basicAuth,
   botDetection,
   correlationId,

@@ -23,7 +23,7 @@ async function shown({ tlsPort }: Gateway, servername: string, root: string): Pr
   const socket = connect({ host: '127.0.0.1', port: tlsPort, servername, ca: root, rejectUnauthorized: false })
   await once(socket, 'secureConnect')
   const certificate = socket.getPeerX509Certificate()!
-  socket.end(`GET /orders HTTP/1.1\r\nHost: ${servername}\r\nConnection: close\r\n\r\n`)
+  socket.write(`GET /orders HTTP/1.1\r\nHost: ${servername}\r\nConnection: close\r\n\r\n`)
   let answer = ''
   socket.on('data', (bytes) => (answer += String(bytes)))
   await once(socket, 'close')
@@ -91,8 +91,8 @@ test('certificates are got by both challenges, when asked for or when first need
       certificates.map(({ snis }: { snis: string[] }) => snis),
       [['a.shop.example']],
     )
-    const { data: log } = await call('GET', '/log?size=1')
-    assert.equal(log[0].origin.via, 'acme')
+    const { data: log } = await call('GET', '/log?size=1000')
+    assert.equal(log.filter(({ via }: { via: string }) => via === 'acme').length, 1)
   })
 
   await t.test('renewed when it is due, in its place', async () => {

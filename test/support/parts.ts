@@ -39,6 +39,7 @@ const parts = {
   cassandra: { isRequired: true, locate: locateCassandra },
   otlp: { isRequired: true, locate: locateOtlp },
   zipkin: { isRequired: true, locate: locateZipkin },
+  botocore: { isRequired: true, locate: locateBotocore },
   pebble: { isRequired: true, locate: () => goCommandOf('github.com/letsencrypt/pebble/v2/cmd/pebble', 'v2.10.3') },
   h2spec: { isRequired: false, locate: locateH2spec },
   grpcurl: { isRequired: false, locate: () => goCommandOf('github.com/fullstorydev/grpcurl/cmd/grpcurl', 'v1.9.4') },
@@ -108,6 +109,12 @@ async function locateCassandra(): Promise<CassandraProgram> {
 /** A program that decodes OTLP by OpenTelemetry's own definitions, see compat/otlp/decode.py; called as `python3 decode.py`. */
 async function locateOtlp(): Promise<Program> {
   const packages = await pythonPackages('otlp', path.join(COMPAT, 'otlp', 'requirements.txt'))
+  return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** AWS's own code for signatures, see compat/lambda/server.py; called as `python3 server.py`. */
+async function locateBotocore(): Promise<Program> {
+  const packages = await pythonPackages('botocore', path.join(COMPAT, 'lambda', 'requirements.txt'))
   return { command: 'python3', env: { PYTHONPATH: packages } }
 }
 
