@@ -3,6 +3,7 @@ import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
 import { acme } from './acme/plugin.ts'
 import { awsLambda } from './aws-lambda/plugin.ts'
+import { azureFunctions } from './azure-functions/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { correlationId } from './correlation-id/plugin.ts'
@@ -50,6 +51,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   acl,
   acme,
   awsLambda,
+  azureFunctions,
   basicAuth,
   botDetection,
   correlationId,
