@@ -3,11 +3,12 @@ import { existsSync, globSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { goProgram, goTool, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
+import { goProgram, goTool, mavenArchive, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
 import { classArchive } from './cassandra-archive.ts'
 import type { CassandraProgram } from './cassandra-node.ts'
 import { debianLibrary, debianProgram, type Program } from './debian-part.ts'
 import { java17 } from './java.ts'
+import type { KeycloakProgram } from './keycloak.ts'
 import type { ZipkinProgram } from './zipkin-server.ts'
 
 /** Kong's recorded answers, beside the repository; not part of it. */
@@ -16,6 +17,9 @@ export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 
 const COMPAT = path.resolve(import.meta.dirname, '..', 'compat')
 const CONFORMANCE = path.resolve(import.meta.dirname, '..', 'conformance')
 const CASSANDRA_POM = path.resolve(import.meta.dirname, '..', '..', 'ops', 'cassandra', 'pom.xml')
+
+export const OPA_VERSION = 'v1.22.3'
+export const KEYCLOAK_VERSION = '26.7.3'
 
 interface Part<T> {
   /** Whether a run in CI fails without it. */
@@ -44,6 +48,8 @@ const parts = {
   h2spec: { isRequired: false, locate: locateH2spec },
   grpcurl: { isRequired: false, locate: () => goCommandOf('github.com/fullstorydev/grpcurl/cmd/grpcurl', 'v1.9.4') },
   ghz: { isRequired: false, locate: () => goCommandOf('github.com/bojand/ghz/cmd/ghz', 'v0.93.0') },
+  opa: { isRequired: false, locate: () => goCommandOf('github.com/open-policy-agent/opa', OPA_VERSION) },
+  keycloak: { isRequired: false, locate: locateKeycloak },
   autobahn: { isRequired: false, locate: locateAutobahn },
   openssl: { isRequired: true, locate: () => debianProgram('openssl', 'openssl') },
   testssl: { isRequired: false, locate: locateTestssl },
@@ -116,6 +122,12 @@ async function locateOtlp(): Promise<Program> {
 async function locateBotocore(): Promise<Program> {
   const packages = await pythonPackages('botocore', path.join(COMPAT, 'lambda', 'requirements.txt'))
   return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** A real Keycloak, see keycloak.ts. */
+async function locateKeycloak(): Promise<KeycloakProgram> {
+  const command = await java17()
+  return { command, archive: await mavenArchive(`org.keycloak:keycloak-quarkus-dist:${KEYCLOAK_VERSION}:zip`) }
 }
 
 /** A real Zipkin server, see zipkin-server.ts. */
