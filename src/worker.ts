@@ -20,7 +20,6 @@ import type { Document } from '#model/document.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
 import type { LogLevel } from '#model/settings/node.ts'
-import type { ConsumerGroup } from '#pdk/exchange.ts'
 import { decodeStored } from '#pdk/stored-response.ts'
 import type { AnyPlugin } from '#pdk/pdk.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
@@ -56,6 +55,7 @@ import { logHealthChange, logPanicChange } from './target-health.ts'
 import { createClock } from './worker-clock.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
+import { groupsOf } from './worker-groups.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import { openRedisLimits } from './worker-redis.ts'
 import { WorkerAcme } from './worker-acme.ts'
@@ -275,7 +275,7 @@ class WorkerThread {
       clock: createClock(),
       events,
       newRequestId: createRequestIds(),
-      groupsOf: (consumerId) => this.#groupsOf(consumerId),
+      groupsOf: (consumerId) => groupsOf(consumerId, this.#cache, this.#compiler),
       plainPoolKey: plainPoolKeys(),
       snapshot: this.#compiler.current,
       inFlight: 0,
@@ -348,17 +348,6 @@ class WorkerThread {
     }, 1000)
     beat()
     port.on('message', (message: ToWorker) => this.#onMessage(message))
-  }
-
-  /** The groups of a consumer: the memberships are looked up, the groups are held. */
-  #groupsOf(consumerId: string): readonly ConsumerGroup[] | Promise<readonly ConsumerGroup[]> {
-    const named = (memberships: readonly Document[]): ConsumerGroup[] =>
-      memberships.flatMap((membership) => {
-        const group = this.#compiler.document('consumer_groups', (membership['consumer_group'] as { id: string }).id)
-        return group === undefined ? [] : [{ id: group.id, name: group['name'] as string }]
-      })
-    const memberships = this.#cache.listBy('consumer_group_consumers', 'consumer', consumerId)
-    return memberships instanceof Promise ? memberships.then(named) : named(memberships)
   }
 
   #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {
