@@ -25,6 +25,7 @@ export function gatewayModel(plugins: readonly AnyPlugin[], settings: ModelSetti
       hasDataCenters: settings.redis_data_centers.length > 0,
       canLease: canLease(settings),
       hasDatabase: settings.database !== 'off',
+      environment: process.env,
     }),
   })
 }

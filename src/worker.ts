@@ -239,6 +239,7 @@ class WorkerThread {
         },
         version: start.version,
         nodeId: start.nodeId,
+        environment: process.env,
         workerIndex: start.index,
         sharedMemory: [{ name: 'kong_rate_limiting_counters', capacityBytes: start.counters.byteLength }],
       }),

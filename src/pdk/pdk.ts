@@ -131,6 +131,9 @@ export interface SyncedCounters extends ClusterCounters {
 /** How functions in configurations run: not at all, in an interpreter without rights, or with all rights of the gateway. */
 export type FunctionsMode = 'off' | 'sandbox' | 'trusted'
 
+/** The environment that the gateway was started with: for what others' tools look for there. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
 /** What a node has for plugins, or has not, by its settings. */
 export interface NodeAbilities {
   readonly hasClusterCounters: boolean
@@ -140,6 +143,7 @@ export interface NodeAbilities {
   readonly canLease: boolean
   /** Whether the configuration can be written, and is kept. */
   readonly hasDatabase: boolean
+  readonly environment: Environment
 }
 
 /**
@@ -250,6 +254,7 @@ export interface PluginTools {
   readonly functions: FunctionsMode
   readonly tracing: TracingSettings
   readonly nodeId: string
+  readonly environment: Environment
   /** The gateway's. */
   readonly version: string
   /** Of this thread, from 0. */

@@ -177,6 +177,7 @@ export const BARE_NODE: NodeAbilities = {
   hasDataCenters: false,
   canLease: false,
   hasDatabase: true,
+  environment: {},
 }
 
 /** The configuration as it is stored; what the node can't do is refused. */
@@ -239,6 +240,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     sharedMemory: [{ name: 'counters', capacityBytes: 1024 }],
     functions: 'sandbox',
     tracing: { instrumentations: ['all'], samplingRate: 1 },
+    environment: {},
     version: '1.0.0',
     nodeId: '00000000-0000-4000-8000-000000000001',
     ...tools,

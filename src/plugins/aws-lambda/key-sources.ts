@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import type { HttpAnswer, HttpAsker } from '#pdk/ask-http.ts'
+import type { Environment } from '#pdk'
 import type { Config } from './schema.ts'
 import { signRequest } from './sigv4.ts'
 import { KeyCache, type KeySource, type TimedKeys } from './key-cache.ts'
@@ -11,7 +12,7 @@ import { KeyCache, type KeySource, type TimedKeys } from './key-cache.ts'
 export interface SourceParts {
   readonly config: Config
   readonly region: string
-  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly environment: Environment
   readonly asker: HttpAsker
   readonly nowMs: () => number
 }

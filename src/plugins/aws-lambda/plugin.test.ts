@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import type { Exit } from '#pdk'
-import { completeConfig, fakeExchange, FakeMetrics, prepare, type FakeExchangeOptions } from '#pdk/testing'
+import { BARE_NODE, completeConfig, fakeExchange, FakeMetrics, prepare, type FakeExchangeOptions } from '#pdk/testing'
 import { FakeService } from '../authorization/testing.ts'
 import { awsLambda } from './plugin.ts'
 
@@ -87,8 +87,6 @@ test('bodies over what functions take are left out or refused', async () => {
 })
 
 test('what can not be invoked is refused by name', () => {
-  delete process.env['AWS_REGION']
-  delete process.env['AWS_DEFAULT_REGION']
   const good = { function_name: 'f', aws_region: 'us-east-1' }
   const cases: [object, string][] = [
     [{ ...good, function_name: null }, 'function_name'],
@@ -101,4 +99,6 @@ test('what can not be invoked is refused by name', () => {
   ]
   for (const [config, field] of cases)
     assert.throws(() => completeConfig(awsLambda, config), { code: 'CONFIG_INVALID', field }, JSON.stringify(config))
+  const told = { ...BARE_NODE, environment: { AWS_DEFAULT_REGION: 'eu-central-1' } }
+  assert.equal(completeConfig(awsLambda, { function_name: 'f' }, told).aws_region, null)
 })

@@ -1,5 +1,5 @@
 /** Answers with what a function of AWS Lambda says, as Kong's plugin does it. */
-import { definePlugin, type Exchange, type Exit, type MetricsSink, type PluginLog } from '#pdk'
+import { definePlugin, type Environment, type Exchange, type Exit, type MetricsSink, type PluginLog } from '#pdk'
 import { HttpAsker, type HttpAnswer } from '#pdk/ask-http.ts'
 import { relayAnswer } from '#pdk/relayed-answer.ts'
 import { eventOf, needsBody } from './event.ts'
@@ -31,13 +31,13 @@ const CONNECTIONS = 256
 export const awsLambda = definePlugin({
   schema,
 
-  refuse(config) {
+  refuse(config, { environment }) {
     if (config.function_name == null) return { field: 'function_name', message: 'required' }
-    return regionOf(config) === null ? { field: 'aws_region', message: NO_REGION } : null
+    return regionOf(config, environment) === null ? { field: 'aws_region', message: NO_REGION } : null
   },
 
-  prepare(config, { lookup, trusted, metrics, log }): State {
-    const region = regionOf(config)
+  prepare(config, { lookup, trusted, metrics, log, environment }): State {
+    const region = regionOf(config, environment)
     if (region === null) throw new Error(`aws_region: ${NO_REGION}`)
     const asker = new HttpAsker({
       timeoutMs: config.timeout,
@@ -60,7 +60,7 @@ export const awsLambda = definePlugin({
         'x-amz-target': 'invoke',
       },
       asker,
-      keys: openKeys({ config, region, environment: process.env, asker, nowMs: Date.now }),
+      keys: openKeys({ config, region, environment, asker, nowMs: Date.now }),
       metrics,
       log,
       failing: { is: false },
@@ -88,8 +88,8 @@ export const awsLambda = definePlugin({
 
 const NO_REGION = 'expected a region, here or in AWS_REGION or AWS_DEFAULT_REGION of the environment'
 
-function regionOf({ aws_region: region }: Config): string | null {
-  return region ?? (process.env['AWS_REGION'] || process.env['AWS_DEFAULT_REGION'] || null)
+function regionOf({ aws_region: region }: Config, environment: Environment): string | null {
+  return region ?? (environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || null)
 }
 
 function urlOf({ host, port, disable_https: isPlain, function_name: name, qualifier }: Config, region: string): URL {
