@@ -359,8 +359,17 @@ test('a store that fails is no crash, and closing ends what is under way', async
     void issuer.close()
     return { status: 500 }
   }
-  assert.equal((await issuer.obtain('a.example', { isForced: true })).is, 'failed')
+  assert.deepEqual(await issuer.obtain('a.example', { isForced: true }), {
+    is: 'failed',
+    problem: 'the gateway is stopping',
+  })
   issuer.want('b.example')
   await issuer.close()
   assert.equal(told('/order').length, 0)
+  server.answers = {}
+  assert.equal(
+    (await cluster.node().obtain('a.example', { isForced: false })).is,
+    'issued',
+    'nobody has to wait for that',
+  )
 })

@@ -137,12 +137,14 @@ export class CertificateIssuer {
         return { is: 'issued', revision }
       } catch (error) {
         const restMs = config.fail_backoff_minutes * 60_000
-        if (restMs > 0) await runtime.put(RESTS, rest, true, restMs)
+        if (restMs > 0 && !this.#isClosed) await runtime.put(RESTS, rest, true, restMs)
         throw error
       } finally {
         await runtime.delete(LEASES, name)
       }
     } catch (error) {
+      // Another node, or the next start, goes on with it.
+      if (this.#isClosed) return { is: 'failed', problem: 'the gateway is stopping' }
       const outcome = error instanceof AcmeFailure ? error.outcome : 'failed'
       figures.counter('meridian_plugin_calls_total', { plugin: ACME_PLUGIN, call: 'order', outcome }).value++
       const problem = (error as Error).message

@@ -81,8 +81,8 @@ export async function startAcmeServer(program: Program, options: AcmeServerOptio
   const child = await startChild({
     command: program.command,
     args: ['-config', path.join(folder, 'pebble.json'), '-dnsserver', names.address, '-strict'],
-    // A third of all nonces are refused, as servers may.
-    env: { ...process.env, ...program.env, PEBBLE_VA_NOSLEEP: '1', PEBBLE_WFE_NONCEREJECT: '30' },
+    // A tenth of all nonces is refused, as servers may.
+    env: { ...process.env, ...program.env, PEBBLE_VA_NOSLEEP: '1', PEBBLE_WFE_NONCEREJECT: '10' },
     name: 'pebble',
   })
   const server = new AcmeServer(child, names, port, managementPort, folder)
