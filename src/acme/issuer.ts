@@ -130,7 +130,7 @@ export class CertificateIssuer {
       try {
         const { revision, livesMs } = await this.#issue(instance, name)
         await runtime.delete(RESTS, rest)
-        await runtime.put(SETTLED, name, true, Math.min(SETTLED_MS, livesMs * SETTLED_PART))
+        await runtime.put(SETTLED, name, true, Math.max(1000, Math.min(SETTLED_MS, livesMs * SETTLED_PART)))
         figures.counter('meridian_plugin_calls_total', { plugin: ACME_PLUGIN, call: 'order', outcome: 'answered' })
           .value++
         log.info({ host: name, plugin_id: instance.id, revision }, 'a certificate was issued')
