@@ -1,5 +1,6 @@
 /** What the Admin API gets of the gateway: each port is a small window on what `gateway.ts` built. */
 import { hostname } from 'node:os'
+import type { CertificateIssuer } from '#acme/issuer.ts'
 import type { AdminPorts, DescribedRequest, StoredResponses } from '#admin/ports.ts'
 import type { UpstreamHealthReport } from '#balancer/health-report.ts'
 import type { Declarative } from '#admin/config.ts'
@@ -15,6 +16,7 @@ import type { ConfigStore } from '#store/contract.ts'
 import type { Secrets } from '#store/secrets.ts'
 import type { Writer } from '#store/writer.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
+import { acmePort } from './gateway-certificates.ts'
 import type { ToWorker } from './worker-protocol.ts'
 
 /** Figures of all workers, from their shared blocks. */
@@ -51,6 +53,7 @@ export interface AdminParts {
   readonly tellAll: (message: ToWorker) => void
   readonly warnings: () => readonly string[]
   readonly cluster: ClusterView
+  readonly certificates: CertificateIssuer
   readonly isStoreReachable: () => boolean
   readonly filling: NonNullable<AdminPorts['filling']>
   readonly degraded: () => readonly string[]
@@ -147,6 +150,7 @@ export function adminPorts(parts: AdminParts): AdminPorts {
     explain: (request: DescribedRequest) => parts.ask((id) => ({ type: 'explain', id, request })),
     servesStreams: parts.read.settings.stream_listen.length > 0,
     cluster: parts.cluster,
+    acme: acmePort(parts.certificates, store, publisher),
     isStoreReachable: parts.isStoreReachable,
     filling: parts.filling,
     degraded: parts.degraded,

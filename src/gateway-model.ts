@@ -24,6 +24,8 @@ export function gatewayModel(plugins: readonly AnyPlugin[], settings: ModelSetti
       functions: settings.functions,
       hasDataCenters: settings.redis_data_centers.length > 0,
       canLease: canLease(settings),
+      hasDatabase: settings.database !== 'off',
+      environment: process.env,
     }),
   })
 }

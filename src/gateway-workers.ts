@@ -66,6 +66,8 @@ export interface WorkersOptions {
   /** Null where nodes share no store. */
   readonly clusterCounters: CounterSync | null
   readonly redis: RedisStates
+  /** A client was shown the fallback for this server name, where one may be got for it. */
+  readonly certificateWanted: (name: string) => void
 }
 
 /** Certificates and keys in the same order. */
@@ -283,6 +285,9 @@ export class Workers {
         return
       case 'runtime':
         void this.#answerRuntime(index, message.id, message.request)
+        return
+      case 'certificate-wanted':
+        this.#options.certificateWanted(message.name)
         return
       case 'counted':
         this.#options.clusterCounters?.take(message.keys)

@@ -36,6 +36,7 @@ import { openLog, type GatewayLog } from '#telemetry/logger.ts'
 import { createResolver } from '#upstream/dns/resolver.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import type { SecretCache } from '#vaults/secret-cache.ts'
+import { openCertificates } from './gateway-certificates.ts'
 import { adminPorts } from './gateway-admin.ts'
 import { describeNode, registerCassandraFigures, registerClusterFigures } from './gateway-cluster.ts'
 import { checkContext, DeclarativeFile, nodeIdOf, openStore, type OpenedStore } from './gateway-store.ts'
@@ -108,6 +109,7 @@ export class Gateway {
   #staples: NodeStaples | null = null
   #admin: AdminServer | null = null
   #status: StatusServer | null = null
+  #issuer: ReturnType<typeof openCertificates> | null = null
   #collector: MetricsCollector | null = null
   #access: AccessList = NO_ACCESS_LIST
   #fallback: Fallback = { cert: [], key: [] }
@@ -193,6 +195,7 @@ export class Gateway {
       onLost: (name) => this.#collector?.retire(name),
       clusterCounters: opened.cassandra?.counters ?? null,
       redis: this.#redis.states,
+      certificateWanted: (name) => this.#issuer?.want(name),
     }))
     const { cassandra } = opened
     const purges = (this.#purges = new GatewayPurges({ settings, workers, redis: this.#redis.main, cassandra }))
@@ -253,6 +256,8 @@ export class Gateway {
       random: Math.random,
     })
     this.#registerFigures(workers, publisher)
+    const { log } = this.log
+    this.#issuer = openCertificates({ settings, opened, publisher, model: this.#model, figures: this.#figures, log })
     this.#collector = new MetricsCollector({
       nodeId: this.#nodeId,
       version: KONG_VERSION,
@@ -273,6 +278,7 @@ export class Gateway {
     this.#options.beforeReady?.()
     this.#isReady = true
     this.#cluster.wake()
+    this.#issuer.begin()
   }
 
   /** Not ready at once; then drains and ends everything within the settings' times. `now` leaves out the time for load balancers to turn away. */
@@ -292,6 +298,7 @@ export class Gateway {
     this.#declarativeFile?.close()
     await this.#admin?.close()
     await this.#status?.close()
+    await this.#issuer?.close()
     await this.#follower?.close()
     this.#secrets?.close()
     this.#health?.close()
@@ -430,6 +437,7 @@ export class Gateway {
       ask: (question) => workers.ask(question),
       tellAll: (message) => workers.tellAll(message),
       cluster: this.#cluster!,
+      certificates: this.#issuer!,
       isStoreReachable: () => this.#isStoreReachable(),
       filling: () => cassandra?.filling() ?? null,
       degraded: () => this.#redis.degraded,

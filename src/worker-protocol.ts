@@ -101,6 +101,8 @@ export type FromWorker =
   | { readonly type: 'serving'; readonly revision: number; readonly hash: string }
   | { readonly type: 'find'; readonly id: number; readonly request: LookupRequest }
   | { readonly type: 'runtime'; readonly id: number; readonly request: RuntimeRequest }
+  /** A client asked for a server name that has no certificate, and a configuration of `acme` may get one. */
+  | { readonly type: 'certificate-wanted'; readonly name: string }
   /** Counters of all nodes that grew in this worker. */
   | { readonly type: 'counted'; readonly keys: readonly CountedKey[] }
   /** A Redis begins or stops to answer this worker. */

@@ -18,7 +18,6 @@ import type { Document } from '#model/document.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
 import type { LogLevel } from '#model/settings/node.ts'
-import type { ConsumerGroup } from '#pdk/exchange.ts'
 import { decodeStored } from '#pdk/stored-response.ts'
 import type { AnyPlugin } from '#pdk/pdk.ts'
 import { pluginEntities } from '#plugins/schemas.ts'
@@ -54,8 +53,10 @@ import { localitiesOf, upstreamBalancers } from './worker-balancers.ts'
 import { createClock } from './worker-clock.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
+import { groupsOf } from './worker-groups.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import { openWorkerRedis, type WorkerRedis } from './worker-redis.ts'
+import { WorkerAcme } from './worker-acme.ts'
 import { CertificateWishes } from './worker-client-certificates.ts'
 import { listenerTlsOf, withoutClientCertificates } from './worker-listener-tls.ts'
 import { updateCertificates } from './worker-certificates.ts'
@@ -101,6 +102,7 @@ class WorkerThread {
   readonly #context: WorkerContext
   readonly #certificates: CertificateTable
   readonly #wishes: CertificateWishes
+  readonly #acme: WorkerAcme
   readonly #acceptor: Acceptor
   readonly #streams: WorkerStreams
   readonly #lookups: StoreLookups<LookupRequest, readonly Document[]>
@@ -178,6 +180,7 @@ class WorkerThread {
     const redis = (this.#redis = openWorkerRedis(start, responses, figures, this.#log.log, (said) => this.#say(said)))
     const localities = localitiesOf(settings)
     const chance = { random: Math.random, nowMs: Date.now }
+    const acme = (this.#acme = new WorkerAcme((message) => this.#say(message), this.#runtime))
     const masking = new Masking(settings)
     this.#delivery = new LogDelivery({
       masking,
@@ -213,6 +216,7 @@ class WorkerThread {
         sharedResponses: (block) => redis.responses.open(block),
         entities: this.#cache.inWorkspace(workspace),
         runtime: this.#runtime.of(document.name),
+        certificates: acme.certificates,
         log: this.#log.log,
         metrics: sink,
         delivery: this.#delivery.forPlugin(document.name, document.id),
@@ -225,6 +229,7 @@ class WorkerThread {
         },
         version: start.version,
         nodeId: start.nodeId,
+        environment: process.env,
         workerIndex: start.index,
         sharedMemory: [{ name: 'kong_rate_limiting_counters', capacityBytes: start.counters.byteLength }],
       }),
@@ -261,7 +266,7 @@ class WorkerThread {
       clock: createClock(),
       events,
       newRequestId: createRequestIds(),
-      groupsOf: (consumerId) => this.#groupsOf(consumerId),
+      groupsOf: (consumerId) => groupsOf(consumerId, this.#cache, this.#compiler),
       plainPoolKey: plainPoolKeys(),
       snapshot: this.#compiler.current,
       inFlight: 0,
@@ -289,6 +294,7 @@ class WorkerThread {
       workerIndex: start.index,
       socketFailed: (detail) => this.#log.log.error({ detail }, 'a listening socket failed'),
     })
+    acme.serve(this.#certificates, this.#acceptor.challenges)
     this.#streams = new WorkerStreams({
       listeners: start.streamListeners,
       settings,
@@ -342,17 +348,6 @@ class WorkerThread {
     port.on('message', (message: ToWorker) => this.#onMessage(message))
   }
 
-  /** The groups of a consumer: the memberships are looked up, the groups are held. */
-  #groupsOf(consumerId: string): readonly ConsumerGroup[] | Promise<readonly ConsumerGroup[]> {
-    const named = (memberships: readonly Document[]): ConsumerGroup[] =>
-      memberships.flatMap((membership) => {
-        const group = this.#compiler.document('consumer_groups', (membership['consumer_group'] as { id: string }).id)
-        return group === undefined ? [] : [{ id: group.id, name: group['name'] as string }]
-      })
-    const memberships = this.#cache.listBy('consumer_group_consumers', 'consumer', consumerId)
-    return memberships instanceof Promise ? memberships.then(named) : named(memberships)
-  }
-
   #upstreamBalancer(upstreamId: string): UpstreamBalancer | undefined {
     const upstream = this.#compiler.document('upstreams', upstreamId)
     return upstream === undefined
@@ -384,6 +379,7 @@ class WorkerThread {
         this.#context.snapshot = this.#compiler.apply(update)
         this.#streams.update(update)
         this.#wishes.update(update, (kind) => this.#compiler.documents(kind))
+        this.#acme.update(update, (kind) => this.#compiler.documents(kind))
         this.#applyMs = performance.now() - beganMs
         if (update.isWhole || update.changes.some(({ kind }) => kind === 'certificates' || kind === 'snis'))
           this.#updateCertificates()

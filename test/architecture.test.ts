@@ -25,6 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   listen: ['model', 'http', 'telemetry'],
   stream: ['model', 'http', 'balancer', 'upstream', 'pdk', 'snapshot', 'proxy', 'listen', 'telemetry'],
   admin: ['model', 'http', 'store', 'snapshot', 'cluster', 'telemetry'],
+  acme: ['model', 'store', 'pdk', 'telemetry'],
   cli: ['model', 'store', 'admin', 'telemetry'],
 }
 

@@ -1,6 +1,7 @@
 /** The whole table of endpoints: what follows from the definitions, with Kong's own exceptions and our additions on top. */
 import { openapi } from '#model/openapi.ts'
 import { answerJson } from './answer.ts'
+import { acmeEndpoints } from './acme.ts'
 import { caCertificateEndpoints } from './ca-certificates.ts'
 import { certificateEndpoints, DISABLED_CERTIFICATE_PATHS } from './certificates.ts'
 import { clusterEndpoints } from './cluster.ts'
@@ -45,6 +46,7 @@ export function createEndpoints(ports: AdminPorts): readonly Endpoint[] {
     ...targetEndpoints(ports),
     ...nodeEndpoints(ports),
     ...responseCacheEndpoints(ports),
+    ...acmeEndpoints(ports),
     ...trafficLimitEndpoints(ports),
     ...trafficSplitEndpoints(ports),
     ...logEndpoints(ports),

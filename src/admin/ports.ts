@@ -30,6 +30,7 @@ export interface AdminPorts extends EntityPorts {
   readonly responses: StoredResponses
   readonly trafficLimits: LimitReports
   readonly trafficSplits: SplitReports
+  readonly acme: AcmeCertificates
   readonly logLevel: LogLevel
   readonly explain: ExplainRoute
   /** The nodes that follow this configuration. */
@@ -168,6 +169,36 @@ export interface StoredResponseView {
   /** Seconds. */
   readonly ttl: number
   readonly version: number
+}
+
+/** The certificates that the plugin acme gets. */
+export interface AcmeCertificates {
+  /** Whether there is a configuration that is enabled. */
+  isConfigured(): boolean
+  /** Null: requests for challenges of this host come here; else what is wrong. */
+  checkHttp(host: string): Promise<string | null>
+  /** Gets one, whatever there is; when it is there this node serves it. */
+  obtain(host: string): Promise<AcmeOutcome>
+  /** Begins to renew what is due. */
+  renew(): void
+  list(): Promise<readonly AcmeCertificateView[]>
+  find(host: string): Promise<AcmeCertificateView | null>
+}
+
+export type AcmeOutcome =
+  | { readonly is: 'issued' | 'present' | 'busy' | 'resting' | 'not_allowed' }
+  | { readonly is: 'failed'; readonly problem: string }
+
+/** In Kong's words. */
+export interface AcmeCertificateView {
+  readonly digest: string
+  readonly host: string
+  readonly issuer_cn: string | null
+  readonly not_before: string
+  readonly not_after: string
+  readonly valid: boolean
+  readonly serial_number: string
+  readonly pubkey_type: string
 }
 
 export interface LogLevel {

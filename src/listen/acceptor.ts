@@ -8,6 +8,7 @@ import type { ClientLimits, ConnectionFacts } from '#http/connection-facts.ts'
 import { ServerSession } from '#http/h2/server-session.ts'
 import { ServerConnection, type ConnectionHandler } from '#http/server-connection.ts'
 import type { Listener } from '#model/settings/listener.ts'
+import { ChallengeHandshakes } from './challenge-handshakes.ts'
 import { proxiedAddressesOf, proxiedAddressesUnder, takeProxyHeader } from './proxied-connection.ts'
 import { shownCertificates, type CertificateWish, type ShownCertificates } from './client-certificates.ts'
 import type { Staple } from './staples.ts'
@@ -46,6 +47,8 @@ const NO_CERTIFICATES: ShownCertificates['certificates'] = []
 
 export class Acceptor {
   readonly connections = new Set<ClientConnection>()
+  /** Of ACME servers, among those of clients. */
+  readonly challenges: ChallengeHandshakes
   /** Connections accepted since the start, and those turned away. */
   accepted = 0
   refused = 0
@@ -61,6 +64,7 @@ export class Acceptor {
   constructor(options: AcceptorOptions) {
     this.#options = options
     this.#tls = options.tls
+    this.challenges = new ChallengeHandshakes(options.tls.handshakeTimeoutMs)
     this.#asksForCertificates = asksForCertificates(options.tls)
     options.tls.nameAuthorities(authoritiesNamed(options.tls))
     const { handler } = options
@@ -145,6 +149,7 @@ export class Acceptor {
       this.refused++
     })
     this.#tls.staples?.serve(server)
+    this.challenges.watch(server)
     this.#tlsServers.push(server)
     return server
   }

@@ -58,20 +58,30 @@ export class CertificateTable {
     this.#contexts.clear()
   }
 
+  /** Whether there is a certificate for the name, usable or not. */
+  has(servername: string): boolean {
+    return this.#idOf(servername) !== undefined
+  }
+
   /**
    * @param signatures what the client can verify, asked for where there is a choice. Node gives a connection one certificate only
    * of a context with two: which one it should be is for us to say.
    */
   find(servername: string, signatures: () => readonly string[] = NO_SIGNATURES): SecureContext | undefined {
-    const id =
-      this.#byName.get(servername) ??
-      this.#byName.get(leftWildcard(servername)) ??
-      this.#byName.get(rightWildcard(servername)) ??
-      this.#byName.get('*')
+    const id = this.#idOf(servername)
     if (id === undefined) return undefined
     let opened = this.#contexts.get(id)
     if (opened === undefined) this.#contexts.set(id, (opened = this.#open(id)))
     return (opened.length < 2 ? opened[0] : choose(opened, signatures()))?.context
+  }
+
+  #idOf(servername: string): string | undefined {
+    return (
+      this.#byName.get(servername) ??
+      this.#byName.get(leftWildcard(servername)) ??
+      this.#byName.get(rightWildcard(servername)) ??
+      this.#byName.get('*')
+    )
   }
 
   #open(id: string): readonly Opened[] {

@@ -31,6 +31,7 @@ const ADDED = new Set([
   'workspaces.config.portal',
   ...['http-log', 'tcp-log', 'udp-log', 'file-log', 'syslog', 'loggly'].map((plugin) => `${plugin}.custom_fields`),
   ...['http-log', 'tcp-log'].map((plugin) => `${plugin}.ssl_verify`),
+  'acme.challenge',
   ...['redis', 'stale_if_error', 'stale_while_revalidate'].map((field) => `proxy-cache.${field}`),
   ...['host', 'port', 'transport', 'format', 'socket'].map((field) => `syslog.${field}`),
   ...['sample_errors', 'sampling_strategy'].map((field) => `opentelemetry.${field}`),

@@ -1,6 +1,6 @@
 /** Asks HTTP servers for plugins that need an answer to go on: identity providers, policy servers, certificate authorities. Nothing here rejects. */
 import type { LookupFunction } from 'node:net'
-import type { Agent } from 'undici'
+import type { Agent, ProxyAgent } from 'undici'
 
 export interface HttpAskerOptions {
   /** For a whole answer, with connection and TLS. */
@@ -15,10 +15,12 @@ export interface HttpAskerOptions {
   readonly lookup: LookupFunction
   /** An answer over this size is none. */
   readonly answerBytesMax: number
+  /** An HTTP proxy through which servers are reached (CONNECT); absent for none. */
+  readonly proxy?: string | null
 }
 
 export interface HttpQuestion {
-  readonly method: 'GET' | 'POST'
+  readonly method: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Buffer | null
 }
@@ -27,6 +29,8 @@ export interface HttpAnswer {
   readonly status: number
   /** By lower-case name; of repeated ones the first. */
   readonly headers: Readonly<Record<string, string>>
+  /** The same with all values of those that are repeated. */
+  readonly fields: Readonly<Record<string, string | string[] | undefined>>
   readonly bytes: Buffer
   /** As UTF-8. */
   readonly text: string
@@ -39,7 +43,7 @@ export interface NoAnswer {
 
 export class HttpAsker {
   readonly #options: HttpAskerOptions
-  #agent: Agent | null = null
+  #agent: Agent | ProxyAgent | null = null
   #isClosed = false
 
   constructor(options: HttpAskerOptions) {
@@ -50,10 +54,10 @@ export class HttpAsker {
   async ask(url: URL, { method, headers, body }: HttpQuestion): Promise<HttpAnswer | NoAnswer> {
     try {
       // Loading it takes as long as starting a small program: only who asks pays for that.
-      const { Agent, request } = await import('undici')
+      const { Agent, ProxyAgent, request } = await import('undici')
       if (this.#isClosed) return { problem: 'closed' }
       const response = await request(url, {
-        dispatcher: this.#agentOf(Agent),
+        dispatcher: this.#agentOf(Agent, ProxyAgent),
         method,
         headers,
         body,
@@ -64,6 +68,7 @@ export class HttpAsker {
       return {
         status: response.statusCode,
         headers: firstValues(response.headers),
+        fields: response.headers,
         bytes,
         get text() {
           return bytes.toString('utf8')
@@ -79,17 +84,20 @@ export class HttpAsker {
     void this.#agent?.destroy()
   }
 
-  #agentOf(AgentOf: typeof Agent): Agent {
-    const { timeoutMs, connections, keepaliveMs, isVerified, trusted, lookup } = this.#options
-    return (this.#agent ??= new AgentOf({
+  #agentOf(AgentOf: typeof Agent, ProxyAgentOf: typeof ProxyAgent): Agent | ProxyAgent {
+    const { timeoutMs, connections, keepaliveMs, isVerified, trusted, lookup, proxy = null } = this.#options
+    const tls = { rejectUnauthorized: isVerified, ...(trusted !== null && { ca: trusted }) }
+    const options = {
       connections,
       pipelining: 1,
       keepAliveTimeout: Math.max(1, keepaliveMs),
       keepAliveMaxTimeout: Math.max(1, keepaliveMs),
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
-      connect: { timeout: timeoutMs, lookup, rejectUnauthorized: isVerified, ...(trusted !== null && { ca: trusted }) },
-    }))
+      connect: { timeout: timeoutMs, lookup, ...tls },
+    }
+    return (this.#agent ??=
+      proxy === null ? new AgentOf(options) : new ProxyAgentOf({ ...options, uri: proxy, requestTls: tls }))
   }
 
   async #boundedBytes(body: AsyncIterable<Uint8Array>): Promise<Buffer | null> {

@@ -144,6 +144,9 @@ export interface SyncedCounters extends ClusterCounters {
 /** How functions in configurations run: not at all, in an interpreter without rights, or with all rights of the gateway. */
 export type FunctionsMode = 'off' | 'sandbox' | 'trusted'
 
+/** The environment that the gateway was started with: for what others' tools look for there. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
 /** What a node has for plugins, or has not, by its settings. */
 export interface NodeAbilities {
   readonly hasClusterCounters: boolean
@@ -151,6 +154,9 @@ export interface NodeAbilities {
   /** Whether data centers limit together, and whether each may have a share of a limit. */
   readonly hasDataCenters: boolean
   readonly canLease: boolean
+  /** Whether the configuration can be written, and is kept. */
+  readonly hasDatabase: boolean
+  readonly environment: Environment
 }
 
 /**
@@ -190,6 +196,14 @@ export interface RuntimeValues {
   /** Removes what is there and answers it; of two that take at once only one gets it. */
   take(space: string, key: string): Promise<RuntimeValue | undefined>
   delete(space: string, key: string): Promise<void>
+}
+
+/** The certificates that this node shows to clients, by server name (lower case). */
+export interface ServerCertificates {
+  /** Whether there is one for the name; else clients are shown the fallback. */
+  has(serverName: string): boolean
+  /** Has one got in the background, where a configuration of `acme` allows that. */
+  want(serverName: string): void
 }
 
 export interface PluginLog {
@@ -259,6 +273,7 @@ export interface PluginTools {
   readonly redis: RedisCounters
   readonly entities: EntityReader
   readonly runtime: RuntimeValues
+  readonly certificates: ServerCertificates
   readonly log: PluginLog
   readonly metrics: MetricsSink
   /** Log records, and queues and files by which they leave; all of it is flushed when the worker ends. */
@@ -270,6 +285,7 @@ export interface PluginTools {
   readonly functions: FunctionsMode
   readonly tracing: TracingSettings
   readonly nodeId: string
+  readonly environment: Environment
   /** The gateway's. */
   readonly version: string
   /** Of this thread, from 0. */

@@ -182,6 +182,8 @@ export const BARE_NODE: NodeAbilities = {
   functions: 'sandbox',
   hasDataCenters: false,
   canLease: false,
+  hasDatabase: true,
+  environment: {},
 }
 
 /** The configuration as it is stored; what the node can't do is refused. */
@@ -235,6 +237,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     redis: new FakeRedis(),
     entities: new FakeEntities(),
     runtime: new FakeRuntime(),
+    certificates: { has: () => false, want: ignore },
     log: { error: ignore, warn: ignore, info: ignore, debug: ignore },
     metrics: new FakeMetrics(),
     delivery: new FakeDelivery(),
@@ -244,6 +247,7 @@ export function fakeTools(tools: Partial<PluginTools> = {}): PluginTools {
     sharedMemory: [{ name: 'counters', capacityBytes: 1024 }],
     functions: 'sandbox',
     tracing: { instrumentations: ['all'], samplingRate: 1 },
+    environment: {},
     version: '1.0.0',
     nodeId: '00000000-0000-4000-8000-000000000001',
     ...tools,

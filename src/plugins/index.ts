@@ -1,10 +1,13 @@
 /** The plugins that this gateway can run. A new plugin is its folder and a line here. */
 import type { AnyPlugin } from '#pdk'
 import { acl } from './acl/plugin.ts'
+import { acme } from './acme/plugin.ts'
 import { aiPromptDecorator } from './ai-prompt-decorator/plugin.ts'
 import { aiPromptGuard } from './ai-prompt-guard/plugin.ts'
 import { aiPromptTemplate } from './ai-prompt-template/plugin.ts'
 import { aiRequestTransformer } from './ai-request-transformer/plugin.ts'
+import { awsLambda } from './aws-lambda/plugin.ts'
+import { azureFunctions } from './azure-functions/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
 import { botDetection } from './bot-detection/plugin.ts'
 import { compression } from './compression/plugin.ts'
@@ -47,6 +50,7 @@ import { responseRatelimiting } from './response-ratelimiting/plugin.ts'
 import { responseTransformer } from './response-transformer/plugin.ts'
 import { securityHeaders } from './security-headers/plugin.ts'
 import { session } from './session/plugin.ts'
+import { standardWebhooks } from './standard-webhooks/plugin.ts'
 import { statsd } from './statsd/plugin.ts'
 import { syslog } from './syslog/plugin.ts'
 import { tcpLog } from './tcp-log/plugin.ts'
@@ -57,10 +61,13 @@ import { zipkin } from './zipkin/plugin.ts'
 
 export const builtPlugins: readonly AnyPlugin[] = [
   acl,
+  acme,
   aiPromptDecorator,
   aiPromptGuard,
   aiPromptTemplate,
   aiRequestTransformer,
+  awsLambda,
+  azureFunctions,
   basicAuth,
   botDetection,
   compression,
@@ -103,6 +110,7 @@ export const builtPlugins: readonly AnyPlugin[] = [
   responseTransformer,
   securityHeaders,
   session,
+  standardWebhooks,
   statsd,
   syslog,
   tcpLog,

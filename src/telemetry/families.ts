@@ -285,6 +285,11 @@ export const families = {
     help: 'Requests for APIs that the plugin deprecation says go away, by who called and how far that is: announced, deprecated, brownout, retired.',
     labels: ['api', 'consumer', 'stage'],
   },
+  meridian_acme_first_expiry_seconds: {
+    type: 'gauge',
+    help: 'Seconds until the first of the certificates that acme got ends; 0 without any.',
+    labels: [],
+  },
   meridian_event_loop_delay_seconds: {
     type: 'gauge',
     help: 'How late the event loop of a thread was since the scrape before.',

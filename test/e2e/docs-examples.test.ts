@@ -12,7 +12,9 @@ const EXAMPLES = path.join(ROOT, 'docs', 'plugins', 'examples')
 const HOUR_MS = 3_600_000
 
 const PAGES = ['README.md', ...globSync('docs/plugins/*.md', { cwd: ROOT }).toSorted()].filter((page) =>
-  blocksOf(readFileSync(path.join(ROOT, page), 'utf8')).some(({ language }) => language === 'yaml'),
+  blocksOf(readFileSync(path.join(ROOT, page), 'utf8')).some(
+    ({ language, text }) => language === 'yaml' || (language === 'console' && /^\$ curl /m.test(text)),
+  ),
 )
 
 for (const page of PAGES) {

@@ -93,6 +93,16 @@ export async function mavenJars(name: string, pom: string): Promise<string> {
   )
 }
 
+/** An archive that Maven's repository has, such as `org.example:what:1.0:zip`. Needs Maven. */
+export async function mavenArchive(artifact: string): Promise<string> {
+  const [, name = '', version = '', type = ''] = artifact.split(':')
+  const copy = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy'
+  const folder = await cached(`${name}_${version}`, (into) =>
+    run('mvn', ['-B', '-q', copy, `-Dartifact=${artifact}`, `-DoutputDirectory=${into}`]),
+  )
+  return path.join(folder, `${name}-${version}.${type}`)
+}
+
 /** The folder of an npm package with what it depends on; what is optional or wants to run something is left out. */
 export async function npmPackage(name: string, version: string): Promise<string> {
   const folder = await cached(`${name.replaceAll('/', '_')}_${version}`, (into) =>

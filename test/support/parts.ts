@@ -3,11 +3,12 @@ import { existsSync, globSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { goProgram, goTool, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
+import { goProgram, goTool, mavenArchive, mavenJars, npmPackage, pythonPackages } from './built-part.ts'
 import { classArchive } from './cassandra-archive.ts'
 import type { CassandraProgram } from './cassandra-node.ts'
 import { debianLibrary, debianProgram, type Program } from './debian-part.ts'
 import { java17 } from './java.ts'
+import type { KeycloakProgram } from './keycloak.ts'
 import type { ZipkinProgram } from './zipkin-server.ts'
 
 /** Kong's recorded answers, beside the repository; not part of it. */
@@ -16,6 +17,9 @@ export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 
 const COMPAT = path.resolve(import.meta.dirname, '..', 'compat')
 const CONFORMANCE = path.resolve(import.meta.dirname, '..', 'conformance')
 const CASSANDRA_POM = path.resolve(import.meta.dirname, '..', '..', 'ops', 'cassandra', 'pom.xml')
+
+export const OPA_VERSION = 'v1.22.3'
+export const KEYCLOAK_VERSION = '26.7.3'
 
 interface Part<T> {
   /** Whether a run in CI fails without it. */
@@ -39,9 +43,13 @@ const parts = {
   cassandra: { isRequired: true, locate: locateCassandra },
   otlp: { isRequired: true, locate: locateOtlp },
   zipkin: { isRequired: true, locate: locateZipkin },
+  botocore: { isRequired: true, locate: locateBotocore },
+  pebble: { isRequired: true, locate: () => goCommandOf('github.com/letsencrypt/pebble/v2/cmd/pebble', 'v2.10.3') },
   h2spec: { isRequired: false, locate: locateH2spec },
   grpcurl: { isRequired: false, locate: () => goCommandOf('github.com/fullstorydev/grpcurl/cmd/grpcurl', 'v1.9.4') },
   ghz: { isRequired: false, locate: () => goCommandOf('github.com/bojand/ghz/cmd/ghz', 'v0.93.0') },
+  opa: { isRequired: false, locate: () => goCommandOf('github.com/open-policy-agent/opa', OPA_VERSION) },
+  keycloak: { isRequired: false, locate: locateKeycloak },
   autobahn: { isRequired: false, locate: locateAutobahn },
   'http-cache-tests': { isRequired: false, locate: () => npmPackage('http-cache-tests', '0.4.5') },
   varnish: { isRequired: false, locate: () => debianProgram('varnish', 'varnishd') },
@@ -110,6 +118,18 @@ async function locateCassandra(): Promise<CassandraProgram> {
 async function locateOtlp(): Promise<Program> {
   const packages = await pythonPackages('otlp', path.join(COMPAT, 'otlp', 'requirements.txt'))
   return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** AWS's own code for signatures, see compat/lambda/server.py; called as `python3 server.py`. */
+async function locateBotocore(): Promise<Program> {
+  const packages = await pythonPackages('botocore', path.join(COMPAT, 'lambda', 'requirements.txt'))
+  return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** A real Keycloak, see keycloak.ts. */
+async function locateKeycloak(): Promise<KeycloakProgram> {
+  const command = await java17()
+  return { command, archive: await mavenArchive(`org.keycloak:keycloak-quarkus-dist:${KEYCLOAK_VERSION}:zip`) }
 }
 
 /** A real Zipkin server, see zipkin-server.ts. */

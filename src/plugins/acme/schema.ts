@@ -1,7 +1,8 @@
 import { redisFields } from '#model/redis-block.ts'
+import { CHALLENGE_TYPES } from '#pdk/acme-challenges.ts'
 import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
 
-/** Configuration of `acme` as Kong 3.9 has it. */
+/** Configuration of `acme` as Kong 3.9 has it; what stands below the comment is ours. */
 export const schema = definePluginSchema({
   name: 'acme',
   priority: 1705,
@@ -146,6 +147,8 @@ export const schema = definePluginSchema({
     ),
     preferred_chain: t.string(),
     enable_ipv4_common_name: t.boolean({ default: true }),
+    // Ours.
+    challenge: t.string({ required: true, default: 'http-01', one_of: [...CHALLENGE_TYPES] }),
   },
 })
 export type Config = ConfigOf<typeof schema>

@@ -21,11 +21,11 @@ async function helloOf(options: ConnectionOptions): Promise<Buffer> {
 
 test('the server name of a real hello, whatever part of it has come', async () => {
   const hello = await helloOf({ servername: 'Orders.Example' })
-  assert.deepEqual(readClientHello(hello), { state: 'read', serverName: 'orders.example' })
+  assert.deepEqual(readClientHello(hello), { state: 'read', serverName: 'orders.example', protocols: [] })
   for (let length = 0; length < hello.length; length++)
     assert.deepEqual(readClientHello(hello.subarray(0, length)), { state: 'incomplete' }, `${length} bytes`)
   const more = Buffer.concat([hello, Buffer.from([22, 3, 3])])
-  assert.deepEqual(readClientHello(more), { state: 'read', serverName: 'orders.example' })
+  assert.deepEqual(readClientHello(more), { state: 'read', serverName: 'orders.example', protocols: [] })
 })
 
 test('a hello in many records, without a name, or with extensions before it', async () => {
@@ -36,8 +36,12 @@ test('a hello in many records, without a name, or with extensions before it', as
     const part = payload.subarray(at, at + 50)
     records.push(Buffer.from([22, 3, 1, 0, part.length]), part)
   }
-  assert.deepEqual(readClientHello(Buffer.concat(records)), { state: 'read', serverName: 'a.example' })
-  assert.deepEqual(readClientHello(await helloOf({})), { state: 'read', serverName: null })
+  assert.deepEqual(readClientHello(Buffer.concat(records)), {
+    state: 'read',
+    serverName: 'a.example',
+    protocols: ['h2', 'http/1.1'],
+  })
+  assert.deepEqual(readClientHello(await helloOf({})), { state: 'read', serverName: null, protocols: [] })
 })
 
 test('what is no hello is invalid, and nothing makes the reader throw or read past its bytes', async () => {
