@@ -7,12 +7,9 @@ import { mkdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createConfigurationHash } from '#admin/configuration-hash.ts'
 import { createDeclarative } from '#admin/declarative-source.ts'
-import { checkTls, type AdminListener, type AdminTls } from '#admin/listener.ts'
 import { openAdminServer, type AdminServer } from '#admin/server.ts'
 import { openStatusServer, type StatusServer } from '#admin/status-server.ts'
-import { NO_ACCESS_LIST, parseAccessList, type AccessList } from '#admin/tokens.ts'
-import { GatewayError } from '#core/errors.ts'
-import { loadCertificates } from '#listen/configured-certificates.ts'
+import { NO_ACCESS_LIST, type AccessList } from '#admin/tokens.ts'
 import { reserveListeners } from '#listen/reserve.ts'
 import { PURGES } from '#model/cache-names.ts'
 import type { Model } from '#model/contract.ts'
@@ -48,7 +45,7 @@ import { limitReports } from './gateway-limit-view.ts'
 import { GatewayPurges } from './gateway-purges.ts'
 import { splitReports } from './gateway-split-view.ts'
 import { GatewayRedis } from './gateway-redis.ts'
-import { readNamedFile } from './named-file.ts'
+import { httpListener, readAccessList, readTls } from './admin-listening.ts'
 import { readFallback } from './fallback-certificates.ts'
 import { NodeStaples } from './gateway-staples.ts'
 import { resolverSettings } from './resolver-settings.ts'
@@ -140,7 +137,7 @@ export class Gateway {
     const settings = this.#settings
     for (const warning of this.#read.warnings) this.log.log.warn(warning)
     this.#nodeId = nodeIdOf(settings)
-    this.#access = this.#readAccessList(settings)
+    this.#access = readAccessList(settings)
     this.listeners = await reserveListeners(settings.proxy_listen)
     const streamListeners = await reserveListeners(settings.stream_listen)
     this.#fallback = await readFallback(settings)
@@ -314,9 +311,9 @@ export class Gateway {
   async reload(read: ReadSettings, changed: readonly string[]): Promise<void> {
     const { settings } = read
     const fallback = await readFallback(settings)
-    const access = this.#readAccessList(settings)
-    const admin = await this.#readTls('admin', settings, fallback)
-    const status = await this.#readTls('status', settings, fallback)
+    const access = readAccessList(settings)
+    const admin = await readTls('admin', settings, fallback, this.#options.read.settings.admin_client_ca)
+    const status = await readTls('status', settings, fallback, this.#options.read.settings.admin_client_ca)
     this.#warnings = read.warnings
     this.#fallback = fallback
     this.#access = access
@@ -353,34 +350,6 @@ export class Gateway {
     keepHouse({ store, writer, nowMs: Date.now, retention: this.#settings.log_retention }).catch((error: unknown) =>
       this.log.log.warn({ err: error }, 'housekeeping failed, it is tried again'),
     )
-  }
-
-  /** How a listener that is not for proxying speaks TLS: with its own certificates, else with those for clients. */
-  async #readTls(name: 'admin' | 'status', settings: Settings, fallback: Fallback): Promise<AdminTls> {
-    const key = `${name}_ssl_cert` as const
-    const own = await loadCertificates(key, settings[key], settings[`${key}_key`])
-    const pairs = own.length > 0 ? { cert: own.map(({ cert }) => cert), key: own.map((pair) => pair.key) } : fallback
-    // Which file it is waits for the next start, what is in it does not.
-    const { admin_client_ca: file } = this.#options.read.settings
-    const clientCa = name === 'status' || file === null ? null : readNamedFile('admin_client_ca', file)
-    const tls = { ...pairs, clientCa }
-    try {
-      checkTls(tls)
-    } catch (cause) {
-      const message = `${key}${clientCa === null ? '' : ', admin_client_ca'}: ${(cause as Error).message}`
-      throw new GatewayError('CERTIFICATE_INVALID', message, { cause })
-    }
-    return tls
-  }
-
-  #readAccessList({ admin_token_file: file }: Settings): AccessList {
-    if (file === null) return NO_ACCESS_LIST
-    const parsed = parseAccessList(readNamedFile('admin_token_file', file))
-    if (!parsed.ok)
-      throw new GatewayError('SETTINGS_INVALID', `admin_token_file ${file}: ${parsed.errors[0]}`, {
-        details: parsed.errors,
-      })
-    return parsed.list
   }
 
   #isStoreReachable(): boolean {
@@ -454,7 +423,7 @@ export class Gateway {
     if (settings.admin_listen.length === 0) return
     const log = this.#openAccessLog(settings.admin_access_log, 'admin')
     const current = () => this.#access
-    const tls = await this.#readTls('admin', settings, this.#fallback)
+    const tls = await readTls('admin', settings, this.#fallback, this.#options.read.settings.admin_client_ca)
     this.#admin = await openAdminServer({
       ...this.#adminPorts(),
       listeners: settings.admin_listen.map((listener) => httpListener(listener, tls)),
@@ -481,7 +450,7 @@ export class Gateway {
     const settings = this.#settings
     if (settings.status_listen.length === 0) return
     const log = this.#openAccessLog(settings.status_access_log, 'status')
-    const tls = await this.#readTls('status', settings, this.#fallback)
+    const tls = await readTls('status', settings, this.#fallback, this.#options.read.settings.admin_client_ca)
     this.#status = await openStatusServer({
       ...this.#adminPorts(),
       listeners: settings.status_listen.map((listener) => httpListener(listener, tls)),
@@ -505,12 +474,5 @@ export class Gateway {
     })
     if (log !== null) this.#accessLogs.push(log)
     return log
-  }
-}
-
-function httpListener(listener: Listener, tls: AdminTls): AdminListener {
-  return {
-    address: listener.socketPath === null ? { ip: listener.host, port: listener.port } : { path: listener.socketPath },
-    tls: listener.ssl ? tls : null,
   }
 }
