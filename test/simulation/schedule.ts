@@ -98,9 +98,12 @@ async function play(world: World): Promise<number> {
   return rounds
 }
 
-/** Nobody has the state any more that the last epoch began with, because its node died with its disk: another begins the next. */
+/**
+ * Nobody has the state any more that the last epoch began with: its node died with its disk, or whether it began was open, and all
+ * went on in the one before. Another begins the next; only a whole copy can, and a node that has none says so.
+ */
 async function beginAgain(gateways: readonly Gateway[]): Promise<void> {
-  const able = gateways.find(({ store }) => store?.isLoaded)
+  const able = gateways.find(({ store }) => store?.isLoaded && !store.filling)
   await able?.beginEpoch()
 }
 
