@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
-import { brotliDecompressSync, createGunzip, gunzipSync, zstdDecompressSync } from 'node:zlib'
+import {
+  brotliDecompressSync,
+  createBrotliDecompress,
+  createGunzip,
+  createZstdDecompress,
+  gunzipSync,
+  zstdDecompressSync,
+} from 'node:zlib'
 import fc from 'fast-check'
 import type { BodyEncoder, EncoderSink } from '#pdk'
 import type { Encoding } from './accept-encoding.ts'
@@ -68,16 +75,14 @@ for (const encoding of ENCODINGS) {
 
   test(`${encoding}: a piece that is flushed can be read before the end`, async () => {
     const { sink, encoder } = open(encoding, 0)
+    const reader = { gzip: createGunzip, br: createBrotliDecompress, zstd: createZstdDecompress }[encoding]()
+    const isRead = once(reader, 'data') as Promise<[Buffer]>
+    // The head of the format may come by itself, and before what was written.
+    sink.on('bytes', () => reader.write(sink.parts.at(-1)))
     encoder.write(Buffer.from('data: one\n\n'), false)
-    await once(sink, 'bytes')
-    while (!sink.bytes.length) await once(sink, 'bytes')
-    if (encoding === 'gzip') {
-      const reader = createGunzip()
-      reader.write(sink.bytes)
-      const [read] = (await once(reader, 'data')) as [Buffer]
-      assert.equal(read.toString(), 'data: one\n\n')
-      reader.destroy()
-    }
+    const [read] = await isRead
+    assert.equal(read.toString(), 'data: one\n\n')
+    reader.destroy()
     assert.equal(sink.isEnded, false)
     encoder.destroy()
   })
