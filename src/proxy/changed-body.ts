@@ -1,10 +1,11 @@
 /** A response's body that plugins change on its way to the client: by transforms, which are done at once, and then by an encoder, which takes its time. */
 import type { ClientSide } from '#http/client-side.ts'
 import type { HeaderList } from '#http/header-list.ts'
-import type { BodyEncoder, BodyEncoding, EncoderSink } from '#pdk/body-encoding.ts'
+import type { BodyEncoder, EncoderSink } from '#pdk/body-encoding.ts'
 import type { ClientResponse } from '#pdk/exchange.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
 import type { ClientFraming } from './client-head.ts'
+import type { ChosenEncoding } from './response-phases.ts'
 import { transformAll, transformEnd } from './response-transform.ts'
 
 /** The exchange that the body belongs to. */
@@ -23,7 +24,8 @@ export class ChangedBody implements EncoderSink {
   readonly #response: ClientResponse
   readonly #framing: ClientFraming
   readonly #transforms: readonly BodyTransform[] | null
-  readonly #encoder: BodyEncoder | null
+  readonly #encoding: ChosenEncoding | null
+  #encoder: BodyEncoder | null = null
   #trailers: HeaderList | null = null
   #isOver = false
 
@@ -33,14 +35,14 @@ export class ChangedBody implements EncoderSink {
     response: ClientResponse,
     framing: ClientFraming,
     transforms: readonly BodyTransform[] | null,
-    encoding: BodyEncoding | null,
+    encoding: ChosenEncoding | null,
   ) {
     this.#host = host
     this.#client = client
     this.#response = response
     this.#framing = framing
     this.#transforms = transforms
-    this.#encoder = encoding === null ? null : encoding.start(this)
+    this.#encoding = encoding
   }
 
   /** False: wait for `changedBodyDrained`, or for the client. `areShared`: the bytes are overwritten after it has returned. */
@@ -56,11 +58,12 @@ export class ChangedBody implements EncoderSink {
     }
     if (out === null || out.length === 0) return true
     const isShared = areShared && out.buffer === bytes.buffer
-    return this.#encoder === null ? this.#send(out, isShared) : this.#encoder.write(out, isShared)
+    return this.#encoding === null ? this.#send(out, isShared) : this.#encode(out, isShared)
   }
 
   /** Whether it is at its end now; else the host hears of that, and of failures in any case. */
   end(trailers: HeaderList | null): boolean {
+    if (this.#isOver) return false
     let rest: Buffer | null = null
     if (this.#transforms !== null) {
       try {
@@ -71,20 +74,20 @@ export class ChangedBody implements EncoderSink {
       }
     }
     const hasRest = rest !== null && rest.length > 0
-    if (this.#encoder === null) {
+    if (this.#encoding === null) {
       if (hasRest) this.#send(rest!, false)
       return true
     }
     this.#trailers = trailers
-    if (hasRest) this.#encoder.write(rest!, false)
-    this.#encoder.end()
+    this.#encode(hasRest ? rest : null, false)
+    if (!this.#isOver) this.#tell((encoder) => encoder.end())
     return false
   }
 
   /** The client takes bytes again. False: there is no encoder that waited for that. */
   resume(): boolean {
     this.#encoder?.resume()
-    return this.#encoder !== null
+    return this.#encoding !== null
   }
 
   /** The exchange is over. */
@@ -106,7 +109,27 @@ export class ChangedBody implements EncoderSink {
   }
 
   onEncoderFailure(error: Error): void {
-    if (!this.#isOver) this.#host.changedBodyFailed(error)
+    if (!this.#isOver) this.#fail(error)
+  }
+
+  /** Opens the encoder with the first bytes, when the head is on its way. */
+  #encode(bytes: Buffer | null, areShared: boolean): boolean {
+    return this.#tell((encoder) => bytes === null || encoder.write(bytes, areShared))
+  }
+
+  #tell<T>(what: (encoder: BodyEncoder) => T): T | true {
+    try {
+      this.#encoder ??= this.#encoding!.encoding.start(this)
+      return what(this.#encoder)
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+      return true
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#encoding!.failed(error)
+    this.#host.changedBodyFailed(error)
   }
 
   #send(bytes: Buffer, areShared: boolean): boolean {

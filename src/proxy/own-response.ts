@@ -1,11 +1,10 @@
 /** How an answer of the gateway's own goes out, when plugins have seen its head: what they make of its body. */
 import type { ClientSide } from '#http/client-side.ts'
 import type { RequestHead } from '#http/request-head.ts'
-import type { BodyEncoding } from '#pdk/body-encoding.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { Plan } from '#snapshot/snapshot.ts'
 import { clientFraming, ownHead, type ClientFraming } from './client-head.ts'
-import { encodingOf, transformOwn } from './response-phases.ts'
+import { encodingOf, transformOwn, type ChosenEncoding } from './response-phases.ts'
 import type { WorkerContext } from './worker-context.ts'
 
 export interface OwnResponse {
@@ -14,7 +13,7 @@ export interface OwnResponse {
   /** Null where none is sent. */
   readonly body: Buffer | null
   /** What the body has to go through before it is sent; null for nothing. */
-  readonly encoding: BodyEncoding | null
+  readonly encoding: ChosenEncoding | null
 }
 
 /** Says also whether the connection ends with it. `isStored`: an upstream made it, earlier. */

@@ -2,7 +2,7 @@
 import type { BodyEncoding } from '#pdk/body-encoding.ts'
 import type { BodyTransform } from '#pdk/pdk.ts'
 import type { Exchange } from '#pdk/exchange.ts'
-import type { Plan } from '#snapshot/snapshot.ts'
+import type { Plan, PluginInstance } from '#snapshot/snapshot.ts'
 import { keepsLength, transformWhole } from './response-transform.ts'
 import type { ProxyEvents } from './worker-context.ts'
 
@@ -56,7 +56,7 @@ function guarded(transform: BodyTransform, failed: (error: unknown) => void): Bo
 
 export interface BodyChanges {
   readonly transforms: readonly BodyTransform[] | null
-  readonly encoding: BodyEncoding | null
+  readonly encoding: ChosenEncoding | null
   /** Whether the body that goes out may have another length than the one that comes. */
   readonly hasOtherLength: boolean
 }
@@ -85,19 +85,38 @@ export function transformOwn(plan: Plan, exchange: Exchange, body: Buffer | null
   }
 }
 
+/** How a body is encoded, and whose doing that is. */
+export class ChosenEncoding {
+  readonly encoding: BodyEncoding
+  readonly #instance: PluginInstance
+  readonly #exchange: Exchange
+  readonly #events: ProxyEvents
+
+  constructor(encoding: BodyEncoding, instance: PluginInstance, exchange: Exchange, events: ProxyEvents) {
+    this.encoding = encoding
+    this.#instance = instance
+    this.#exchange = exchange
+    this.#events = events
+  }
+
+  failed(error: unknown): void {
+    this.#events.pluginFailed(this.#exchange, this.#instance, 'responseEncoding', error)
+  }
+}
+
 /**
  * How the body is encoded for this client: the first plugin that wants to decides. It changes a copy of the headers, for those who kept
  * the response before keep it as it was. `length` -1: not known.
  */
-export function encodingOf(plan: Plan, exchange: Exchange, length: number, events: ProxyEvents): BodyEncoding | null {
+export function encodingOf(plan: Plan, exchange: Exchange, length: number, events: ProxyEvents): ChosenEncoding | null {
   const { response } = exchange
   response.headers = response.headers.clone()
-  for (const step of plan.responseEncoding) {
+  for (const { instance, run } of plan.responseEncoding) {
     try {
-      const encoding = step.run(exchange, step.instance.state, length)
-      if (encoding !== null) return encoding
+      const encoding = run(exchange, instance.state, length)
+      if (encoding !== null) return new ChosenEncoding(encoding, instance, exchange, events)
     } catch (error) {
-      events.pluginFailed(exchange, step.instance, 'responseEncoding', error)
+      events.pluginFailed(exchange, instance, 'responseEncoding', error)
     }
   }
   return null
