@@ -12,6 +12,9 @@ const BEHAVIORS = ['OK', 'INFORMATIONAL', 'NON-STRICT', 'UNIMPLEMENTED', 'WRONG 
 const RUN =
   'import os, site; site.addsitedir(os.environ["PYTHONPATH"]); from autobahntestsuite.wstest import run; run()'
 
+/** What client and server compress between them is bytes to a gateway, and takes this client most of an hour. */
+const COMPRESSED = ['12.*', '13.*']
+
 interface Case {
   readonly behavior: string
   readonly behaviorClose: string
@@ -29,7 +32,7 @@ export async function runAutobahn(program: Program, urls: { direct: string; gate
   const servers = Object.entries(urls).map(([agent, url]) => ({ agent, url }))
   writeFileSync(
     specification,
-    JSON.stringify({ outdir: path.join(folder, 'out'), servers, cases: ['*'], 'exclude-cases': [] }),
+    JSON.stringify({ outdir: path.join(folder, 'out'), servers, cases: ['*'], 'exclude-cases': COMPRESSED }),
   )
   try {
     const { code, output } = await runChild({
