@@ -103,16 +103,17 @@ export class Fill {
     // A node's memory knows the key of what is stored by itself, but that of a variant is another one.
     if (shared !== null || varyBy.length > 0) names.push(keyName(key))
     if (shared !== null) names.push(SHARED_NAME)
-    let { text } = this
-    if (varyBy.length > 0) {
-      this.#put(text, encodeStored({ ...facts, varyBy }, key, '', []), names, facts, expiresAtMs)
-      text = variantKey(text, exchange, varyBy)
-    }
     let lines = ''
     for (const [name, value] of headers) if (!NOT_STORED.test(name)) lines += name + ': ' + value + '\r\n'
     // RFC 9110 6.6.1: who keeps a response without a date notes when it came.
     if (!headers.has('date')) lines += `Date: ${new Date(this.#startedAtMs).toUTCString()}\r\n`
-    this.#put(text, encodeStored(facts, key, lines, body), names, facts, expiresAtMs)
+    const bytes = encodeStored(facts, key, lines, body)
+    if (varyBy.length === 0) this.#put(this.text, bytes, names, facts, expiresAtMs)
+    else {
+      // What leads to it comes last: who waits for that on another node finds all.
+      this.#put(variantKey(this.text, exchange, varyBy), bytes, names, facts, expiresAtMs)
+      this.#put(this.text, encodeStored({ ...facts, varyBy }, key, '', []), names, facts, expiresAtMs)
+    }
     this.release()
   }
 
