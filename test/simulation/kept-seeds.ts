@@ -22,4 +22,8 @@ export const KEPT_SEEDS: readonly { readonly seed: number; readonly found: strin
   { seed: 11873, found: 'a write that was done in an epoch that is over was told to be refused by the state after it' },
   { seed: 59293, found: 'a copy was filled with nothing before it was noted of which epoch it is' },
   { seed: 19388, found: 'an epoch whose beginning was open, and who begins the next had only a part of the state' },
+  {
+    seed: 94942,
+    found: 'a write that was told to be open was done again after an epoch had taken the log that told of it',
+  },
 ]

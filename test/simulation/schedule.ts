@@ -109,10 +109,10 @@ async function beginAgain(gateways: readonly Gateway[]): Promise<void> {
 
 /**
  * The state that the last epoch began with was on the disks of gateways only, and all of them are gone: as docs/reliability.md says,
- * nothing is left to converge to. One gateway that has a state is enough, so this excuses none of them.
+ * nothing is left to converge to. One gateway that has a whole state is enough, so this excuses none of them; a part of it is not.
  */
 function isLost({ truth }: World, gateways: readonly Gateway[]): boolean {
-  return !truth.isBaseWritten && gateways.every(({ store }) => store?.isLoaded !== true)
+  return !truth.isBaseWritten && gateways.every(({ store }) => store?.isLoaded !== true || store.filling !== null)
 }
 
 /** As the keeper does it: everyone looks, one node per data center projects and reads the end serially, and who has a hole or less than another as well. */

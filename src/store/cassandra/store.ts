@@ -25,6 +25,7 @@ import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts
 import { Filler, type FillProgress } from './filler.ts'
 import { loadCopy } from './load.ts'
 import { CassandraFailure, type ReadConsistency } from './port.ts'
+import { OpenOutcomes } from './open-outcomes.ts'
 import { ProjectionTables, type ProjectionScope } from './projection-tables.ts'
 import { Projector } from './projector.ts'
 
@@ -55,12 +56,7 @@ class Store implements CassandraStore {
   #working: Promise<unknown> = Promise.resolve()
   readonly #projector: Projector
   hasHole = false
-  /** An entry whose insert had no answer: repeated until its slot is known to be taken. */
-  #unsettled: LogEntry | null = null
-  /** The slots of all transactions whose insert had no answer: while such a slot is free, none of them can be told not to be done. */
-  readonly #open = new Map<string, number>()
-  /** Those of them whose epoch ended before that was known: nobody here can tell any more. */
-  readonly #unknowable = new Set<string>()
+  readonly #open = new OpenOutcomes()
   #isClosed = false
 
   constructor(options: CassandraStoreOptions) {
@@ -221,7 +217,11 @@ class Store implements CassandraStore {
   // ---- writing
 
   append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
-    return this.#exclusively(() => this.#append(transaction, expectedRevision))
+    return this.#exclusively(async () => {
+      const result = await this.#append(transaction, expectedRevision)
+      this.#open.answered(transaction.txid, result)
+      return result
+    })
   }
 
   async #append(transaction: Transaction, expectedRevision: number): Promise<AppendResult> {
@@ -229,7 +229,7 @@ class Store implements CassandraStore {
     const { nowMs } = this.#options
     const open = { outcome: 'open', txid: transaction.txid } as const
     // Unless the copy has it: what it is refused for now may be that it is done.
-    if (prepared.outcome !== 'appended' && this.#unknowable.has(transaction.txid)) return open
+    if (prepared.outcome !== 'appended' && this.#open.isUnknowable(transaction.txid)) return open
     if (prepared.outcome !== 'prepared') return prepared
     const { entry } = prepared
     // One that is open may be done already: only its repetition tells.
@@ -243,7 +243,7 @@ class Store implements CassandraStore {
         const epoch = await this.#writableEpoch(entry)
         if (!epoch) {
           // The state that the new epoch begins with may have it: done again it would be done twice.
-          return this.#unknowable.has(entry.txid)
+          return this.#open.isUnknowable(entry.txid)
             ? open
             : { outcome: 'conflict', head: (await this.#copy.head()).revision }
         }
@@ -253,14 +253,13 @@ class Store implements CassandraStore {
         if (slot.isOurs) return { outcome: 'appended', entry: slot.entry }
         return { outcome: 'conflict', head: (await this.#copy.head()).revision }
       } catch (error) {
-        if (this.#unknowable.has(entry.txid)) return open
+        if (this.#open.isUnknowable(entry.txid)) return open
         if (!(error instanceof CassandraFailure)) throw error
         // Certainly not done, and nothing open from before: who asked may be told so.
         if (error.isSettled && !this.#open.has(entry.txid)) {
           throw new GatewayError('STORE_UNAVAILABLE', `Cassandra: ${error.message}`, { cause: error })
         }
-        this.#unsettled = entry
-        this.#open.set(entry.txid, entry.revision)
+        this.#open.add(entry)
         if (this.#isClosed || nowMs() >= deadlineMs) return open
         await this.#options.delay(this.#pauseMs(tries))
       }
@@ -275,12 +274,7 @@ class Store implements CassandraStore {
       if (!isCode(error, 'COPY_DIVERGED')) throw error
       await this.#refill(epoch, (error as Error).message, entry.revision)
     }
-    this.#forgetSettled(entry.revision)
-  }
-
-  #forgetSettled(headRevision: number): void {
-    if (this.#unsettled && this.#unsettled.revision <= headRevision) this.#unsettled = null
-    for (const [txid, revision] of this.#open) if (revision <= headRevision) this.#open.delete(txid)
+    this.#open.settle(entry.revision)
   }
 
   #pauseMs(tries: number): number {
@@ -319,9 +313,9 @@ class Store implements CassandraStore {
   /** An outcome that was told to be open is found out as soon as that is possible. */
   async #repeatUnsettled(epoch: Epoch): Promise<void> {
     const { revision } = await this.#copy.head()
-    this.#forgetSettled(revision)
-    if (this.#unsettled?.revision === revision + 1)
-      await this.#take(epoch, await this.#log.insert(epoch, this.#unsettled))
+    this.#open.settle(revision)
+    const { unsettled } = this.#open
+    if (unsettled?.revision === revision + 1) await this.#take(epoch, await this.#log.insert(epoch, unsettled))
   }
 
   lookForEpoch(): Promise<void> {
@@ -354,11 +348,9 @@ class Store implements CassandraStore {
     if (this.#follows(known)) return known
     const epoch = (this.#epoch = await this.#newest(known))
     const { revision, hash } = await this.#copy.head()
-    this.#unsettled = null
-    for (const txid of this.#open.keys()) this.#unknowable.add(txid)
+    this.#open.leaveEpoch()
     // Nothing of this epoch is projected as far as this node knows, though its base may have been in the one before.
     this.#projector.forget()
-    this.#open.clear()
     // What is still missing in the copy is in the projection of the epoch before.
     if (this.isLoaded && !this.filling && revision === epoch.base.revision && hash === epoch.base.hash) {
       await this.#follow(epoch)
@@ -418,6 +410,7 @@ class Store implements CassandraStore {
       this.#options.log.warn({ err: error }, 'this data center does not have the whole state, asking the others')
       await load('QUORUM')
     }
+    this.#open.loseLog()
     await this.#follow(epoch)
   }
 
