@@ -41,7 +41,7 @@ export async function measureFloods(programs: { readonly nginx: Program; readonl
     const p99Ms: Record<string, number> = {}
     for (const { name } of http2Floods) {
       // What is measured is what the gateway does to others, not what the attackers' own work does to those who measure.
-      const [command = '', ...prefix] = [...OTHER_CORE, 'nice', '-n', '19']
+      const [command, ...prefix] = [...OTHER_CORE, 'nice', '-n', '19']
       const attackers = await startChild({
         command,
         args: [
