@@ -4,7 +4,7 @@ import { definePluginSchema, t, type ConfigOf } from '#model/schema.ts'
 export const schema = definePluginSchema({
   name: 'request-mirror',
   // Below all that change or end requests in the access phase: what is mirrored is what the upstream is asked.
-  priority: 5,
+  priority: 1,
   version: '1.0.0',
   scopes: { global: true, service: true, route: true, consumer: true },
   protocols: { default: ['http', 'https'], allowed: ['http', 'https'] },

@@ -7,7 +7,7 @@ const value = () => t.string({ match: '^[\\x21-\\x7e](?:[\\x20-\\x7e]*[\\x21-\\x
 /** Configuration of `security-headers`: ours, Kong has no such plugin. */
 export const schema = definePluginSchema({
   name: 'security-headers',
-  priority: 1,
+  priority: 0,
   version: '1.0.0',
   scopes: { global: true, service: true, route: true, consumer: true },
   protocols: { default: ['grpc', 'grpcs', 'http', 'https'], allowed: ['grpc', 'grpcs', 'http', 'https'] },

@@ -1,0 +1,164 @@
+/**
+ * `npm run bench:plugins`: CPU time of a request that a plugin takes part in, over the same request without it.
+ *
+ *   --only jwt,cors   some plugins
+ *   --rounds 3        rounds, of which the least counts
+ *   --record          writes the table in docs/performance.md
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Program } from '../../test/support/debian-part.ts'
+import { locatePart } from '../../test/support/parts.ts'
+import { treeCpuSeconds } from '../support/cpu-time.ts'
+import { checkMachine, provenance } from '../support/machine.ts'
+import { SMALL_BODY, startBackend, startMeasuredGateway, type Subject } from '../support/subjects.ts'
+import { runWrk, type LoadRequest } from '../support/wrk.ts'
+import { casesFor, consumers, type PluginCase } from './cases.ts'
+
+const REQUESTS = 30_000
+const CONNECTIONS = 32
+const PAGE = path.resolve(import.meta.dirname, '..', '..', 'docs', 'performance.md')
+const START = '<!-- plugins -->'
+const END = '<!-- /plugins -->'
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+    record: { type: 'boolean', default: false },
+  },
+})
+
+async function main(): Promise<void> {
+  checkMachine()
+  const [nginx, wrk] = [await locatePart('nginx'), await locatePart('wrk')]
+  const folder = mkdtempSync(path.join(tmpdir(), 'meridian-bench-plugins-'))
+  const backend = await startBackend(nginx)
+  const service = createHttpServer((_request, response) => {
+    response.setHeader('Content-Type', 'application/json').end('{"result":true,"active":true,"username":"somebody"}')
+  })
+  const lines = createServer((socket) => socket.on('error', () => undefined).resume())
+  let subject: Subject | null = null
+  try {
+    const cases = casesFor({
+      backendPort: backend.port,
+      servicePort: await listen(service),
+      linesPort: await listen(lines),
+      folder,
+    }).filter(isWanted)
+    subject = await startMeasuredGateway(declarative(cases, backend.port), { settings: { functions: 'sandbox' } })
+    const micros = new Map<string, number>()
+    const failed = new Map<string, string>()
+    for (let round = 0; round <= Number(options.rounds); round++) {
+      for (const one of cases) {
+        if (failed.has(one.name)) continue
+        try {
+          const us = await measure(wrk, subject, one)
+          // The first one warms up.
+          if (round > 0) micros.set(one.name, Math.min(us, micros.get(one.name) ?? Infinity))
+        } catch (error) {
+          failed.set(one.name, (error as Error).message)
+          process.stderr.write(`${one.name} could not be measured: ${(error as Error).message}\n`)
+          process.exitCode = 1
+        }
+      }
+    }
+    const table = tableOf(cases, micros)
+    process.stdout.write(`${table}\n`)
+    if (options.record) record(table, provenance(nginx.command))
+  } finally {
+    await subject?.stop()
+    service.closeAllConnections()
+    service.close()
+    lines.close()
+    await backend.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** What others are compared with is always measured. */
+function isWanted({ name }: PluginCase): boolean {
+  return options.only === undefined || isBare(name) || name === 'key-auth' || options.only.split(',').includes(name)
+}
+
+const isBare = (name: string) => name.startsWith('bare')
+const pathOf = (name: string) => `/${name.replace(' ', '-')}`
+
+function declarative(cases: readonly PluginCase[], backendPort: number): object {
+  const url = `http://127.0.0.1:${backendPort}`
+  return {
+    _format_version: '3.0',
+    services: [
+      {
+        name: 'backend',
+        url,
+        routes: cases.map(({ name, config, after }) => ({
+          name: name.replace(' ', '-'),
+          paths: [pathOf(name)],
+          plugins: [
+            ...(after === undefined ? [] : [{ name: after }]),
+            ...(isBare(name) ? [] : [{ name, ...(config && { config }) }]),
+          ],
+        })),
+      },
+      { name: 'other', url },
+    ],
+    consumers,
+  }
+}
+
+async function measure(wrk: Program, subject: Subject, one: PluginCase): Promise<number> {
+  const request: LoadRequest = { method: 'GET', headers: {}, ...one.request, targets: [{ path: pathOf(one.name) }] }
+  const before = treeCpuSeconds(subject.pid)
+  let after = before
+  await runWrk(
+    wrk,
+    {
+      url: `http://127.0.0.1:${subject.port}`,
+      request,
+      expectedBody: one.answer ?? SMALL_BODY,
+      requests: REQUESTS,
+      connections: CONNECTIONS,
+      isGateway: one.answer === undefined,
+    },
+    () => {
+      after = treeCpuSeconds(subject.pid)
+    },
+  )
+  return ((after - before) / REQUESTS) * 1e6
+}
+
+function tableOf(cases: readonly PluginCase[], micros: ReadonlyMap<string, number>): string {
+  const rows = cases.flatMap(({ name, request, after, note = '' }) => {
+    const us = micros.get(name)
+    if (us === undefined) return []
+    const than = after ?? (request?.method === 'POST' ? 'bare POST' : 'bare')
+    const over = isBare(name) ? '' : (us - (micros.get(than) ?? NaN)).toFixed(1)
+    return [
+      `| ${name} | ${us.toFixed(1)} | ${over} | ${[isBare(name) || than === 'bare' ? '' : `over ${than}`, note].filter(Boolean).join('; ')} |`,
+    ]
+  })
+  return ['| plugin | us a request | of them for it | |', '|---|---|---|---|', ...rows].join('\n')
+}
+
+function record(table: string, { at, cpu, cores, node, commit }: ReturnType<typeof provenance>): void {
+  const page = readFileSync(PAGE, 'utf8')
+  const [start, end] = [page.indexOf(START), page.indexOf(END)]
+  if (start < 0 || end < start) throw new Error(`${PAGE} has no ${START} ... ${END}`)
+  const line = `- ${at.slice(0, 10)}, commit ${commit}: ${cpu}, ${cores} cores, Node ${node}, ${REQUESTS} requests a round, least of ${options.rounds}`
+  writeFileSync(
+    PAGE,
+    `${page.slice(0, start)}${[START, '', table, '', line, '', END].join('\n')}${page.slice(end + END.length)}`,
+  )
+}
+
+async function listen(server: ReturnType<typeof createServer> | ReturnType<typeof createHttpServer>): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+await main()
