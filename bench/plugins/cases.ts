@@ -11,6 +11,8 @@ export interface PluginCase {
   readonly after?: string
   /** Its answer, when it answers itself. */
   readonly answer?: string
+  /** Part of the work is done after the answer: it is waited for. */
+  readonly isDeferred?: boolean
   /** What is measured, where that does not follow from the name. */
   readonly note?: string
 }
@@ -113,20 +115,20 @@ export function casesFor({ backendPort, servicePort, linesPort, folder }: Places
       config: { origins: ['https://page.example.test'] },
       request: { headers: { Origin: 'https://page.example.test' } },
     },
-    { name: 'datadog', config: lines },
+    { name: 'datadog', isDeferred: true, config: lines },
     {
       name: 'deprecation',
       config: { name: 'orders', deprecated_at: '2026-01-01T00:00:00Z', sunset_at: '2099-01-01T00:00:00Z' },
     },
     { name: 'ext-authz', config: { url: `${backend}/` }, note: 'with a call for each request' },
     { name: 'fault-injection', config: { abort: { percent: 0, status: 503 } } },
-    { name: 'file-log', config: { path: `${folder}/requests.log` } },
+    { name: 'file-log', isDeferred: true, config: { path: `${folder}/requests.log` } },
     {
       name: 'hmac-auth',
       config: { clock_skew: ANY_SKEW },
       request: { headers: { Date: DATE, Authorization: hmac() } },
     },
-    { name: 'http-log', config: { http_endpoint: `${backend}/`, queue: { max_batch_size: 200 } } },
+    { name: 'http-log', isDeferred: true, config: { http_endpoint: `${backend}/`, queue: { max_batch_size: 200 } } },
     { name: 'ip-restriction', config: { allow: ['127.0.0.0/8', '10.0.0.0/8'] } },
     { name: 'jwt', request: { headers: { Authorization: `Bearer ${token()}` } } },
     { name: 'key-auth', request: key },
@@ -141,12 +143,21 @@ export function casesFor({ backendPort, servicePort, linesPort, folder }: Places
       config: { opa_host: service.host, opa_port: service.port, opa_path: '/v1/data/allow' },
       note: 'with a call for each request',
     },
-    { name: 'opentelemetry', config: { traces_endpoint: `${backend}/v1/traces`, sampling_rate: 0.1 } },
+    {
+      name: 'opentelemetry',
+      isDeferred: true,
+      config: { traces_endpoint: `${backend}/v1/traces`, sampling_rate: 0.1 },
+    },
     { name: 'post-function', config: { header_filter: ["kong.response.set_header('x-done', 'yes')"] } },
     { name: 'pre-function', config: { access: ["kong.service.request.set_header('x-done', 'yes')"] } },
     { name: 'problem-details' },
     { name: 'rate-limiting', config: { policy: 'local', minute: LIMIT } },
-    { name: 'request-mirror', config: { url: `${backend}/`, percent: 10 }, note: 'a tenth of the requests' },
+    {
+      name: 'request-mirror',
+      isDeferred: true,
+      config: { url: `${backend}/`, percent: 10 },
+      note: 'a tenth of the requests',
+    },
     { name: 'request-size-limiting' },
     {
       name: 'request-termination',
@@ -171,12 +182,12 @@ export function casesFor({ backendPort, servicePort, linesPort, folder }: Places
       note: 'with a new session for each request',
     },
     { name: 'standard-webhooks', config: { secret_v1: SECRET, tolerance_second: ANY_SKEW }, request: webhook() },
-    { name: 'statsd', config: lines },
-    { name: 'syslog', config: { ...lines, transport: 'udp' } },
-    { name: 'tcp-log', config: lines },
+    { name: 'statsd', isDeferred: true, config: lines },
+    { name: 'syslog', isDeferred: true, config: { ...lines, transport: 'udp' } },
+    { name: 'tcp-log', isDeferred: true, config: lines },
     { name: 'traffic-limit', config: { limits: [{ name: 'all', limit: LIMIT, window: 'minute' }] } },
     { name: 'traffic-split', config: { targets: [{ name: 'canary', service: 'other', weight: 10 }] } },
-    { name: 'udp-log', config: lines },
-    { name: 'zipkin', config: { http_endpoint: `${backend}/api/v2/spans`, sample_ratio: 0.1 } },
+    { name: 'udp-log', isDeferred: true, config: lines },
+    { name: 'zipkin', isDeferred: true, config: { http_endpoint: `${backend}/api/v2/spans`, sample_ratio: 0.1 } },
   ]
 }

@@ -97,8 +97,11 @@ export interface PageRun {
   readonly commands: number
 }
 
-/** Runs all of a page from its top; each YAML block starts another gateway, without one it runs on an empty embedded store. */
-export async function runPage(file: string): Promise<PageRun> {
+/**
+ * Runs all of a page from its top; each YAML block starts another gateway, without one it runs on an empty embedded store. `script`
+ * starts it; by default the sources.
+ */
+export async function runPage(file: string, script?: readonly string[]): Promise<PageRun> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-page-'))
   const echoPort = await freePort()
   const ports = await freeGatewayPorts()
@@ -106,6 +109,7 @@ export async function runPage(file: string): Promise<PageRun> {
   const pairs = shownPorts(ports, echoPort, await freePort(), identityPort)
   const real = replacing(pairs)
   const shown = replacing(pairs.map(([one, other]) => [other, one]))
+  const given = script === undefined ? {} : { script }
   let gateway: Gateway | null = null
   let echo: Child | null = null
   let provider: Child | null = null
@@ -124,12 +128,12 @@ export async function runPage(file: string): Promise<PageRun> {
         await gateway?.stop()
         const declarative = path.join(folder, `${block.line}.yaml`)
         writeFileSync(declarative, real(block.text))
-        gateway = await startGateway({ declarative, ports, workers: 2, settings })
+        gateway = await startGateway({ declarative, ports, workers: 2, settings, ...given })
       }
       if (block.language !== 'console') continue
       for (const { command, output } of stepsOf(block)) {
         if (STARTS.test(command)) continue
-        gateway ??= await startGateway({ database: 'sqlite', ports, workers: 2 })
+        gateway ??= await startGateway({ database: 'sqlite', ports, workers: 2, ...given })
         const got = shown(await run(real(command)))
         commands++
         const missing = missingLine(output, got)
