@@ -6,6 +6,7 @@ import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { openPluginLoader } from '#pdk/loader.ts'
 import { builtPlugins } from '#plugins/index.ts'
+import { pluginSchemas } from '#plugins/schemas.ts'
 import { blocksOf, runPage, type PageRun } from '../support/doc-page.ts'
 import { runChild } from '../support/process.ts'
 
@@ -61,6 +62,18 @@ test('the list of plugins names each page, and each page is of a plugin that the
     pages.filter((page) => !list.includes(`](${page})`) || !built.includes(page)),
     [],
   )
+})
+
+test('each plugin of Kong, and each that there is, is compared with Kong', () => {
+  const page = readFileSync(path.join(ROOT, 'docs', 'compatibility.md'), 'utf8')
+  const [, table = ''] = /^## Plugin by plugin$[\s\S]*?^\|-.*$([\s\S]*?)^## /m.exec(page) ?? []
+  const rows = [...table.matchAll(/^\| (?:\[([\w-]+)\]\(plugins\/\1\.md\)|([\w-]+)) \| (.+?) \|/gm)]
+  const named = (isBuilt: boolean) =>
+    rows.filter(([, , , how]) => how!.startsWith('not here') !== isBuilt).map(([, linked, bare]) => linked ?? bare)
+  const built = builtPlugins.map(({ schema }) => schema.name)
+  assert.deepEqual(named(true), built.toSorted())
+  const known = pluginSchemas.map(({ name }) => name)
+  assert.deepEqual(named(false), known.filter((name) => !built.includes(name)).toSorted())
 })
 
 test('the page on writing plugins shows the example as it stands', () => {
