@@ -114,7 +114,11 @@ const namesOfCommonJs: Plugin = {
     onLoad({ filter: /.*/, namespace }, async ({ path: specifier }) => {
       const names = Object.keys((await import(specifier)) as object)
       // Node adds this name to every CommonJS module.
-      if (!names.includes('module.exports')) return { contents: `export * from '${specifier}'`, resolveDir: ROOT }
+      if (!names.includes('module.exports')) {
+        // The star leaves that one out.
+        const own = names.includes('default') ? `export { default } from '${specifier}'` : ''
+        return { contents: `export * from '${specifier}'\n${own}`, resolveDir: ROOT }
+      }
       const own = names.filter((name) => name !== 'default' && /^[\w$]+$/.test(name))
       const contents = `import whole from '${specifier}'\nexport default whole\nexport const { ${own.join(', ')} } = whole`
       return { contents, resolveDir: ROOT }
