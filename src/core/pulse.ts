@@ -2,6 +2,8 @@
  * The block of numbers that a worker shares with the main thread: a heartbeat, what it is doing (so that a hung one can be named),
  * and figures that the Admin API shows without asking.
  */
+import { fnv1a } from './fnv1a.ts'
+
 export const PULSE_INTS = 8
 export const PULSE_BEAT = 0
 /** Hashes (`idHash`) of the route and of the plugin instance that runs; 0 for none. */
@@ -17,7 +19,5 @@ export const PULSE_HEAP = 7
 
 /** A number for an id, never 0. Two ids with one number would name the wrong one in a log line, once in four thousand million. */
 export function idHash(id: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)
-  return hash | 0 || 1
+  return fnv1a(id) | 0 || 1
 }

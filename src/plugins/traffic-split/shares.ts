@@ -1,4 +1,5 @@
 /** Which part of the requests goes where. */
+import { fnv1a } from '#core/fnv1a.ts'
 
 /** Requests are told apart by a number below this. */
 export const BUCKETS = 10_000
@@ -47,9 +48,7 @@ export class Shares {
 
 /** A bucket for a text: the same on every node. */
 export function bucketOf(salt: string, text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < salt.length; i++) hash = Math.imul(hash ^ salt.charCodeAt(i), 0x01000193)
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  let hash = fnv1a(text, fnv1a(salt))
   // FNV leaves the high bits of short texts alike; this spreads them (the end of MurmurHash3).
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
