@@ -1,18 +1,9 @@
 /** Asks HTTP servers for plugins that need an answer to go on: identity providers, policy servers, certificate authorities. Nothing here rejects. */
-import type { LookupFunction } from 'node:net'
 import type { Agent, ProxyAgent } from 'undici'
+import { agentOptions, requestFailure, tlsOptions, type HttpAgentOptions } from './http-agent.ts'
 
-export interface HttpAskerOptions {
-  /** For a whole answer, with connection and TLS. */
-  readonly timeoutMs: number
-  /** Connections to one server; further questions wait within their time-out. */
-  readonly connections: number
-  /** How long a connection may idle. */
-  readonly keepaliveMs: number
-  readonly isVerified: boolean
-  /** PEM of authorities; null for Node's own list. */
-  readonly trusted: string | null
-  readonly lookup: LookupFunction
+/** `timeoutMs` is for a whole answer, with connection and TLS; further questions to a server wait within theirs. */
+export interface HttpAskerOptions extends Omit<HttpAgentOptions, 'connectTimeoutMs'> {
   /** An answer over this size is none. */
   readonly answerBytesMax: number
   /** An HTTP proxy through which servers are reached (CONNECT); absent for none. */
@@ -75,7 +66,7 @@ export class HttpAsker {
         },
       }
     } catch (error) {
-      return { problem: `${url.host} can't be asked: ${causeOf(error)}` }
+      return { problem: `${url.host} can't be asked: ${requestFailure(error)}` }
     }
   }
 
@@ -85,19 +76,12 @@ export class HttpAsker {
   }
 
   #agentOf(AgentOf: typeof Agent, ProxyAgentOf: typeof ProxyAgent): Agent | ProxyAgent {
-    const { timeoutMs, connections, keepaliveMs, isVerified, trusted, lookup, proxy = null } = this.#options
-    const tls = { rejectUnauthorized: isVerified, ...(trusted !== null && { ca: trusted }) }
-    const options = {
-      connections,
-      pipelining: 1,
-      keepAliveTimeout: Math.max(1, keepaliveMs),
-      keepAliveMaxTimeout: Math.max(1, keepaliveMs),
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      connect: { timeout: timeoutMs, lookup, ...tls },
-    }
+    const { proxy = null, timeoutMs } = this.#options
+    const options = agentOptions({ ...this.#options, connectTimeoutMs: timeoutMs })
     return (this.#agent ??=
-      proxy === null ? new AgentOf(options) : new ProxyAgentOf({ ...options, uri: proxy, requestTls: tls }))
+      proxy === null
+        ? new AgentOf(options)
+        : new ProxyAgentOf({ ...options, uri: proxy, requestTls: tlsOptions(this.#options) }))
   }
 
   async #boundedBytes(body: AsyncIterable<Uint8Array>): Promise<Buffer | null> {
@@ -120,10 +104,4 @@ function firstValues(headers: Readonly<Record<string, string | string[] | undefi
     if (first !== undefined) values[name] = first
   }
   return values
-}
-
-function causeOf(error: unknown): string {
-  const { code, name, message } = error as { code?: unknown; name: string; message: string }
-  if (name === 'TimeoutError' || name === 'AbortError') return 'no answer in time'
-  return typeof code === 'string' ? code : message
 }

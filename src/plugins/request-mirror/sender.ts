@@ -1,18 +1,12 @@
 /** Sends copies, a few at a time, and forgets the answers. What can't be sent soon is dropped: nothing waits for it. */
-import type { LookupFunction } from 'node:net'
 import type { Agent } from 'undici'
+import { agentOptions, requestFailure, type HttpAgentOptions } from '#pdk/http-agent.ts'
 import type { CopyHead } from './copy.ts'
 
-export interface SenderOptions {
+/** `timeoutMs` is for a whole copy, with its answer. */
+export interface SenderOptions extends Omit<HttpAgentOptions, 'connections' | 'keepaliveMs'> {
   readonly queueSize: number
   readonly concurrency: number
-  /** For a whole copy, with its answer. */
-  readonly timeoutMs: number
-  readonly connectTimeoutMs: number
-  readonly isVerified: boolean
-  /** PEM of authorities; null for Node's own list. */
-  readonly trusted: string | null
-  readonly lookup: LookupFunction
   /** Null: the shadow answered; else why not. */
   readonly ended: (problem: string | null, bytes: number) => void
 }
@@ -37,8 +31,9 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options
+    const connection = { ...options, connections: options.concurrency, keepaliveMs: KEEPALIVE_MS }
     // Loading it takes as long as starting a small program, which no request is to wait for.
-    this.#agent = import('undici').then(({ Agent }) => this.#open(Agent))
+    this.#agent = import('undici').then(({ Agent }) => new Agent(agentOptions(connection)))
   }
 
   /** Makes room for a copy, to be filled by `send` or given back; false when there is none. */
@@ -99,27 +94,7 @@ export class Sender {
       await response.body.dump({ limit: ANSWER_BYTES })
       return null
     } catch (error) {
-      const { code, name, message } = error as { code?: unknown; name: string; message: string }
-      if (name === 'TimeoutError' || name === 'AbortError') return 'no answer in time'
-      return typeof code === 'string' ? code : message
+      return requestFailure(error)
     }
-  }
-
-  #open(AgentOf: typeof Agent): Agent {
-    const { concurrency, timeoutMs, connectTimeoutMs, lookup, isVerified, trusted } = this.#options
-    return new AgentOf({
-      connections: concurrency,
-      pipelining: 1,
-      keepAliveTimeout: KEEPALIVE_MS,
-      keepAliveMaxTimeout: KEEPALIVE_MS,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      connect: {
-        timeout: connectTimeoutMs,
-        lookup,
-        rejectUnauthorized: isVerified,
-        ...(trusted !== null && { ca: trusted }),
-      },
-    })
   }
 }
