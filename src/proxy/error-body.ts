@@ -1,4 +1,5 @@
 /** Bodies of errors that the gateway makes itself, in the form that the client's `Accept` asks for (Kong 3.9 error templates; RFC 9457). */
+import { qualityOf } from '#core/quality.ts'
 
 export interface ErrorBody {
   readonly contentType: string
@@ -103,14 +104,6 @@ function chooseForm(accept: string | null): Form | null {
     }
   }
   return best
-}
-
-function qualityOf(parameters: readonly string[]): number {
-  for (const parameter of parameters) {
-    const match = /^\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*$/i.exec(parameter)
-    if (match) return Number(match[1])
-  }
-  return 1
 }
 
 function escapeMarkup(text: string): string {

@@ -1,4 +1,5 @@
 /** Answers of the gateway's own to calls of gRPC: as Kong gives them, a status of gRPC and its message beside that of HTTP, and no body. */
+import { encodeGrpcMessage } from '#core/grpc-message.ts'
 import { HeaderList } from '#http/header-list.ts'
 import { headerId } from '#http/known-headers.ts'
 import type { ClientRequest } from '#pdk/exchange.ts'
@@ -66,17 +67,5 @@ export function addGrpcStatus(headers: HeaderList, status: number, message: stri
   if (headers.has('grpc-status')) return
   const code = grpcStatusOf(status)
   headers.append('grpc-status', String(code))
-  headers.append('grpc-message', percentEncoded(message ?? NAMES[code] ?? 'Unknown'))
-}
-
-/** gRPC over HTTP/2, Status-Message: all but printable ASCII, and the percent sign, as bytes of UTF-8 in hexadecimal. */
-function percentEncoded(message: string): string {
-  if (/^[ -$&-~]*$/.test(message)) return message
-  let text = ''
-  for (const byte of Buffer.from(message))
-    text +=
-      byte >= 32 && byte < 127 && byte !== 37
-        ? String.fromCharCode(byte)
-        : '%' + byte.toString(16).toUpperCase().padStart(2, '0')
-  return text
+  headers.append('grpc-message', encodeGrpcMessage(message ?? NAMES[code] ?? 'Unknown'))
 }

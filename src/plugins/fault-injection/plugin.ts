@@ -1,7 +1,7 @@
 /** Delays and refuses requests on purpose, for drills: what happens to clients when the upstream is slow, or fails. */
+import { encodeGrpcMessage } from '#core/grpc-message.ts'
 import { definePlugin, FieldName, type Exchange, type Exit, type MetricsSink } from '#pdk'
 import { cookieValues } from '#pdk/cookies.ts'
-import { headerValue } from '#pdk/wire-text.ts'
 import { delayOf } from './delay.ts'
 import { refusalOf } from './refusal.ts'
 import { schema, type AbortConfig, type Config } from './schema.ts'
@@ -132,7 +132,7 @@ function aborted(exchange: Exchange, state: State, fault: Fault, config: AbortCo
       contentType: GRPC,
       headers: {
         'grpc-status': String(grpc_status),
-        ...(grpc_message !== null && { 'grpc-message': percentEncoded(grpc_message) }),
+        ...(grpc_message !== null && { 'grpc-message': encodeGrpcMessage(grpc_message) }),
       },
     })
   }
@@ -147,12 +147,4 @@ const MESSAGE = 'The request was refused on purpose'
 /** Whoever reads the log is not to look for an error that is a drill. */
 function tell(exchange: Exchange, { text }: Fault): void {
   ;(exchange.logFields ??= {})['fault_injection'] = text
-}
-
-/** As gRPC wants messages: printable ASCII but the percent sign stays. */
-function percentEncoded(text: string): string {
-  return headerValue(text).replace(
-    /[^ -$&-~]/g,
-    (character) => '%' + character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0'),
-  )
 }

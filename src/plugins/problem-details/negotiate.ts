@@ -1,4 +1,5 @@
 /** Which form of a problem the client takes (RFC 9110 12.5.1, RFC 9457 3 and appendix B). */
+import { qualityOf } from '#core/quality.ts'
 
 export type Form = 'json' | 'xml'
 
@@ -29,12 +30,4 @@ export function negotiate(accept: string | null): Form | null {
     bestWidth = width
   }
   return best
-}
-
-function qualityOf(parameters: readonly string[]): number {
-  for (const parameter of parameters) {
-    const found = /^\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*$/i.exec(parameter)
-    if (found !== null) return Number(found[1])
-  }
-  return 1
 }
