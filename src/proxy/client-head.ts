@@ -1,4 +1,5 @@
 /** The head that the client gets: the upstream's fields, re-serialised, with what the gateway adds (Kong 3.9, `proxy_response_headers`). */
+import { connectionNames } from '#core/hop-by-hop.ts'
 import { CONNECTION_NAMES } from '#http/fields.ts'
 import { skipTable, type HeaderList } from '#http/header-list.ts'
 import { headerId } from '#http/known-headers.ts'
@@ -77,12 +78,8 @@ export interface Clock {
 export function cleanResponseFields(head: ResponseHead): void {
   const { headers } = head
   if ((head.connection & CONNECTION_NAMES) !== 0) {
-    for (const list of headers.getAll('connection')) {
-      for (const part of list.split(',')) {
-        const name = part.trim().toLowerCase()
-        if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade') headers.remove(name)
-      }
-    }
+    for (const name of connectionNames(headers.getAll('connection')))
+      if (name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade') headers.remove(name)
   }
   const type = headers.getKnown(CONTENT_TYPE)
   if (type !== null && CHARSET_LENGTHS[type.length] === 1 && CHARSET_TYPES.has(type))

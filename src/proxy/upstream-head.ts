@@ -1,4 +1,5 @@
 /** The head that the upstream gets: the client's fields, re-serialised, with what the gateway adds (Kong 3.9, `proxy_request_headers`). */
+import { connectionNames } from '#core/hop-by-hop.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import { CONNECTION_NAMES } from '#http/fields.ts'
 import { skipTable } from '#http/header-list.ts'
@@ -155,22 +156,19 @@ function flat(text: string): string {
 /** RFC 9110 7.6.1: fields that Connection names are meant for this hop only. Framing and end-to-end ones can't be taken away that way. */
 function removeNamedFields(exchange: Exchange): void {
   const { headers } = exchange.request
-  for (const list of headers.getAll('connection')) {
-    for (const part of list.split(',')) {
-      const name = part.trim().toLowerCase()
-      if (
-        name !== '' &&
-        name !== 'close' &&
-        name !== 'keep-alive' &&
-        name !== 'upgrade' &&
-        // Those who send TE have to name it here (RFC 9110 10.1.4); what it says is read below and never passed on as it is.
-        name !== 'te' &&
-        name !== 'host' &&
-        name !== 'content-length' &&
-        name !== 'transfer-encoding'
-      )
-        headers.remove(name)
-    }
+  for (const name of connectionNames(headers.getAll('connection'))) {
+    if (
+      name !== '' &&
+      name !== 'close' &&
+      name !== 'keep-alive' &&
+      name !== 'upgrade' &&
+      // Those who send TE have to name it here (RFC 9110 10.1.4); what it says is read below and never passed on as it is.
+      name !== 'te' &&
+      name !== 'host' &&
+      name !== 'content-length' &&
+      name !== 'transfer-encoding'
+    )
+      headers.remove(name)
   }
 }
 

@@ -1,4 +1,5 @@
 /** The head of a copy: what the upstream is asked, without what is of this hop, and without what the shadow is not to have. */
+import { connectionNames, HOP_BY_HOP } from '#core/hop-by-hop.ts'
 import type { Exchange, ServicePlace } from '#pdk'
 import { toWire } from '#pdk/wire-text.ts'
 import type { Config } from './schema.ts'
@@ -11,17 +12,10 @@ export interface CopyHead {
   readonly headers: readonly string[]
 }
 
-/** Of this hop (RFC 9110 7.6.1), or told anew. */
+/** Of this hop, or told anew. */
 const OURS = [
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
+  ...HOP_BY_HOP,
   'expect',
-  'content-length',
   'host',
   'http2-settings',
   'x-forwarded-for',
@@ -53,7 +47,7 @@ export class CopyHeads {
     const path = place === null ? url!.pathname.replace(/\/$/, '') + upstream.path : place.path
     const host = this.#config.preserve_host ? request.hostHeader : place === null ? url!.host : place.hostHeader
     const headers = ['host', host]
-    const hop = this.#hopOf(exchange)
+    const hop = connectionNames(request.headers.getAll('connection'))
     for (const [name, value] of request.headers) {
       const lower = name.toLowerCase()
       if (!this.#dropped.has(lower) && !hop.includes(lower)) headers.push(name, value)
@@ -67,13 +61,5 @@ export class CopyHeads {
       method: upstream.method === '' ? request.method : upstream.method,
       headers,
     }
-  }
-
-  /** What Connection names. */
-  #hopOf({ request }: Exchange): readonly string[] {
-    return request.headers
-      .getAll('connection')
-      .flatMap((value) => value.split(','))
-      .map((name) => name.trim().toLowerCase())
   }
 }
