@@ -1,7 +1,15 @@
 /** Puts messages of the operator's before and after those of a chat, as Kong's ai-prompt-decorator does. */
 import { definePlugin, type Exchange, type Exit } from '#pdk'
 import { encodeJsonMembers, rawJson } from '#pdk/json-members.ts'
-import { isExit, messagesOf, readLlmRequest, refuseLlm, type ChatMessage } from '../ai/llm-request.ts'
+import {
+  DEFAULT_LIMIT,
+  isExit,
+  messagesOf,
+  readLlmRequest,
+  refuseLlm,
+  refuseLlmFormat,
+  type ChatMessage,
+} from '../ai/llm-request.ts'
 import { schema } from './schema.ts'
 
 interface State {
@@ -13,10 +21,7 @@ interface State {
 export const aiPromptDecorator = definePlugin({
   schema,
 
-  refuse: ({ llm_format: format }) =>
-    format === null || format === 'openai'
-      ? null
-      : { field: 'llm_format', message: "only 'openai' is available in this version" },
+  refuse: ({ llm_format: format }) => refuseLlmFormat(format),
 
   prepare({ prompts, max_request_body_size: limit }): State {
     const inOrder = (messages: readonly ChatMessage[] | null | undefined) =>
@@ -26,8 +31,6 @@ export const aiPromptDecorator = definePlugin({
 
   access: decorate,
 })
-
-const DEFAULT_LIMIT = 8192
 
 async function decorate(exchange: Exchange, { before, after, limitBytes }: State): Promise<void | Exit> {
   const request = await readLlmRequest(exchange, limitBytes)

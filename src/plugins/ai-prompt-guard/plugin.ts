@@ -1,7 +1,16 @@
 /** Lets in prompts by patterns, as Kong's ai-prompt-guard does. */
 import { compileSafeRegex, type SafeRegex } from '#core/pcre.ts'
 import { definePlugin, type Exchange, type Exit, type MetricsSink } from '#pdk'
-import { isExit, messagesOf, readLlmRequest, refuseLlm, textOf, type LlmRequest } from '../ai/llm-request.ts'
+import {
+  DEFAULT_LIMIT,
+  isExit,
+  messagesOf,
+  readLlmRequest,
+  refuseLlm,
+  refuseLlmFormat,
+  textOf,
+  type LlmRequest,
+} from '../ai/llm-request.ts'
 import { schema } from './schema.ts'
 
 interface State {
@@ -14,14 +23,12 @@ interface State {
   readonly metrics: MetricsSink
 }
 
-const DEFAULT_LIMIT = 8192
-
 export const aiPromptGuard = definePlugin({
   schema,
 
   refuse({ llm_format: format, allow_patterns, deny_patterns }) {
-    if (format !== null && format !== 'openai')
-      return { field: 'llm_format', message: "only 'openai' is available in this version" }
+    const refusal = refuseLlmFormat(format)
+    if (refusal !== null) return refusal
     for (const [field, patterns] of [
       ['allow_patterns', allow_patterns],
       ['deny_patterns', deny_patterns],

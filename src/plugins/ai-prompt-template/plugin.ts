@@ -1,6 +1,6 @@
 /** Makes requests from templates that clients name, as Kong's ai-prompt-template does. */
 import { definePlugin, type Exchange, type Exit } from '#pdk'
-import { isExit, readLlmRequest, refuseLlm, type LlmRequest } from '../ai/llm-request.ts'
+import { DEFAULT_LIMIT, isExit, readLlmRequest, refuseLlm, type LlmRequest } from '../ai/llm-request.ts'
 import { compileTemplate, renderTemplate, type Template } from './template.ts'
 import { schema } from './schema.ts'
 
@@ -10,8 +10,6 @@ interface State {
   readonly logsOriginal: boolean
   readonly limitBytes: number
 }
-
-const DEFAULT_LIMIT = 8192
 
 export const aiPromptTemplate = definePlugin({
   schema,

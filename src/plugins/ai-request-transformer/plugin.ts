@@ -3,7 +3,7 @@ import { compileSafeRegex, type SafeRegex } from '#core/pcre.ts'
 import { definePlugin, FieldName, type Exchange, type Exit, type PluginTools } from '#pdk'
 import { HttpAsker } from '#pdk/ask-http.ts'
 import { askModel, type ModelAnswer } from '../ai/ask-model.ts'
-import { refuseLlm } from '../ai/llm-request.ts'
+import { DEFAULT_LIMIT, readLlmBody, refuseLlm } from '../ai/llm-request.ts'
 import { openProvider, refuseLlmSettings, type LlmSettings, type Provider } from '../ai/provider.ts'
 import { schema, type Config } from './schema.ts'
 
@@ -19,7 +19,6 @@ interface State {
 }
 
 const CONTENT_ENCODING = new FieldName('Content-Encoding')
-const DEFAULT_LIMIT = 8192
 const ANSWER_BYTES_MAX = 4 << 20
 const CONNECTIONS = 32
 const KEEPALIVE_MS = 60_000
@@ -72,11 +71,8 @@ export const aiRequestTransformer = definePlugin({
 async function rewrite(exchange: Exchange, state: State): Promise<void | Exit> {
   const { body, headers } = exchange.request
   if (CONTENT_ENCODING.has(headers)) return refuseLlm(exchange, 400, 'request body has a Content-Encoding')
-  const bytes = await body.read(state.limitBytes)
-  if (!Buffer.isBuffer(bytes))
-    return bytes.error === 'too_large'
-      ? refuseLlm(exchange, 413, `request body is larger than max_request_body_size (${state.limitBytes} bytes)`)
-      : refuseLlm(exchange, 400, 'request body could not be read')
+  const bytes = await readLlmBody(exchange, state.limitBytes, 'request body could not be read')
+  if (!Buffer.isBuffer(bytes)) return bytes
   const { tools, provider, config } = state
   const messages = [
     { role: 'system', content: config.prompt },

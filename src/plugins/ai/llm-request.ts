@@ -21,16 +21,31 @@ export function isExit(value: object): value is Exit {
   return 'kind' in value && value.kind === 'exit'
 }
 
+/** Bytes of a body where `max_request_body_size` is not set. */
+export const DEFAULT_LIMIT = 8192
+
+/** As a plugin's `refuse` wants it: what `llm_format` can't be here. */
+export function refuseLlmFormat(format: string | null): { readonly field: string; readonly message: string } | null {
+  return format === null || format === 'openai'
+    ? null
+    : { field: 'llm_format', message: "only 'openai' is available in this version" }
+}
+
+/** The bytes of the body, or the refusal; `unreadable` is said where the client left. */
+export async function readLlmBody(exchange: Exchange, limitBytes: number, unreadable: string): Promise<Buffer | Exit> {
+  const bytes = await exchange.request.body.read(limitBytes)
+  if (Buffer.isBuffer(bytes)) return bytes
+  return bytes.error === 'too_large'
+    ? refuseLlm(exchange, 413, `request body is larger than max_request_body_size (${limitBytes} bytes)`)
+    : refuseLlm(exchange, 400, unreadable)
+}
+
 /** The body, or the refusal of what is none: it must be readable in one way, since what a plugin lets pass another one reads again. */
 export async function readLlmRequest(exchange: Exchange, limitBytes: number): Promise<LlmRequest | Exit> {
-  const { headers, body } = exchange.request
-  const types = CONTENT_TYPE.getAll(headers)
+  const types = CONTENT_TYPE.getAll(exchange.request.headers)
   if (types.length !== 1 || !/^application\/json\s*(?:;|$)/i.test(types[0]!)) return refuseLlm(exchange, 400, JSON_ONLY)
-  const bytes = await body.read(limitBytes)
-  if (!Buffer.isBuffer(bytes))
-    return bytes.error === 'too_large'
-      ? refuseLlm(exchange, 413, `request body is larger than max_request_body_size (${limitBytes} bytes)`)
-      : refuseLlm(exchange, 400, JSON_ONLY)
+  const bytes = await readLlmBody(exchange, limitBytes, JSON_ONLY)
+  if (!Buffer.isBuffer(bytes)) return bytes
   const parsed = parseJsonText(bytes)
   if (!parsed.ok || typeof parsed.value !== 'object' || parsed.value === null || Array.isArray(parsed.value))
     return refuseLlm(exchange, 400, JSON_ONLY)
