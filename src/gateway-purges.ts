@@ -6,7 +6,7 @@ import type { SharedLink } from '#cluster/redis-links.ts'
 import { purgeInRedis } from '#cluster/redis-purge-table.ts'
 import { peekInRedis } from '#cluster/redis-response-peek.ts'
 import type { ResponseCache } from '#cluster/response-cache.ts'
-import { EVERYTHING, PURGES } from '#model/cache-names.ts'
+import { PURGES } from '#model/cache-names.ts'
 import type { Row } from '#model/document.ts'
 import type { RedisBlock } from '#model/redis-block.ts'
 import type { Settings } from '#model/settings.ts'
@@ -58,7 +58,8 @@ export class GatewayPurges implements StoredResponses {
     for (const { kind, document, revision } of rows) {
       if (kind !== PURGES) continue
       this.#log.note(document['place'] as number, revision)
-      if (!isWhole) for (const name of document['names'] as readonly string[]) this.#purgeHere(name)
+      if (!isWhole)
+        for (const name of document['names'] as readonly string[]) this.#options.workers.responses.purge(name)
     }
   }
 
@@ -67,7 +68,7 @@ export class GatewayPurges implements StoredResponses {
   }
 
   async purge(names: readonly string[]): Promise<readonly string[]> {
-    for (const name of names) this.#purgeHere(name)
+    for (const name of names) this.#options.workers.responses.purge(name)
     return await this.#inEachRedis(async ({ link }) => {
       const sent = await purgeInRedis(link, this.#options.settings.redis_key_prefix, names)
       return sent === null ? link.endpoint.name : null
@@ -83,12 +84,6 @@ export class GatewayPurges implements StoredResponses {
       return bytes === null ? null : decodeStored(bytes)
     })
     return found === undefined ? null : shown(found)
-  }
-
-  #purgeHere(name: string): void {
-    const { responses } = this.#options.workers
-    if (name === EVERYTHING) responses.purgeAll()
-    else responses.purge(name)
   }
 
   /** What is not null of the answers. */

@@ -20,7 +20,7 @@ export interface RedisPurgesOptions {
   /** What was purged by the configuration's log. */
   readonly log: PurgeLog
   /** The node's own memory. */
-  readonly near: { purge(name: string): void; purgeAll(): void }
+  readonly near: { purge(name: string): void }
   /** Runs it once after a time. */
   readonly later: (run: () => void, ms: number) => void
   /** Runs it again and again; what is returned ends that. */
@@ -127,7 +127,7 @@ export class RedisPurges implements SharedPurges {
     if (purge.space !== table.space || purge.number > table.now + 1) return void this.prepare()
     table.note(purge.number, purge.names)
     this.#settle()
-    for (const name of purge.names) this.#purgeNear(name)
+    for (const name of purge.names) this.#options.near.purge(name)
   }
 
   /** Finds out what was purged; false when Redis does not say. Never rejects. */
@@ -146,10 +146,5 @@ export class RedisPurges implements SharedPurges {
     this.#settle()
     if (this.#waiting.size > 0 && !this.#isGathering) void this.#send()
     return true
-  }
-
-  #purgeNear(name: string): void {
-    if (name === EVERYTHING) this.#options.near.purgeAll()
-    else this.#options.near.purge(name)
   }
 }

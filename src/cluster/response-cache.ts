@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { keyName, withPrefixes } from '#model/cache-names.ts'
+import { EVERYTHING, keyName, withPrefixes } from '#model/cache-names.ts'
 import { createFillLockBuffer, FillLocks, TAKEN } from './fill-locks.ts'
 import { createGenerationBuffer, PurgeGenerations } from './purge-generations.ts'
 import { createRingBuffers, KEY_BYTES, SharedRing, type RingBuffers, type RingRecord } from './shared-ring.ts'
@@ -148,9 +148,10 @@ export class ResponseCache<T> {
     return wasThere
   }
 
-  /** Drops everything that belongs to a name. */
+  /** Drops everything that belongs to a name; `EVERYTHING` is one that all do. */
   purge(name: string): void {
-    this.#generations.purge(name)
+    if (name === EVERYTHING) this.purgeAll()
+    else this.#generations.purge(name)
   }
 
   purgeAll(): void {
