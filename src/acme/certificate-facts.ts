@@ -1,5 +1,6 @@
 /** What is to be known of certificates that were got: whether they are due, and how Kong's Admin API shows them. */
 import { createHash, X509Certificate } from 'node:crypto'
+import type { CertificateView } from '#model/certificate-view.ts'
 
 const DAY_MS = 86_400_000
 /** However early renewal is wished for, a third of its time a certificate is in use: else each round would renew it. */
@@ -23,18 +24,6 @@ export function isDue(certificate: X509Certificate, thresholdDays: number, nowMs
   const endsMs = certificate.validToDate.getTime()
   const earliestMs = fromMs + (endsMs - fromMs) * LEAST_USE
   return nowMs >= Math.max(earliestMs, endsMs - thresholdDays * DAY_MS)
-}
-
-/** In the words of Kong's `/acme/certificates`. */
-export interface CertificateView {
-  readonly digest: string
-  readonly host: string
-  readonly issuer_cn: string | null
-  readonly not_before: string
-  readonly not_after: string
-  readonly valid: boolean
-  readonly serial_number: string
-  readonly pubkey_type: string
 }
 
 export function viewOf(host: string, certificate: X509Certificate, nowMs: number): CertificateView {

@@ -1,4 +1,5 @@
 /** What the Admin API needs from the rest of the gateway, handed in by `main.ts`. */
+import type { CertificateView } from '#model/certificate-view.ts'
 import type { LimitAlgorithm } from '#model/limit-window.ts'
 import type { CheckContext, Model } from '#model/contract.ts'
 import type { Document } from '#model/document.ts'
@@ -181,25 +182,13 @@ export interface AcmeCertificates {
   obtain(host: string): Promise<AcmeOutcome>
   /** Begins to renew what is due. */
   renew(): void
-  list(): Promise<readonly AcmeCertificateView[]>
-  find(host: string): Promise<AcmeCertificateView | null>
+  list(): Promise<readonly CertificateView[]>
+  find(host: string): Promise<CertificateView | null>
 }
 
 export type AcmeOutcome =
   | { readonly is: 'issued' | 'present' | 'busy' | 'resting' | 'not_allowed' }
   | { readonly is: 'failed'; readonly problem: string }
-
-/** In Kong's words. */
-export interface AcmeCertificateView {
-  readonly digest: string
-  readonly host: string
-  readonly issuer_cn: string | null
-  readonly not_before: string
-  readonly not_after: string
-  readonly valid: boolean
-  readonly serial_number: string
-  readonly pubkey_type: string
-}
 
 export interface LogLevel {
   /** Kong's names: debug, info, notice, warn, error, crit, alert, emerg. */
