@@ -1,4 +1,5 @@
 /** Getting certificates by ACME, as the gateway builds it, and what the Admin API sees of it. */
+import type { Resolver } from '#core/resolution.ts'
 import type { AcmeCertificates } from '#admin/ports.ts'
 import { viewOf } from '#acme/certificate-facts.ts'
 import { acmeInstances, type AcmeInstance } from '#acme/configuration.ts'
@@ -6,22 +7,20 @@ import { CertificateIssuer } from '#acme/issuer.ts'
 import { managedCertificateFor, managedCertificates } from '#acme/managed-certificates.ts'
 import { checkHttpChallenge } from '#acme/sanity-check.ts'
 import type { Model } from '#model/contract.ts'
-import type { Document } from '#model/document.ts'
 import type { Settings } from '#model/settings.ts'
 import type { Publisher } from '#snapshot/publisher.ts'
 import type { ConfigStore } from '#store/contract.ts'
 import type { Figures } from '#telemetry/figures.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
 import { nodeLookup } from '#upstream/dns/node-lookup.ts'
-import { createResolver } from '#upstream/dns/resolver.ts'
 import { checkContext, type OpenedStore } from './gateway-store.ts'
-import { resolverSettings } from './resolver-settings.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
 
 export interface CertificateParts {
   readonly settings: Settings
   readonly opened: OpenedStore
   readonly publisher: Publisher
+  readonly resolver: Resolver
   readonly model: Model
   readonly figures: Figures
   readonly log: GatewayLog['log']
@@ -31,14 +30,14 @@ export function openCertificates({
   settings,
   opened,
   publisher,
+  resolver,
   model,
   figures,
   log,
 }: CertificateParts): CertificateIssuer {
   return new CertificateIssuer({
     instances: () => instancesOf(publisher),
-    documents: (kind) =>
-      publisher.held(kind).flatMap(({ id }) => publisher.resolved(kind, id) ?? ([] as readonly Document[])),
+    documents: (kind) => publisher.resolvedAll(kind),
     state: opened.store,
     model,
     writer: opened.writer,
@@ -46,7 +45,7 @@ export function openCertificates({
     runtime: opened.runtime,
     figures,
     log,
-    lookup: nodeLookup(createResolver({ settings: resolverSettings(settings), log })),
+    lookup: nodeLookup(resolver),
     trusted: trustedAuthorities(settings),
     nowMs: Date.now,
   })

@@ -150,7 +150,6 @@ export class NodeHealth {
       checks.close()
       balancer.close()
     }
-    this.#options.resolver.close()
   }
 
   #take(id: string, upstream: Upstream | null): void {

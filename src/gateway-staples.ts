@@ -1,4 +1,5 @@
 /** OCSP stapling of the node: which certificates it is for, how responders are asked, and that all workers have the answers. */
+import type { Resolver } from '#core/resolution.ts'
 import path from 'node:path'
 import { Stapler, type StapleState } from '#listen/stapler.ts'
 import { stapleFolder } from '#listen/staple-folder.ts'
@@ -8,14 +9,13 @@ import type { Settings } from '#model/settings.ts'
 import { HttpAsker } from '#pdk/ask-http.ts'
 import type { Figures } from '#telemetry/figures.ts'
 import type { GatewayLog } from '#telemetry/logger.ts'
-import { createResolver } from '#upstream/dns/resolver.ts'
 import { nodeLookup } from '#upstream/dns/node-lookup.ts'
 import type { Fallback } from './gateway-workers.ts'
-import { resolverSettings } from './resolver-settings.ts'
 import { trustedAuthorities } from './trusted-authorities.ts'
 
 export interface NodeStaplesOptions {
   readonly settings: Settings
+  readonly resolver: Resolver
   readonly log: GatewayLog['log']
   readonly figures: Figures
   /** Entities as workers get them. */
@@ -47,8 +47,7 @@ export class NodeStaples {
 
   private constructor(options: NodeStaplesOptions) {
     this.#options = options
-    const { settings, log, figures, tellAll } = options
-    const resolver = createResolver({ settings: resolverSettings(settings), log })
+    const { settings, resolver, log, figures, tellAll } = options
     const asker = new HttpAsker({
       timeoutMs: ANSWER_WITHIN_MS,
       connections: 4,
@@ -74,7 +73,6 @@ export class NodeStaples {
       clearInterval(timer)
       this.#stapler.close()
       asker.close()
-      resolver.close()
     }
   }
 

@@ -30,7 +30,7 @@ import { MetricsCollector } from '#telemetry/collect.ts'
 import { Figures } from '#telemetry/figures.ts'
 import { answeredEntry } from '#telemetry/http-access.ts'
 import { openLog, type GatewayLog } from '#telemetry/logger.ts'
-import { createResolver } from '#upstream/dns/resolver.ts'
+import { createResolver, type DnsResolver } from '#upstream/dns/resolver.ts'
 import { redactionPaths, secretFieldNames } from '#telemetry/redaction.ts'
 import type { SecretCache } from '#vaults/secret-cache.ts'
 import { openCertificates } from './gateway-certificates.ts'
@@ -102,6 +102,8 @@ export class Gateway {
   #secrets: SecretCache | null = null
   #workers: Workers | null = null
   #purges: GatewayPurges | null = null
+  /** Of all that the main thread itself asks. */
+  #resolver: DnsResolver | null = null
   #health: NodeHealth | null = null
   #staples: NodeStaples | null = null
   #admin: AdminServer | null = null
@@ -158,8 +160,9 @@ export class Gateway {
       onRejected: () => rejected.value++,
     })
     await this.#declarativeFile.load()
+    const resolver = (this.#resolver = createResolver({ settings: resolverSettings(settings), log: this.log.log }))
     const health = (this.#health = new NodeHealth({
-      resolver: createResolver({ settings: resolverSettings(settings), log: this.log.log }),
+      resolver,
       trusted: trustedAuthorities(settings),
       clientCertificate: clientCertificateOf(settings),
       find: (kind, id) => this.#publisher?.resolved(kind, id),
@@ -171,6 +174,7 @@ export class Gateway {
     }))
     this.#staples = NodeStaples.open({
       settings,
+      resolver,
       log: this.log.log,
       figures: this.#figures,
       documents: (kind) => this.#publisher?.resolvedAll(kind) ?? [],
@@ -254,7 +258,15 @@ export class Gateway {
     })
     this.#registerFigures(workers, publisher)
     const { log } = this.log
-    this.#issuer = openCertificates({ settings, opened, publisher, model: this.#model, figures: this.#figures, log })
+    this.#issuer = openCertificates({
+      settings,
+      opened,
+      publisher,
+      resolver,
+      model: this.#model,
+      figures: this.#figures,
+      log,
+    })
     this.#collector = new MetricsCollector({
       nodeId: this.#nodeId,
       version: KONG_VERSION,
@@ -300,6 +312,7 @@ export class Gateway {
     this.#secrets?.close()
     this.#health?.close()
     this.#staples?.close()
+    this.#resolver?.close()
     await this.#workers?.close()
     await this.#opened?.close()
     await this.#redis.close()
