@@ -45,9 +45,14 @@ export class References {
     this.#vaults = new Map(documents.map((document) => [document['prefix'] as string, document]))
   }
 
-  /** Whether the change may hold a reference. Asked of every entity at a start: most kinds have no field for one. */
-  concerns({ kind, document }: Change): boolean {
-    return document !== null && mayRefer(this.#options.fieldsOf(kind, document)) && holdsReference(document)
+  /** Whether the change holds a reference where there can be one. */
+  concerns(change: Change): boolean {
+    return !this.#textsOf(change).next().done
+  }
+
+  /** The references in a change. Asked of every entity at a start: most kinds have no field for one. */
+  *#textsOf({ kind, document }: Change): Generator<string, void, undefined> {
+    if (document !== null && mayRefer(this.#options.fieldsOf(kind, document))) yield* textsIn(document)
   }
 
   /** The change as workers get it; the very same when nothing in it is a reference. One that can't be followed becomes '', as in Kong. */
@@ -74,9 +79,11 @@ export class References {
   /** Which resources of vaults other than the environment these documents refer to, by their keys in the cache. */
   addressesIn(changes: readonly Change[]): Map<string, SecretAddress> {
     const addresses = new Map<string, SecretAddress>()
-    for (const text of changes.flatMap((change) => (this.concerns(change) ? [...textsIn(change.document)] : []))) {
-      const found = this.#find(text)
-      if (found !== null && 'address' in found) addresses.set(keyOf(found.address), found.address)
+    for (const change of changes) {
+      for (const text of this.#textsOf(change)) {
+        const found = this.#find(text)
+        if (found !== null && 'address' in found) addresses.set(keyOf(found.address), found.address)
+      }
     }
     return addresses
   }
@@ -134,10 +141,6 @@ type Found =
 
 function keyOf(address: SecretAddress): string {
   return JSON.stringify(address)
-}
-
-function holdsReference(value: unknown): boolean {
-  return !textsIn(value).next().done
 }
 
 const REFERENCEABLE = new WeakMap<Fields, boolean>()
