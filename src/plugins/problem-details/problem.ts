@@ -48,16 +48,10 @@ const DETAIL_CHARACTERS = 1024
 
 /** What an error in JSON says, in the member that usually says it; null for anything else. */
 export function detailIn(body: Buffer | string): string | null {
-  let value: unknown
-  try {
-    value = JSON.parse(body.toString())
-  } catch {
-    // An error that is not what its type says has no text that could be told.
-    return null
-  }
-  if (typeof value !== 'object' || value === null) return null
+  const members = membersOf(body)
+  if (members === null) return null
   for (const name of DETAILS) {
-    const text = Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : null
+    const text = Object.hasOwn(members, name) ? members[name] : null
     if (typeof text === 'string' && text !== '') return text.slice(0, DETAIL_CHARACTERS)
   }
   return null
@@ -65,15 +59,16 @@ export function detailIn(body: Buffer | string): string | null {
 
 /** The text of an answer that a plugin made of nothing but a message, as Kong's plugins do; null for other answers. */
 export function messageIn(body: string | Buffer | null): string | null {
-  if (body === null) return null
-  let value: unknown
+  const message = body === null ? undefined : membersOf(body)?.['message']
+  return typeof message === 'string' ? message : null
+}
+
+/** Null for what is no object in JSON: whatever its type says, it has no member that could be told. */
+function membersOf(body: Buffer | string): Readonly<Record<string, unknown>> | null {
   try {
-    value = JSON.parse(body.toString())
+    const value: unknown = JSON.parse(body.toString())
+    return typeof value === 'object' ? (value as Readonly<Record<string, unknown>> | null) : null
   } catch {
-    // A plugin's own answer, which is not for others to rewrite.
     return null
   }
-  if (typeof value !== 'object' || value === null) return null
-  const { message } = value as { readonly message?: unknown }
-  return typeof message === 'string' ? message : null
 }
