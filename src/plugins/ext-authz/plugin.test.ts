@@ -1,23 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
+import { test } from 'node:test'
 import type { Exit } from '#pdk'
 import { fakeExchange, FakeMetrics, headersOf, prepare, type FakeExchangeOptions } from '#pdk/testing'
-import { FakeService } from '../authorization/testing.ts'
+import { fakeServiceOfFile } from '../authorization/testing.ts'
 import { extAuthz } from './plugin.ts'
 
-let service: FakeService
-const open: (() => void)[] = []
-before(async () => {
-  service = await FakeService.start()
-})
-beforeEach(() => {
-  service.asked.length = 0
-  service.says = () => ({})
-})
-after(async () => {
-  for (const close of open) close()
-  await service.stop()
-})
+const { service, open } = fakeServiceOfFile(() => ({}))
 
 function instance(config: object = {}) {
   const metrics = new FakeMetrics()
