@@ -1,7 +1,7 @@
 /** Delays and refuses requests on purpose, for drills: what happens to clients when the upstream is slow, or fails. */
 import { encodeGrpcMessage } from '#core/grpc-message.ts'
 import { definePlugin, FieldName, type Exchange, type Exit, type MetricsSink } from '#pdk'
-import { cookieValues } from '#pdk/cookies.ts'
+import { FieldMatch } from '#pdk/field-match.ts'
 import { delayOf } from './delay.ts'
 import { refusalOf } from './refusal.ts'
 import { schema, type AbortConfig, type Config } from './schema.ts'
@@ -10,16 +10,9 @@ const SHARED = 'fault-injection'
 const CONTENT_TYPE = new FieldName('Content-Type')
 const GRPC = 'application/grpc'
 
-interface Match {
-  readonly header: FieldName | null
-  readonly cookie: string | null
-  /** Null: any value will do. */
-  readonly values: ReadonlySet<string> | null
-}
-
 interface State {
   readonly config: Config
-  readonly matches: readonly Match[]
+  readonly matches: readonly FieldMatch[]
   readonly untilMs: number
   readonly faultHeader: FieldName | null
   readonly metrics: MetricsSink
@@ -50,11 +43,9 @@ export const faultInjection = definePlugin({
     if (workerIndex === 0) log.warn({ plugin_id: pluginId, until: config.until }, 'faults are injected into requests')
     return {
       config,
-      matches: config.match.map(({ header, cookie, values }) => ({
-        header: header === null ? null : new FieldName(header),
-        cookie,
-        values: values === null ? null : new Set(values),
-      })),
+      matches: config.match.map(({ header, cookie, values }) =>
+        header === null ? FieldMatch.cookie(cookie!, values) : FieldMatch.header(header, values),
+      ),
       untilMs: config.until === null ? Infinity : config.until * 1000,
       faultHeader: config.fault_header === null ? null : new FieldName(config.fault_header),
       metrics,
@@ -90,11 +81,8 @@ export const faultInjection = definePlugin({
   },
 })
 
-function isMeant({ request }: Exchange, matches: readonly Match[]): boolean {
-  return matches.every(({ header, cookie, values }) => {
-    const found = header === null ? cookieValues(request.headers, cookie!) : header.getAll(request.headers)
-    return found.some((value) => values === null || values.has(value))
-  })
+function isMeant({ request }: Exchange, matches: readonly FieldMatch[]): boolean {
+  return matches.every((match) => match.isIn(request.headers))
 }
 
 function happens(percent: number): boolean {
