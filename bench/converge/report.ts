@@ -1,14 +1,13 @@
 /** The figures as a table, and in docs/. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Provenance } from '../support/machine.ts'
+import { withMarked } from '../../test/support/marked-part.ts'
+import { machineLine, type Provenance } from '../support/machine.ts'
 import { convergeLimits, limitOf, type ConvergeFigure } from './limits.ts'
 
 const DOCS = path.resolve(import.meta.dirname, '..', '..', 'docs')
 const JSON_FILE = path.join(DOCS, 'converge.json')
 const PAGE = path.join(DOCS, 'performance.md')
-const START = '<!-- converge -->'
-const END = '<!-- /converge -->'
 
 export type RecordedConverge = ConvergeFigure & { readonly measured: Provenance }
 
@@ -38,19 +37,6 @@ export function recordConverge(figures: readonly ConvergeFigure[], measured: Pro
 
 /** The page with what stands between the markers replaced. */
 export function withConverge(page: string, figures: readonly RecordedConverge[]): string {
-  const start = page.indexOf(START)
-  const end = page.indexOf(END)
-  if (start < 0 || end < start) throw new Error(`${PAGE} has no ${START} ... ${END}`)
-  const machines = new Set(
-    figures.map(
-      ({ measured: one }) =>
-        `${one.at.slice(0, 10)}, commit ${one.commit}: ${one.cpu}, ${one.cores} cores, ${one.memoryMiB} MiB, Linux ${one.kernel}, Node ${one.node}, ${one.nginx}`,
-    ),
-  )
-  const lines = [...machines].map((line) => `- ${line}`)
-  return (
-    page.slice(0, start) +
-    [START, '', tableOf(figures), '', ...lines, '', END].join('\n') +
-    page.slice(end + END.length)
-  )
+  const machines = new Set(figures.map(({ measured }) => machineLine(measured)))
+  return withMarked(page, 'converge', [tableOf(figures), '', ...[...machines].map((line) => `- ${line}`)])
 }

@@ -14,9 +14,10 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Program } from '../../test/support/debian-part.ts'
+import { withMarked } from '../../test/support/marked-part.ts'
 import { locatePart } from '../../test/support/parts.ts'
 import { treeCpuSeconds } from '../support/cpu-time.ts'
-import { checkMachine, provenance } from '../support/machine.ts'
+import { checkMachine, machineLine, provenance } from '../support/machine.ts'
 import { SMALL_BODY, startBackend, startMeasuredGateway, type Subject } from '../support/subjects.ts'
 import { runWrk, type LoadRequest } from '../support/wrk.ts'
 import { casesFor, consumers, type PluginCase } from './cases.ts'
@@ -28,8 +29,6 @@ const BETWEEN = 6
 const DELIVERED_MS = 1_500
 const CONNECTIONS = 32
 const PAGE = path.resolve(import.meta.dirname, '..', '..', 'docs', 'performance.md')
-const START = '<!-- plugins -->'
-const END = '<!-- /plugins -->'
 
 const { values: options } = parseArgs({
   options: {
@@ -77,7 +76,10 @@ async function main(): Promise<void> {
     }
     const table = tableOf(cases, micros)
     process.stdout.write(`${table}\n`)
-    if (options.record) record(table, provenance(nginx.command))
+    if (options.record) {
+      const measured = provenance(`${REQUESTS} requests a round, least of ${options.rounds}`)
+      writeFileSync(PAGE, withMarked(readFileSync(PAGE, 'utf8'), 'plugins', [table, '', `- ${machineLine(measured)}`]))
+    }
   } finally {
     await subject?.stop()
     service.closeAllConnections()
@@ -165,17 +167,6 @@ function tableOf(cases: readonly PluginCase[], micros: ReadonlyMap<string, numbe
     ]
   })
   return ['| plugin | us a request | of them for it | |', '|---|---|---|---|', ...rows].join('\n')
-}
-
-function record(table: string, { at, cpu, cores, node, commit }: ReturnType<typeof provenance>): void {
-  const page = readFileSync(PAGE, 'utf8')
-  const [start, end] = [page.indexOf(START), page.indexOf(END)]
-  if (start < 0 || end < start) throw new Error(`${PAGE} has no ${START} ... ${END}`)
-  const line = `- ${at.slice(0, 10)}, commit ${commit}: ${cpu}, ${cores} cores, Node ${node}, ${REQUESTS} requests a round, least of ${options.rounds}`
-  writeFileSync(
-    PAGE,
-    `${page.slice(0, start)}${[START, '', table, '', line, '', END].join('\n')}${page.slice(end + END.length)}`,
-  )
 }
 
 async function listen(server: ReturnType<typeof createServer> | ReturnType<typeof createHttpServer>): Promise<number> {

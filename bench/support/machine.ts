@@ -37,6 +37,11 @@ function commit(): string {
   }
 }
 
+/** Where figures come from, as pages in docs/ say it. */
+export function machineLine(one: Provenance): string {
+  return `${one.at.slice(0, 10)}, commit ${one.commit}: ${one.cpu}, ${one.cores} cores, ${one.memoryMiB} MiB, Linux ${one.kernel}, Node ${one.node}, ${one.nginx}`
+}
+
 /** One core for what is measured, the other for all that serves the measurement. */
 export const MEASURED_CORE = ['taskset', '-c', '0']
 export const OTHER_CORE = ['taskset', '-c', '1']

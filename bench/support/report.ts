@@ -1,14 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { withMarked } from '../../test/support/marked-part.ts'
 import { limitOf, limits } from '../limits.ts'
 import type { Figure } from './bench.ts'
-import type { Provenance } from './machine.ts'
+import { machineLine, type Provenance } from './machine.ts'
 
 const DOCS = path.resolve(import.meta.dirname, '..', '..', 'docs')
 const JSON_FILE = path.join(DOCS, 'performance.json')
 const PAGE = path.join(DOCS, 'performance.md')
-const START = '<!-- bench -->'
-const END = '<!-- /bench -->'
 
 /** A figure with where it was measured; kept for each row, because a run may measure only some. */
 export type Recorded = Figure & { readonly measured: Provenance }
@@ -47,13 +46,6 @@ export function record(figures: readonly Figure[], measured: Provenance): void {
 
 /** The page with what stands between the markers replaced. */
 export function withTable(page: string, figures: readonly Recorded[]): string {
-  const start = page.indexOf(START)
-  const end = page.indexOf(END)
-  if (start < 0 || end < start) throw new Error(`${PAGE} has no ${START} ... ${END}`)
   const machines = new Set(figures.map(({ measured }) => machineLine(measured)))
-  const block = [START, '', tableOf(figures), '', ...[...machines].map((line) => `- ${line}`), '', END].join('\n')
-  return page.slice(0, start) + block + page.slice(end + END.length)
+  return withMarked(page, 'bench', [tableOf(figures), '', ...[...machines].map((line) => `- ${line}`)])
 }
-
-const machineLine = (one: Provenance) =>
-  `${one.at.slice(0, 10)}, commit ${one.commit}: ${one.cpu}, ${one.cores} cores, ${one.memoryMiB} MiB, Linux ${one.kernel}, Node ${one.node}, ${one.nginx}`

@@ -1,12 +1,11 @@
 /** Results of suites that others wrote, kept in docs/conformance.json and shown in docs/conformance.md. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { withMarked } from '../support/marked-part.ts'
 
 const DOCS = path.resolve(import.meta.dirname, '..', '..', 'docs')
 const JSON_FILE = path.join(DOCS, 'conformance.json')
 const PAGE = path.join(DOCS, 'conformance.md')
-const START = '<!-- results -->'
-const END = '<!-- /results -->'
 
 export interface SuiteResult {
   readonly suite: string
@@ -37,9 +36,6 @@ export function readResults(): SuiteResult[] {
 
 /** The page with what stands between its markers replaced. */
 export function withResults(page: string, results: readonly SuiteResult[]): string {
-  const start = page.indexOf(START)
-  const end = page.indexOf(END)
-  if (start < 0 || end < start) throw new Error(`docs/conformance.md has no ${START} ... ${END}`)
   const rows = results.map(
     ({ suite, version, against, result, compared, date }) =>
       `| ${suite} ${version} | ${against} | ${result} | ${compared} | ${date} |`,
@@ -47,17 +43,12 @@ export function withResults(page: string, results: readonly SuiteResult[]): stri
   const findings = results.flatMap(({ suite, against, findings }) =>
     findings.map((finding) => `- ${suite}, ${against}: ${finding}`),
   )
-  const block = [
-    START,
-    '',
+  return withMarked(page, 'results', [
     '| suite | against | result | compared | run on |',
     '|---|---|---|---|---|',
     ...rows,
-    '',
-    ...(findings.length === 0 ? [] : ['What did not hold:', ...findings, '']),
-    END,
-  ]
-  return page.slice(0, start) + block.join('\n') + page.slice(end + END.length)
+    ...(findings.length === 0 ? [] : ['', 'What did not hold:', ...findings]),
+  ])
 }
 
 export const today = (): string => new Date().toISOString().slice(0, 10)
