@@ -28,15 +28,52 @@ const WATCH_EVERY_MS = 100
 const LONGEST_PAUSE_MS = 300
 const WIDTH = 50
 
+/** What was counted: milliseconds per gateway, sorted, and the figures that stand beside them. */
+interface Counted {
+  readonly perGateway: ReadonlyMap<string, readonly number[]>
+  readonly never: number
+  readonly wentBack: number
+  readonly details: ConvergeFigure['details']
+  readonly waited: ConvergeFigure['details']
+}
+
 export async function measureChanges(
   bed: Bed,
   seats: readonly GatewaySeat[],
-  { changes: count, load }: ChangesOptions,
+  options: ChangesOptions,
 ): Promise<ConvergeFigure[]> {
+  const { perGateway, never, wentBack, details, waited } = await countChanges(bed, seats, 'far', options)
+  const all = [...perGateway.values()]
+  return [
+    convergeFigure('propagation-p99', Math.max(...all.map((one) => at(one, 0.99))), details),
+    convergeFigure('propagation-max', Math.max(...all.map((one) => at(one, 1))), waited),
+    convergeFigure('propagation-never', never + wentBack, { never, 'went back': wentBack }),
+  ]
+}
+
+/** The same to gateways of one data center that tell each other over a Redis of theirs when there is something to look for. */
+export async function measureWoken(
+  bed: Bed,
+  seats: readonly GatewaySeat[],
+  options: ChangesOptions,
+): Promise<ConvergeFigure[]> {
+  const { perGateway, never, wentBack, details } = await countChanges(bed, seats, 'near', options)
+  if (never + wentBack > 0) throw new Error(`never ${never}, went back ${wentBack}`)
+  return [
+    convergeFigure('propagation-near', Math.max(...[...perGateway.values()].map((one) => at(one, 0.99))), details),
+  ]
+}
+
+async function countChanges(
+  bed: Bed,
+  seats: readonly GatewaySeat[],
+  run: string,
+  { changes: count, load }: ChangesOptions,
+): Promise<Counted> {
   const [writer] = seats
   if (writer === undefined) throw new Error('no gateway')
-  const changes = shuffled(await prepare(bed, seats, writer, count))
-  const background = startLoad(seats, load)
+  const changes = shuffled(await prepare(bed, seats, writer, run, count))
+  const background = startLoad(seats, `/${run}/steady`, load)
   const pressure = watchPressure(seats.map(({ gateway }) => gateway.child.pid))
   const samples = new Map(seats.map(({ name }) => [name, [] as number[]]))
   const acknowledgedMs: number[] = []
@@ -60,30 +97,23 @@ export async function measureChanges(
     await sleep(Math.random() * LONGEST_PAUSE_MS)
   }
   await Promise.all(watching)
-  const waited = pressure()
+  const waited = { ...pressure() }
   const { asked, failed } = await background()
-  const perGateway = Object.fromEntries(
-    seats.flatMap(({ name, dataCenter }) => {
-      const sorted = samples.get(name)!.toSorted((x, y) => x - y)
-      return [
-        [`${name} (${dataCenter}) p50 / p99 / max ms`, [at(sorted, 0.5), at(sorted, 0.99), at(sorted, 1)].join(' / ')],
-      ]
-    }),
-  )
-  const sortedAll = [...samples.values()].map((one) => one.toSorted((x, y) => x - y))
+  const perGateway = new Map([...samples].map(([name, ms]) => [name, ms.toSorted((x, y) => x - y)]))
   const acknowledged = acknowledgedMs.toSorted((x, y) => x - y)
-  return [
-    convergeFigure('propagation-p99', Math.max(...sortedAll.map((one) => at(one, 0.99))), {
-      changes: count,
-      ...perGateway,
-      'Admin answer p50 / max ms': `${at(acknowledged, 0.5)} / ${at(acknowledged, 1)}`,
-      'load requests': asked,
-      'load failed': failed,
-      ...waited,
-    }),
-    convergeFigure('propagation-max', Math.max(...sortedAll.map((one) => at(one, 1))), { ...waited }),
-    convergeFigure('propagation-never', never + wentBack, { never, 'went back': wentBack }),
-  ]
+  const gateways = seats.map(({ name, dataCenter }) => {
+    const sorted = perGateway.get(name)!
+    return [`${name} (${dataCenter}) p50 / p99 / max ms`, `${at(sorted, 0.5)} / ${at(sorted, 0.99)} / ${at(sorted, 1)}`]
+  })
+  const details = {
+    changes: count,
+    ...(Object.fromEntries(gateways) as Record<string, string>),
+    'Admin answer p50 / max ms': `${at(acknowledged, 0.5)} / ${at(acknowledged, 1)}`,
+    'load requests': asked,
+    'load failed': failed,
+    ...waited,
+  }
+  return { perGateway, never, wentBack, details, waited }
 }
 
 /** Looks every 20 ms; null when it gave up. */
@@ -102,8 +132,8 @@ async function watch(seat: GatewaySeat, { ask, isAfter }: Change, sinceMs: numbe
   return { ms, wentBack }
 }
 
-/** A quarter of each kind; everything they change is used on every gateway first. */
-async function prepare(bed: Bed, seats: readonly GatewaySeat[], writer: GatewaySeat, count: number) {
+/** A quarter of each kind; everything they change is used on every gateway first. `run` is in all names and paths. */
+async function prepare(bed: Bed, seats: readonly GatewaySeat[], writer: GatewaySeat, run: string, count: number) {
   const create = async (target: string, body: object): Promise<{ readonly id: string }> => {
     const answer = await writer.admin('POST', target, body)
     if (answer.status !== 201) throw new Error(`POST ${target}: ${answer.status} ${answer.body}`)
@@ -111,52 +141,55 @@ async function prepare(bed: Bed, seats: readonly GatewaySeat[], writer: GatewayS
   }
   const many = Math.ceil(count / 4)
   const service = { url: `http://${bed.network.site('dc1').hostAddress}:${bed.upstreamPort}` }
-  await create('/services', { name: 'echo', ...service })
-  await create('/services/echo/routes', { name: 'steady', paths: ['/steady'] })
-  await create('/services/echo/routes', { name: 'keyed', paths: ['/keyed'] })
-  await create('/routes/keyed/plugins', { name: 'key-auth' })
-  await create('/consumers', { username: 'someone' })
+  await create('/services', { name: `${run}-echo`, ...service })
+  await create(`/services/${run}-echo/routes`, { name: `${run}-steady`, paths: [`/${run}/steady`] })
+  await create(`/services/${run}-echo/routes`, { name: `${run}-keyed`, paths: [`/${run}/keyed`] })
+  await create(`/routes/${run}-keyed/plugins`, { name: 'key-auth' })
+  await create('/consumers', { username: `${run}-someone` })
   const changes: Change[] = []
   const used: { readonly target: string; readonly headers: Record<string, string>; readonly status: number }[] = []
   await inParallel(many, WIDTH, async (n) => {
-    const { id: key } = await create('/consumers/someone/key-auth', { key: `key-${n}` })
-    const headers = { apikey: `key-${n}` }
-    used.push({ target: '/keyed', headers, status: 200 })
-    await create('/services', { name: `moving-${n}`, ...service, path: '/before' })
-    await create(`/services/moving-${n}/routes`, { name: `moving-${n}`, paths: [`/moving-${n}`] })
-    used.push({ target: `/moving-${n}`, headers: {}, status: 200 })
-    await create('/services/echo/routes', { name: `ended-${n}`, paths: [`/ended-${n}`] })
-    const { id: plugin } = await create(`/routes/ended-${n}/plugins`, {
+    const { id: key } = await create(`/consumers/${run}-someone/key-auth`, { key: `${run}-key-${n}` })
+    const headers = { apikey: `${run}-key-${n}` }
+    used.push({ target: `/${run}/keyed`, headers, status: 200 })
+    await create('/services', { name: `${run}-moving-${n}`, ...service, path: '/before' })
+    await create(`/services/${run}-moving-${n}/routes`, {
+      name: `${run}-moving-${n}`,
+      paths: [`/${run}/moving-${n}`],
+    })
+    used.push({ target: `/${run}/moving-${n}`, headers: {}, status: 200 })
+    await create(`/services/${run}-echo/routes`, { name: `${run}-ended-${n}`, paths: [`/${run}/ended-${n}`] })
+    const { id: plugin } = await create(`/routes/${run}-ended-${n}/plugins`, {
       name: 'request-termination',
       config: { status_code: 418 },
     })
-    used.push({ target: `/ended-${n}`, headers: {}, status: 418 })
+    used.push({ target: `/${run}/ended-${n}`, headers: {}, status: 418 })
     changes.push(
       {
         method: 'POST',
-        target: '/services/echo/routes',
-        body: { name: `new-${n}`, paths: [`/new-${n}`] },
-        ask: (seat) => seat.ask(`/new-${n}`),
+        target: `/services/${run}-echo/routes`,
+        body: { name: `${run}-new-${n}`, paths: [`/${run}/new-${n}`] },
+        ask: (seat) => seat.ask(`/${run}/new-${n}`),
         isAfter: ({ status }) => status === 200,
       },
       {
         method: 'PATCH',
-        target: `/services/moving-${n}`,
+        target: `/services/${run}-moving-${n}`,
         body: { path: '/after' },
-        ask: (seat) => seat.ask(`/moving-${n}`),
+        ask: (seat) => seat.ask(`/${run}/moving-${n}`),
         isAfter: ({ status, body }) => status === 200 && body.startsWith('/after'),
       },
       {
         method: 'DELETE',
-        target: `/consumers/someone/key-auth/${key}`,
-        ask: (seat) => seat.ask('/keyed', headers),
+        target: `/consumers/${run}-someone/key-auth/${key}`,
+        ask: (seat) => seat.ask(`/${run}/keyed`, headers),
         isAfter: ({ status }) => status === 401,
       },
       {
         method: 'PATCH',
         target: `/plugins/${plugin}`,
         body: { enabled: false },
-        ask: (seat) => seat.ask(`/ended-${n}`),
+        ask: (seat) => seat.ask(`/${run}/ended-${n}`),
         isAfter: ({ status }) => status === 200,
       },
     )
@@ -177,12 +210,12 @@ async function prepare(bed: Bed, seats: readonly GatewaySeat[], writer: GatewayS
 }
 
 /** Requests at a steady rate to each gateway; the returned function ends them. */
-function startLoad(seats: readonly GatewaySeat[], perSecond: number) {
+function startLoad(seats: readonly GatewaySeat[], target: string, perSecond: number) {
   let [asked, failed] = [0, 0]
   const ask = async (seat: GatewaySeat) => {
     asked++
     try {
-      if ((await seat.ask('/steady')).status !== 200) failed++
+      if ((await seat.ask(target)).status !== 200) failed++
     } catch {
       failed++
     }

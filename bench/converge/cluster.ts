@@ -71,8 +71,12 @@ export class Bed {
     }
   }
 
-  /** A prefix that is given stays. */
-  async startGateway(name: string, dataCenter: string, prefix?: string): Promise<GatewaySeat> {
+  /** A prefix that is given stays; `settings` come on top of those of all. */
+  async startGateway(
+    name: string,
+    dataCenter: string,
+    { prefix, settings }: { readonly prefix?: string; readonly settings?: Readonly<Record<string, string>> } = {},
+  ): Promise<GatewaySeat> {
     const site = this.network.site(dataCenter)
     const gateway = await startGateway({
       database: 'cassandra',
@@ -81,7 +85,7 @@ export class Bed {
       readyMs: 180_000,
       script: [path.join(this.folder, 'package', 'main.js'), 'start'],
       ...(prefix !== undefined && { prefix }),
-      settings: { ...this.settingsOf(dataCenter), admin_token_file: path.join(this.folder, 'access') },
+      settings: { ...this.settingsOf(dataCenter), admin_token_file: path.join(this.folder, 'access'), ...settings },
     })
     const pool = new Pool(gateway.proxyUrl, { connections: 64 })
     const adminPool = new Pool(gateway.adminUrl, { connections: 256 })

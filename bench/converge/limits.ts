@@ -28,6 +28,13 @@ const rows = [
     kong: '6 of 120 at its fastest',
   },
   {
+    id: 'propagation-near',
+    title: "the same inside the writer's data center, with `redis_wake` (p99)",
+    unit: 'ms',
+    limit: 100,
+    kong: '-',
+  },
+  {
     id: 'idle-reads',
     title: 'reads of the log by a follower without changes, a poll',
     unit: 'reads',

@@ -2,7 +2,7 @@
  * `npm run bench:converge`: a cluster of two data centers that are 80 ms apart, on one machine, against bench/converge/limits.ts.
  * Gateways a and b are in dc1, c is in dc2, one worker each; changes go through a.
  *
- *   --only changes,keys     some of: idle, changes, keys, bulk, start (the last one ends Cassandra)
+ *   --only changes,keys     some of: idle, changes, keys, bulk, near, start (the last one ends Cassandra)
  *   --topology dc1:3,dc2:3  Cassandra nodes
  *   --delay 40              milliseconds between the data centers, each way
  *   --heap 256              MiB for each of them
@@ -18,9 +18,11 @@
  */
 import { parseArgs } from 'node:util'
 import { openNetwork } from '../../test/support/network.ts'
+import { locatePart } from '../../test/support/parts.ts'
+import { startRedis } from '../../test/support/redis.ts'
 import { provenance } from '../support/machine.ts'
 import { measureBulk } from './bulk.ts'
-import { measureChanges } from './changes.ts'
+import { measureChanges, measureWoken } from './changes.ts'
 import { openBed, type Bed, type GatewaySeat } from './cluster.ts'
 import { measureIdle } from './idle.ts'
 import { measureKeys } from './keys.ts'
@@ -28,7 +30,7 @@ import type { ConvergeFigure } from './limits.ts'
 import { recordConverge, tableOf } from './report.ts'
 import { measureStart } from './start.ts'
 
-const PARTS = ['idle', 'changes', 'keys', 'bulk', 'start']
+const PARTS = ['idle', 'changes', 'keys', 'bulk', 'near', 'start']
 
 const { values: options } = parseArgs({
   options: {
@@ -80,16 +82,38 @@ async function measure(bed: Bed, wanted: ReadonlySet<string>, figures: ConvergeF
     say(`gateway ${name} ...`)
     seats.push(await bed.startGateway(name, dataCenter))
   }
+  /** They would follow what is written for others, on the same two cores. */
+  const stopAll = async () => {
+    await Promise.all(seats.splice(0).map((seat) => seat.stop()))
+  }
   const parts: [string, () => Promise<ConvergeFigure[]>][] = [
     ['idle', () => measureIdle(bed, seats.length)],
     ['changes', () => measureChanges(bed, seats, { changes: number('changes'), load: number('load') })],
     ['keys', () => measureKeys(seats[0]!, number('keys'))],
     ['bulk', () => measureBulk(seats[0]!)],
     [
+      'near',
+      async () => {
+        await stopAll()
+        await using redis = await startRedis(await locatePart('redis'), {
+          host: bed.network.site('dc1').hostAddress,
+        })
+        const settings = { redis_profiles: `wake=redis://${redis.host}:${redis.port}`, redis_wake: 'wake' }
+        const woken = [
+          await bed.startGateway('e', 'dc1', { settings }),
+          await bed.startGateway('f', 'dc1', { settings }),
+        ]
+        try {
+          return await measureWoken(bed, woken, { changes: number('changes'), load: number('load') })
+        } finally {
+          await Promise.all(woken.map((seat) => seat.stop()))
+        }
+      },
+    ],
+    [
       'start',
       async () => {
-        // They would follow what is written for the start of another, on the same two cores.
-        await Promise.all(seats.map((seat) => seat.stop()))
+        await stopAll()
         return await measureStart(bed, { routes: number('routes'), credentials: number('credentials') })
       },
     ],

@@ -18,7 +18,7 @@ export async function measureStart(bed: Bed, fill: Fill): Promise<ConvergeFigure
   try {
     const machine = watchPressure([])
     const started = performance.now()
-    seat = await bed.startGateway('d', 'dc1', prefix)
+    seat = await bed.startGateway('d', 'dc1', { prefix })
     const startSeconds = (performance.now() - started) / 1000
     const waited = { 'machine waits %': machine()['machine waits %'] }
     const [rssMiB, peakMiB] = [memoryOf(seat, 'VmRSS'), memoryOf(seat, 'VmHWM')]
@@ -33,7 +33,7 @@ export async function measureStart(bed: Bed, fill: Fill): Promise<ConvergeFigure
     await Promise.all(bed.cassandra.nodes.map((node) => node.kill()))
     const again = watchPressure([])
     const restarted = performance.now()
-    seat = await bed.startGateway('d', 'dc1', prefix)
+    seat = await bed.startGateway('d', 'dc1', { prefix })
     const copySeconds = (performance.now() - restarted) / 1000
     const waitedAgain = { 'machine waits %': again()['machine waits %'] }
     await serves(seat, fill)

@@ -74,7 +74,7 @@ test('seals what the schema of a plugin marks, at any depth, and opens it again'
 test('seals whole records, numbers and members of maps, and nothing else', () => {
   const sealed = secrets.seal('things', thing)
   assert.doesNotMatch(JSON.stringify(sealed), /s3cret/)
-  assert.deepEqual(Object.keys(sealed.number), ['$sealed'])
+  assert.deepEqual(Object.keys(sealed.number as object), ['$sealed'])
   assert.deepEqual((sealed as unknown as typeof thing).plain, thing.plain)
   assert.deepEqual(secrets.open('things', sealed), thing)
 })

@@ -15,6 +15,8 @@ const START_MS = 20_000
 
 export interface RedisServerOptions {
   readonly port?: number
+  /** An address of this machine; 127.0.0.1 by default. */
+  readonly host?: string
   /** Lines of redis.conf. */
   readonly lines?: readonly string[]
   readonly isSentinel?: boolean
@@ -26,7 +28,7 @@ export interface RedisServerOptions {
 
 export class RedisServer {
   readonly port: number
-  readonly host = LOOPBACK
+  readonly host: string
   readonly folder: string
   readonly #program: Program
   readonly #options: RedisServerOptions
@@ -36,6 +38,7 @@ export class RedisServer {
   constructor(program: Program, port: number, options: RedisServerOptions) {
     this.#program = program
     this.#options = options
+    this.host = options.host ?? LOOPBACK
     this.port = port
     this.folder = mkdtempSync(path.join(tmpdir(), 'meridian-redis-'))
     // The server, Sentinel and the tools are one program, which goes by the name that it is called by.
@@ -74,7 +77,9 @@ export class RedisServer {
     writeFileSync(
       file,
       [
-        `bind ${LOOPBACK}`,
+        `bind ${this.host}`,
+        // Without a password it would answer nobody but the loopback.
+        'protected-mode no',
         ...(tls === undefined
           ? [`port ${this.port}`]
           : [

@@ -31,8 +31,11 @@ const SHORTEST_REST = 0.1
 const SETTLE_EVERY_MS = 30_000
 /** Every node looks for another epoch, which only a restore begins. */
 const EPOCH_EVERY_MS = 10_000
-/** An entry that is there elsewhere, or after which another one is there: replication is slower than this only when something is wrong. */
-const BEHIND_MS = 1_000
+/**
+ * An entry that is there elsewhere, or after which another one is there: replication takes a trip between data centers, and is slower
+ * than this only when something is wrong. Shorter than a look is apart from the next, so the second one that lacks it asks the others.
+ */
+const BEHIND_MS = 350
 /**
  * From the end of one projection to the start of the next. A write of a partition costs the same whether one row is in it or thirty,
  * and nobody waits for it. A slow cluster is left alone for longer.
