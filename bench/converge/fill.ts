@@ -22,7 +22,7 @@ const AT_ONCE = 5_000
 const HOSTS = 1_000
 /** Keys of one consumer. */
 const KEYS_EACH = 20
-const PROJECTED_MS = 600_000
+const PROJECTED_MS = 1_800_000
 
 export const hostOf = (n: number) => `host-${n % HOSTS}.example.test`
 export const pathOf = (n: number) => `/filled/${n % 100}/${n}`

@@ -9,7 +9,7 @@ import { convergeFigure, type ConvergeFigure } from './limits.ts'
 import { watchPressure } from './pressure.ts'
 
 const FIRST_REQUESTS = 2
-const WHOLE_SECONDS = 900
+const WHOLE_SECONDS = 3_600
 
 export async function measureStart(bed: Bed, fill: Fill): Promise<ConvergeFigure[]> {
   const fillSeconds = await fillStore(bed, fill)

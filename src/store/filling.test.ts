@@ -110,7 +110,7 @@ for (const [name, make] of Object.entries(copies)) {
     await copy.adopt(left.slice(0, 1))
     copy = await opened()
     // Rows as they were before the entries: none of them comes back.
-    await copy.filling!.fill('members', 0, rowsOf('members'), true)
+    await copy.filling!.fill('members', rowsOf('members'), 0)
     assert.equal(copy.filling!.isDone('members', 0), true)
     assert.equal(copy.filling!.isDone('domains', 0), false)
     copy = await opened()
@@ -126,7 +126,7 @@ for (const [name, make] of Object.entries(copies)) {
     await assert.rejects(copy.filling!.finish(), { code: 'COPY_DIVERGED' })
     copy = await opened()
     assert.notEqual(copy.filling, null)
-    await copy.filling!.fill('domains', 0, rowsOf('domains'), true)
+    await copy.filling!.fill('domains', rowsOf('domains'), 0)
     await copy.filling!.finish()
     copy = await opened()
     assert.equal(copy.filling, null)
@@ -145,9 +145,8 @@ for (const [name, make] of Object.entries(copies)) {
     for (const kind of LATER)
       await copy.filling!.fill(
         kind,
-        0,
         from.earlier.filter((row) => row.kind === kind),
-        true,
+        0,
       )
     await copy.filling!.finish()
     assert.deepEqual(await allRows(copy), await allRows(from.store))

@@ -29,8 +29,8 @@ export interface Filling {
   isDone(kind: string, part: number): boolean
   /** What is there. What it lacks may be elsewhere, unless that part is done. */
   readonly partial: StateReader
-  /** Takes over rows that were read elsewhere, none of which is newer than the head. `isLast`: that was all of the part. */
-  fill(kind: string, part: number, rows: readonly StoredRow[], isLast: boolean): Promise<void>
+  /** Takes over rows that were read elsewhere, none of which is newer than the head. `whole`: the part of which no row lacks now. */
+  fill(kind: string, rows: readonly StoredRow[], whole: number | null): Promise<void>
   /** All parts are done. Rejects with `COPY_DIVERGED` when the rows are not those of the head's digests; then they are still not whole. */
   finish(): Promise<void>
 }

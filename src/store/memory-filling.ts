@@ -57,7 +57,7 @@ export class MemoryFilling implements Filling, Unfilled {
     return this.#done.has(partName(kind, part))
   }
 
-  fill(kind: string, part: number, rows: readonly StoredRow[], isLast: boolean): Promise<void> {
+  fill(kind: string, rows: readonly StoredRow[], whole: number | null): Promise<void> {
     return this.#memory.exclusively(async () => {
       for (const row of rows) {
         if (this.#memory.has(kind, row.id) || (this.#gone.get(`${kind} ${row.id}`) ?? 0) >= row.revision) continue
@@ -65,7 +65,7 @@ export class MemoryFilling implements Filling, Unfilled {
         this.digests.add(row)
         this.rows++
       }
-      if (isLast) this.#done.add(partName(kind, part))
+      if (whole !== null) this.#done.add(partName(kind, whole))
     })
   }
 

@@ -80,8 +80,9 @@ export class SqliteFilling implements Filling, Unfilled {
       if (document === null && this.kinds.has(kind)) this.#file.tables.addGone(kind, id, revision)
   }
 
-  async fill(kind: string, part: number, rows: readonly StoredRow[], isLast: boolean): Promise<void> {
+  async fill(kind: string, rows: readonly StoredRow[], whole: number | null): Promise<void> {
     const { rows: there, log, tables, secrets } = this.#file
+    const done = () => (whole === null ? this.#done : this.#done.union(new Set([partName(kind, whole)])))
     await this.#file.commit(async () => {
       const turns = new Turns(ROWS_PER_TURN)
       for (const row of rows) {
@@ -94,10 +95,10 @@ export class SqliteFilling implements Filling, Unfilled {
         this.rows++
         await turns.step()
       }
-      this.save(isLast ? this.#done.union(new Set([partName(kind, part)])) : this.#done)
+      this.save(done())
     })
     // Not before: until the commit no reader sees these rows.
-    if (isLast) this.#done = this.#done.union(new Set([partName(kind, part)]))
+    this.#done = done()
   }
 
   async finish(): Promise<void> {

@@ -8,6 +8,7 @@ import { globSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { watermarkName } from '#store/cassandra/projection-tables.ts'
 import { TABLES } from '#store/cassandra/tables.ts'
 import { startCassandra, type CassandraNode } from '../support/cassandra.ts'
 import { driverFor } from '../support/cassandra-keyspace.ts'
@@ -119,7 +120,7 @@ test('a replica loses its data, and one returns after gc_grace', { skip }, async
       async () => {
         const [row] = (
           await driver.execute(
-            `SELECT revision FROM ${KEYSPACE}.log_state WHERE epoch = 1 AND name = 'watermark dc1'`,
+            `SELECT revision FROM ${KEYSPACE}.log_state WHERE epoch = 1 AND name = '${watermarkName('dc1')}'`,
             [],
             {
               kind: 'read',
@@ -130,7 +131,8 @@ test('a replica loses its data, and one returns after gc_grace', { skip }, async
         ).rows
         return Number(row?.['revision'] ?? 0) >= (await history.look(one)).head
       },
-      SERVED_MS,
+      // It rests for half a minute or more between two.
+      2 * SERVED_MS,
     )
     const replica = cassandra.of('dc1')[1]!
     await replica.stop()

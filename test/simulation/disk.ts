@@ -16,9 +16,8 @@ interface Base {
 
 interface Filled {
   readonly kind: string
-  readonly part: number
   readonly rows: readonly StoredRow[]
-  readonly isLast: boolean
+  readonly whole: number | null
 }
 
 /** What was done to the copy after its base, in order. */
@@ -94,8 +93,8 @@ export async function openCopy(disk: Disk, empty: LocalCopy, moment: () => Promi
 async function repeat(copy: LocalCopy, write: Write): Promise<void> {
   if (write === 'finished') return copy.filling?.finish()
   if ('entries' in write) return copy.adopt(write.entries)
-  const { kind, part, rows, isLast } = write.filled
-  await copy.filling?.fill(kind, part, rows, isLast)
+  const { kind, rows, whole } = write.filled
+  await copy.filling?.fill(kind, rows, whole)
 }
 
 function recorded(filling: Filling, disk: Disk, moment: () => Promise<void>): Filling {
@@ -105,10 +104,10 @@ function recorded(filling: Filling, disk: Disk, moment: () => Promise<void>): Fi
     rows: filling.rows,
     isDone: (kind, part) => filling.isDone(kind, part),
     partial: filling.partial,
-    async fill(kind, part, rows, isLast) {
+    async fill(kind, rows, whole) {
       await moment()
-      await filling.fill(kind, part, rows, isLast)
-      disk.writes.push({ filled: { kind, part, rows, isLast } })
+      await filling.fill(kind, rows, whole)
+      disk.writes.push({ filled: { kind, rows, whole } })
       await moment()
     },
     async finish() {

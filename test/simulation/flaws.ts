@@ -328,13 +328,12 @@ function forgetful(copy: LocalCopy): LocalCopy {
         const { filling } = target
         return {
           ...filling,
-          fill: async (...[kind, part, rows, isLast]: Parameters<typeof filling.fill>) => {
+          fill: async (...[kind, rows, whole]: Parameters<typeof filling.fill>) => {
             const { revision } = await target.head()
             await filling.fill(
               kind,
-              part,
               rows.map((row) => ({ ...row, revision: revision + 1 })),
-              isLast,
+              whole,
             )
           },
         }

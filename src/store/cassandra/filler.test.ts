@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { allRows, commit, del, put, transaction, W1 } from '../../../test/contract/store-fixture.ts'
+import { allRows, commit, del, put, transaction, W1, W2 } from '../../../test/contract/store-fixture.ts'
 import { MapPort } from '../../../test/support/map-port.ts'
 import { follower, memoryCopy, withOverrides } from '../../../test/support/store-nodes.ts'
 import { GENESIS_HASH } from '../chain.ts'
@@ -69,6 +69,38 @@ test('a node without a copy answers for what it has not filled in yet, and says 
   assert.deepEqual(await fresh.head(), await writer.head())
   assert.deepEqual(await allRows(fresh), await allRows(writer))
   assert.equal((await fresh.append(taken, (await fresh.head()).revision)).outcome, 'refused')
+})
+
+test('what is looked up is read alone; where its workspace is not known, with its part', async () => {
+  const port: MapPort & CassandraPort = new MapPort()
+  const isLater = (kind: string) => kind === 'members' || kind === 'domains'
+  const writer = await follower(port, { isLater, wholeRows: NONE_AT_ONCE })
+  await commit(writer, put('groups', { id: 'g', name: 'group' }, W1), put('groups', { id: 'h', name: 'other' }, W2))
+  await commit(
+    writer,
+    ...Array.from({ length: 100 }, (_, n) => put('members', { id: `m${n}`, group: { id: 'g' }, key: `key-${n}` })),
+    put('domains', { id: 'd1', name: 'one' }, W1),
+    put('domains', { id: 'd2', name: 'two' }, W2),
+  )
+  await writer.project()
+
+  const fresh = await follower(port, { isLater, wholeRows: NONE_AT_ONCE })
+  await Promise.all([7, 7, 8, 9].map((n) => fresh.lookup('members', 'key', `key-${n}`, W1)))
+  assert.deepEqual(fresh.filling, { parts: 8, done: 0, rows: 3 })
+  // By its id alone: tried where the last one was.
+  assert.equal((await fresh.get('members', 'm10'))?.document['key'], 'key-10')
+  assert.deepEqual(fresh.filling, { parts: 8, done: 0, rows: 4 })
+  // A name that is one across workspaces is found from each of them.
+  assert.equal((await fresh.lookup('domains', 'name', 'two', W1))?.workspace, W2)
+  assert.equal(fresh.filling?.done, 1)
+  assert.equal(await fresh.get('members', 'nobody'), undefined)
+  assert.equal(fresh.filling?.done, 2)
+  // More than are worth a read each.
+  const all = await fresh.list('members', { reference: { field: 'group', id: 'g' }, workspace: W1 }, { size: 1000 })
+  assert.equal(all.rows.length, 100)
+  while (await fresh.fillNext());
+  assert.equal(fresh.filling, null)
+  assert.deepEqual(await allRows(fresh), await allRows(writer))
 })
 
 test('a copy whose rows are not those of the digests when it is filled is loaded anew', async () => {

@@ -1,16 +1,17 @@
 /**
- * Answers for a copy that is not whole yet, and makes it whole. What is asked for is read from the projection of this data center first:
- * a part that a look-up needs is taken over before the others, so nothing is read twice. A row is only ever answered from the copy, into
+ * Answers for a copy that is not whole yet, and makes it whole. What is asked for is read from the projection of this data center and
+ * taken over first: the row alone where its workspace is known or guessed, else the part that it is in. A row is only ever answered from the copy, into
  * which every entry up to its head was applied: a projection that is behind, or ahead, can't bring another state than the head's.
  */
 import { GatewayError } from '#core/errors.ts'
-import type { Row } from '#model/document.ts'
+import { DEFAULT_WORKSPACE, type Row } from '#model/document.ts'
 import type { Filter, Page, PageOfRows, StateReader } from '../contract.ts'
 import type { StoredRow } from '../digest.ts'
 import { notWhole, referenceEntry, type Filling } from '../filling.ts'
 import type { LocalCopy } from '../local-copy.ts'
 import { CassandraFailure } from './port.ts'
-import type { ProjectedRow, ProjectionTables } from './projection-tables.ts'
+import type { ProjectedName, ProjectedRow, ProjectionTables } from './projection-tables.ts'
+import { RowGatherer } from './row-gatherer.ts'
 
 export interface FillerOptions {
   readonly copy: LocalCopy
@@ -31,6 +32,8 @@ export interface FillProgress {
 const ROWS_AT_ONCE = 500
 /** Parts read at the same time, for look-ups; in the background it is one. */
 const PARTS_AT_ONCE = 6
+/** When a look-up finds more than so many, the parts that they are in are read instead of each by itself. */
+const SINGLE_ROWS = 64
 
 export class Filler {
   readonly #options: FillerOptions
@@ -38,9 +41,13 @@ export class Filler {
   readonly #parts = new Map<string, Promise<void>>()
   /** Look-ups by name under way. */
   readonly #names = new Map<string, Promise<void>>()
+  readonly #single: RowGatherer
+  /** In which the last single row was found: who asks for an entity by its id does not say where it is. */
+  #likelyWorkspace = DEFAULT_WORKSPACE
 
   constructor(options: FillerOptions) {
     this.#options = options
+    this.#single = new RowGatherer(() => this.#filling)
   }
 
   /** Null when the copy is whole. */
@@ -62,7 +69,7 @@ export class Filler {
     if (this.#filling?.isDone(kind, part) === false) {
       const found = await this.#reader.get(kind, id)
       if (found) return found
-      await this.#takePart(kind, part)
+      if (!(await this.#takeRow(kind, id, this.#likelyWorkspace))) await this.#takePart(kind, part)
     }
     return this.#reader.get(kind, id)
   }
@@ -71,14 +78,14 @@ export class Filler {
     const found = await this.#reader.lookup(kind, field, value, workspace)
     const entry = this.#options.copy.uniqueEntry(kind, field, value, workspace)
     if (found || entry === undefined) return found
-    await this.#takeNamed(kind, entry)
+    await this.#takeNamed(kind, entry, workspace)
     return this.#reader.lookup(kind, field, value, workspace)
   }
 
   /** By a reference or a unique value; rejects with `STORE_UNAVAILABLE` for a list of all, which only a whole copy has. */
   async list(kind: string, filter: Filter, page: Page): Promise<PageOfRows> {
     const { reference, equals, workspace } = filter
-    if (reference) await this.#takeNamed(kind, referenceEntry(kind, reference.field, reference.id))
+    if (reference) await this.#takeNamed(kind, referenceEntry(kind, reference.field, reference.id), workspace)
     else if (equals && workspace !== undefined) await this.lookup(kind, equals.field, equals.value, workspace)
     else if (this.isMissing(kind)) throw notWhole(kind)
     return this.#reader.list(kind, filter, page)
@@ -107,23 +114,47 @@ export class Filler {
   }
 
   /** What has this name is in the copy afterwards. */
-  async #takeNamed(kind: string, entry: string): Promise<void> {
+  async #takeNamed(kind: string, entry: string, workspace?: string): Promise<void> {
     const place = `${kind} ${entry}`
     let taking = this.#names.get(place)
     if (!taking) {
-      taking = this.#takeNamedNow(kind, entry).finally(() => this.#names.delete(place))
+      taking = this.#takeNamedNow(kind, entry, workspace).finally(() => this.#names.delete(place))
       this.#names.set(place, taking)
     }
     await taking
   }
 
-  async #takeNamedNow(kind: string, entry: string): Promise<void> {
+  async #takeNamedNow(kind: string, entry: string, workspace = this.#likelyWorkspace): Promise<void> {
     const { projection, reach } = this.#options
     const epoch = this.#epochFor(kind)
     const names = await asked(() => projection.named(epoch, kind, entry))
     // A name that is newer than the copy may have been another row's at the head.
     await reach(names.reduce((newest, { revision }) => Math.max(newest, revision), 0))
-    for (const { id, isDeleted } of names) if (!isDeleted) await this.get(kind, id)
+    const alive = names.filter(({ isDeleted }) => !isDeleted)
+    if (alive.length > SINGLE_ROWS) for (const { id } of alive) await this.#takePartOf(kind, id)
+    else await Promise.all(alive.map((name) => this.#takeNamedRow(kind, name, workspace)))
+  }
+
+  async #takeNamedRow(kind: string, { id }: ProjectedName, workspace: string): Promise<void> {
+    if (await this.#reader.get(kind, id)) return
+    if (!(await this.#takeRow(kind, id, workspace))) await this.#takePartOf(kind, id)
+  }
+
+  /** False when the projection has none in that workspace. */
+  async #takeRow(kind: string, id: string, workspace: string): Promise<boolean> {
+    const { projection, reach } = this.#options
+    const epoch = this.#epochFor(kind)
+    const row = await asked(() => projection.row(epoch, kind, workspace, id))
+    if (!row) return false
+    await reach(row.revision)
+    // A deletion is one of the entries that have been applied by now.
+    if (isAlive(row)) await this.#single.add(row)
+    this.#likelyWorkspace = row.workspace
+    return true
+  }
+
+  #takePartOf(kind: string, id: string): Promise<void> {
+    return this.#takePart(kind, this.#options.projection.bucketOf(kind, id))
   }
 
   #epochFor(kind: string): number {
@@ -151,13 +182,17 @@ export class Filler {
     const rows = await asked(() => projection.part(epoch, kind, part, 'LOCAL_QUORUM'))
     // From there on the entries have brought what was newer than the copy.
     await reach(rows.reduce((newest, { revision }) => Math.max(newest, revision), 0))
-    const alive = rows.filter((row): row is ProjectedRow & StoredRow => row.sealed !== null)
+    const alive = rows.filter(isAlive)
     for (let start = 0; ; start += ROWS_AT_ONCE) {
       const isLast = start + ROWS_AT_ONCE >= alive.length
-      await this.#filling?.fill(kind, part, alive.slice(start, start + ROWS_AT_ONCE), isLast)
+      await this.#filling?.fill(kind, alive.slice(start, start + ROWS_AT_ONCE), isLast ? part : null)
       if (isLast) return
     }
   }
+}
+
+function isAlive(row: ProjectedRow): row is ProjectedRow & StoredRow {
+  return row.sealed !== null
 }
 
 /** Who asked for an entity hears that the store can't be asked; never that the entity is not there. */

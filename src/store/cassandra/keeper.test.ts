@@ -209,7 +209,10 @@ test('a node that lacks what another one has asks all data centers for it when a
   const sinceMs = nowMs
   await pass(5_000)
   // The first look that finds it missing may come at once or an update time later.
-  assert.ok(settledMs[0]! >= sinceMs + 0.7 * UPDATE_MS && settledMs[0]! <= sinceMs + 2 * UPDATE_MS + 50, settledMs.join())
+  assert.ok(
+    settledMs[0]! >= sinceMs + 0.7 * UPDATE_MS && settledMs[0]! <= sinceMs + 2 * UPDATE_MS + 50,
+    settledMs.join(),
+  )
   const gaps = settledMs.slice(1).map((ms, index) => ms - settledMs[index]!)
   assert.ok(gaps.length >= 2 && gaps.every((ms) => ms >= 1.5 * UPDATE_MS), settledMs.join())
   head = 7

@@ -92,7 +92,7 @@ export class ProjectionTables {
   }
 
   async #watermarkOf(epoch: number, dataCenter: string): Promise<Watermark | undefined> {
-    const partition = { epoch, name: nameOf(dataCenter) }
+    const partition = { epoch, name: watermarkName(dataCenter) }
     const [row] = await this.#port.select(LOG_STATE, { partition, limit: 1, consistency: 'LOCAL_QUORUM' })
     return row && { revision: row.revision as number, hash: row.hash as string }
   }
@@ -113,7 +113,7 @@ export class ProjectionTables {
    */
   async markBase(epoch: number, base: Watermark): Promise<void> {
     await this.#mark(epoch, BASE, base, 'LOCAL_QUORUM')
-    await this.#mark(epoch, nameOf(this.#dataCenter), base, 'LOCAL_QUORUM')
+    await this.#mark(epoch, watermarkName(this.#dataCenter), base, 'LOCAL_QUORUM')
   }
 
   /**
@@ -140,7 +140,7 @@ export class ProjectionTables {
     }
     await this.#write(epoch, rows.values(), names.values(), consistency)
     const places = scope === 'own' ? [this.#dataCenter] : this.#dataCenters
-    await Promise.all(places.map((name) => this.#mark(epoch, nameOf(name), last, consistency)))
+    await Promise.all(places.map((name) => this.#mark(epoch, watermarkName(name), last, consistency)))
   }
 
   async #mark(
@@ -239,6 +239,17 @@ export class ProjectionTables {
     return this.#partition({ epoch, kind, bucket }, consistency)
   }
 
+  /** One row; undefined when there is none in that workspace. It may be newer than the watermark. */
+  async row(epoch: number, kind: string, workspace: string, id: string): Promise<ProjectedRow | undefined> {
+    const [row] = await this.#port.select(ENTITIES, {
+      partition: { epoch, kind, bucket: this.bucketOf(kind, id) },
+      equals: { workspace, id },
+      limit: 1,
+      consistency: 'LOCAL_QUORUM',
+    })
+    return row && projectedRow(kind, row)
+  }
+
   /** Every row of the kinds, in no order. A row may be newer than the watermark. */
   async *rows(epoch: number, kinds: readonly string[], consistency: ReadConsistency): AsyncIterable<ProjectedRow> {
     const partitions = kinds.flatMap((kind) =>
@@ -253,13 +264,7 @@ export class ProjectionTables {
 
   async #partition(partition: TableRow, consistency: ReadConsistency): Promise<readonly ProjectedRow[]> {
     const rows = await this.#port.select(ENTITIES, { partition, limit: MAX_ROWS, consistency })
-    return rows.map((row) => ({
-      kind: partition.kind as string,
-      workspace: row.workspace as string,
-      id: row.id as string,
-      revision: row.revision as number,
-      sealed: row.deleted === true ? null : (row.document as string),
-    }))
+    return rows.map((row) => projectedRow(partition.kind as string, row))
   }
 
   /** The partition of a row, or of a name. */
@@ -268,7 +273,18 @@ export class ProjectionTables {
   }
 }
 
-function nameOf(dataCenter: string): string {
+function projectedRow(kind: string, { workspace, id, revision, deleted, document }: TableRow): ProjectedRow {
+  return {
+    kind,
+    workspace: workspace as string,
+    id: id as string,
+    revision: revision as number,
+    sealed: deleted === true ? null : (document as string),
+  }
+}
+
+/** The name of the row of `log_state` that says how far the projection of a data center is. */
+export function watermarkName(dataCenter: string): string {
   return `projected ${dataCenter}`
 }
 
