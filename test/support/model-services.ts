@@ -156,6 +156,7 @@ export const services: Readonly<Record<string, Service>> = {
         { ...ollamaEvent('', model), ...ollamaEnd(words) },
       ]),
   },
+  '/slow': { asked: ({ messages }) => lastUser(messages), whole: () => ({}), stream: () => sse([]) },
   '/raw': {
     asked: ({ inputs }) => /\n([^\n]*) \[\/INST\]$/.exec(String(inputs))?.[1] ?? null,
     whole: (words) => [{ generated_text: words.join(' ') }],
@@ -201,13 +202,16 @@ function spaced(words: Words): string[] {
 }
 
 export interface ModelServices extends Upstream {
-  /** So many bytes of a stream are written at once. */
-  pieceBytes: number
+  /** Lets `/slow`, which streams without end, make its next event. */
+  release(): void
 }
+
+/** So many bytes of a stream are written at once. */
+const PIECE_BYTES = 7
 
 /** 401 without the key that all services want, 400 for another form, 404 for a service that there is not. */
 export async function startModelServices(key: string): Promise<ModelServices> {
-  const settings = { pieceBytes: 7 }
+  let makeNext: () => void = () => undefined
   const upstream = await startUpstream((request, response) => {
     const url = new URL(request.target, 'http://model.test')
     const service = services[url.pathname]
@@ -225,6 +229,16 @@ export async function startModelServices(key: string): Promise<ModelServices> {
       response.end(JSON.stringify({ error: { message: `refused with ${status}` } }))
       return
     }
+    if (url.pathname === '/slow') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      let count = 0
+      makeNext = () => {
+        const choices = [{ index: 0, delta: { content: `event ${count++}` }, finish_reason: null }]
+        response.write(`data: ${JSON.stringify({ choices })}\n\n`)
+      }
+      makeNext()
+      return
+    }
     const words = text!.toUpperCase().split(' ')
     // Gemini is told by the place that is asked.
     if (isStream(body) || url.searchParams.get('alt') === 'sse' || url.searchParams.has('stream')) {
@@ -233,7 +247,7 @@ export async function startModelServices(key: string): Promise<ModelServices> {
       const bytes = Buffer.from(streamed)
       const next = (at: number): void => {
         if (at >= bytes.length) return void response.end()
-        response.write(bytes.subarray(at, at + settings.pieceBytes), () => next(at + settings.pieceBytes))
+        response.write(bytes.subarray(at, at + PIECE_BYTES), () => next(at + PIECE_BYTES))
       }
       next(0)
       return
@@ -241,5 +255,5 @@ export async function startModelServices(key: string): Promise<ModelServices> {
     response.writeHead(200, { 'content-type': 'application/json', 'set-cookie': 'provider=1' })
     response.end(JSON.stringify(service!.whole(words, body)))
   })
-  return Object.assign(settings, upstream)
+  return { ...upstream, release: () => makeNext() }
 }

@@ -4,7 +4,8 @@ import { encodeJsonMembers, rawJson, type JsonMembers } from '#pdk/json-members.
 import type { ChatForm, ChatOptions } from '../ai/chat-form.ts'
 import { imagesIn, strangePart } from '../ai/content-parts.ts'
 import { isExit, messagesOf, readLlmRequest, refuseLlm, type ChatMessage, type LlmRequest } from '../ai/llm-request.ts'
-import type { ModelOptions } from '../ai/provider.ts'
+import type { ModelOptions, ModelSettings } from '../ai/provider.ts'
+import { fillModel } from './model-fields.ts'
 import type { State } from './state.ts'
 import { choiceIn, toolsIn } from './tools.ts'
 
@@ -14,6 +15,8 @@ export interface Call {
   /** The client's own wish to be told of the tokens at the end of a stream. */
   readonly wantsUsage: boolean
   readonly model: string
+  /** The configuration's, as far as requests say parts of it. */
+  readonly settings: ModelSettings
   readonly messages: readonly ChatMessage[]
   readonly prompt: string
   /** What the client sent. */
@@ -40,7 +43,9 @@ export async function readCall(exchange: Exchange, state: State): Promise<Call |
     return refuse(
       `[llm/v1/${isChat ? 'completions' : 'chat'}] message format is not compatible with [${config.route_type}] route type`,
     )
-  const model = modelOf(body['model'], state)
+  const filled = state.isFilled ? fillModel(exchange, state.model) : state.model
+  if ('problem' in filled) return refuse(filled.problem)
+  const model = modelOf(body['model'], filled)
   if ('problem' in model) return refuse(model.problem)
   const isStreamed = config.response_streaming === 'always' || body['stream'] === true
   if (isStreamed && config.response_streaming === 'deny')
@@ -60,6 +65,7 @@ export async function readCall(exchange: Exchange, state: State): Promise<Call |
     isStreamed,
     wantsUsage,
     model: model.name,
+    settings: filled,
     messages: messages ?? [],
     prompt: prompt ?? '',
     asked: bytes,
@@ -78,8 +84,10 @@ function encoded(
 }
 
 /** The configuration's model, which no client may exchange for another; or the client's where there is none. */
-function modelOf(asked: unknown, { config }: State): { readonly name: string } | { readonly problem: string } {
-  const { name, provider, options } = config.model
+function modelOf(
+  asked: unknown,
+  { name, provider, options }: ModelSettings,
+): { readonly name: string } | { readonly problem: string } {
   if (name === null) {
     if (typeof asked === 'string' && asked !== '') return { name: asked }
     // There the deployment is the model.

@@ -228,6 +228,33 @@ test("the client's model is asked where the configuration has none", async () =>
   assert.equal(gemini.exchange.upstream.path, '/v1beta/models/mine%2F..%2Fx:generateContent')
 })
 
+test('requests may say parts of the model, and nothing of the server', async () => {
+  const said = {
+    azure_instance: 'i',
+    azure_deployment_id: '$(uri_captures.deployment)',
+    azure_api_version: '$(query_params.v)',
+  }
+  const given = config('azure', {}, said, '$(headers.x-model)-4')
+  const request = {
+    path: '/chat?v=1%262',
+    headers: { 'X-Model': 'gpt' },
+    captures: { named: { deployment: 'a/../b' }, unnamed: [] },
+  }
+  const sent = await ask(given, request)
+  assert.equal(sent.url, 'https://i.openai.azure.com/openai/deployments/a%2F..%2Fb/chat/completions?api-version=1%262')
+  assert.equal(sent.body!['model'], 'gpt-4')
+  const without = await ask(given, { ...request, headers: {} })
+  assert.deepEqual(without.refusal, [400, 'headers.x-model was not provided'])
+  const path = config('openai', { route_type: 'preserve' }, { upstream_path: '/v1/$(uri_captures.rest)' })
+  const at = async (rest: string) => {
+    const exchange = fakeExchange({ captures: { named: { rest }, unnamed: [] } })
+    const exit = await aiProxy.access!(exchange, prepare(aiProxy, path))
+    return exit === undefined ? exchange.upstream.path : exit.status
+  }
+  assert.equal(await at('files/a b?c'), '/v1/files/a%20b%3Fc')
+  assert.equal(await at('../admin'), 400)
+})
+
 test("the gateway's key is sent, and the client's own only where it may be", async () => {
   const headers = { Authorization: 'Bearer own' }
   const auth = { header_name: 'api-key', header_value: KEY }
@@ -372,6 +399,8 @@ const invalid: readonly [given: object, field: string][] = [
   [config('gemini', { route_type: 'llm/v1/completions', auth: {} }), 'route_type'],
   [config('mistral', { route_type: 'llm/v1/completions' }, { mistral_format: 'openai' }), 'route_type'],
   [config('mistral', {}, { mistral_format: 'ollama' }), 'model.options.upstream_url'],
+  [config('openai', {}, { upstream_url: 'http://x.test/$(headers.x)' }), 'model.options.upstream_url'],
+  [config('openai', {}, {}, '$(body.model)'), 'model.name'],
   [config('gemini', { llm_format: 'gemini', auth: {} }), 'llm_format'],
   [
     config('llama2', { response_streaming: 'always' }, { llama2_format: 'raw', upstream_url: 'http://llm.test/' }),

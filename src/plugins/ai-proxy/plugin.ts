@@ -7,6 +7,7 @@ import { hasPlace } from '../ai/provider-url.ts'
 import { logModelUse } from '../ai/usage-log.ts'
 import { AnswerStream } from './answer-stream.ts'
 import { readCall, type Call } from './call.ts'
+import { fillModel, refuseFields } from './model-fields.ts'
 import { usageOf, wholeAnswer, type AnswerFrame } from './openai-answer.ts'
 import { schema, type Config } from './schema.ts'
 import { openState, type State } from './state.ts'
@@ -95,7 +96,7 @@ export const aiProxy = definePlugin({
 })
 
 function refusalOf(config: Config): { readonly field: string; readonly message: string } | null {
-  const problem = refuseProvider(config) ?? refuseLlmFormat(config.llm_format)
+  const problem = refuseProvider(config) ?? refuseFields(config.model) ?? refuseLlmFormat(config.llm_format)
   if (problem !== null) return problem
   const { model, route_type: routeType } = config
   const form = formOf(model)
@@ -110,14 +111,16 @@ function refusalOf(config: Config): { readonly field: string; readonly message: 
 }
 
 /** The request as it is, at the service. */
-function pass(exchange: Exchange, state: State): void {
-  sendToModel(exchange, state, state.model.name ?? '', false)
+function pass(exchange: Exchange, state: State): void | Exit {
+  const model = state.isFilled ? fillModel(exchange, state.model) : state.model
+  if ('problem' in model) return refuseLlm(exchange, 400, model.problem)
+  sendToModel(exchange, state, model, model.name ?? '', false)
 }
 
 async function ask(exchange: Exchange, state: State): Promise<void | Exit> {
   const call = await readCall(exchange, state)
   if (isExit(call)) return call
-  sendToModel(exchange, state, call.model, call.isStreamed)
+  sendToModel(exchange, state, call.settings, call.model, call.isStreamed)
   exchange.request.body.replace(call.sent)
   const tally = new Tally(state.config.logging.log_payloads)
   exchange.shared.set(USE, { call, tally, isTranslated: false, answered: '' } satisfies Use)

@@ -4,11 +4,14 @@ import type { ChatForm } from '../ai/chat-form.ts'
 import { DEFAULT_LIMIT } from '../ai/llm-request.ts'
 import { openai } from '../ai/openai-form.ts'
 import { formOf, type ModelSettings } from '../ai/provider.ts'
+import { hasFields } from './model-fields.ts'
 import type { Config } from './schema.ts'
 
 export interface State {
   readonly config: Config
   readonly model: ModelSettings
+  /** Whether requests say parts of the model. */
+  readonly isFilled: boolean
   readonly form: ChatForm
   /** Bodies go to the service as the client wrote them, but for what the configuration sets. */
   readonly isOpenai: boolean
@@ -27,6 +30,7 @@ export function openState(config: Config, tools: PluginTools): State {
   return {
     config,
     model,
+    isFilled: hasFields(model),
     form,
     isOpenai: form === openai,
     // Others who speak this form may refuse what OpenAI added to it later.

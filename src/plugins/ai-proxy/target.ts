@@ -1,5 +1,6 @@
 /** Sends a request to the service of a model in place of the route's own, with what authenticates there; and takes that out again for logs. */
 import { FieldName, type Exchange } from '#pdk'
+import type { ModelSettings } from '../ai/provider.ts'
 import { urlOf } from '../ai/provider-url.ts'
 import type { State } from './state.ts'
 
@@ -11,13 +12,19 @@ const COOKIE = new FieldName('Cookie')
 const REDACTED = 'REDACTED'
 
 /** Only where requests are changed does anything of the client's own go that was meant for the gateway. */
-export function sendToModel(exchange: Exchange, state: State, model: string, isStreamed: boolean): void {
+export function sendToModel(
+  exchange: Exchange,
+  state: State,
+  model: ModelSettings,
+  name: string,
+  isStreamed: boolean,
+): void {
   const { request, upstream, chooser } = exchange
   const { config } = state
   const { headers } = request
   const routeType = config.route_type
   const isKept = routeType === 'preserve'
-  const url = urlOf(state.model, routeType, model, isStreamed)
+  const url = urlOf(model, routeType, name, isStreamed)
   chooser?.choose('origin', url.origin)
   upstream.path = url.pathname
   upstream.hostHeader = url.host
