@@ -13,6 +13,9 @@ export interface HeldResponseHost {
   responseHeld(head: ResponseHead, result: Buffer | Exit): void
 }
 
+/** Node fires at once where it is longer. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 interface Holder {
   readonly instance: PluginInstance
   readonly hold: ResponseHold
@@ -134,7 +137,8 @@ export class HeldResponse {
 
   #watch(hold: ResponseHold): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#refuse(hold.refuse('timeout')), hold.timeoutMs)
+    const timeoutMs = Math.min(hold.timeoutMs, LONGEST_TIMER_MS)
+    this.#timer = setTimeout(() => this.#refuse(hold.refuse('timeout')), timeoutMs)
   }
 
   #refuse(exit: Exit): void {
