@@ -204,6 +204,7 @@ test('what goes wrong within a stream is told in it, and ends it', () => {
     [anthropic, sse([{ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }]), 'Overloaded'],
     [ollama, '{"error":"no memory"}\n', 'no memory'],
     [gemini, sse([{ error: { code: 429, message: 'quota' } }]), 'quota'],
+    [openai, sse([{ error: { message: 'too many', type: 'x' } }]), 'too many'],
     [cohere, '{"event_type":"stream-end","finish_reason":"ERROR"}', 'the answer ended by ERROR'],
     [anthropic, 'data: {"type"\n\n', 'an event of the AI service is not JSON'],
     [anthropic, `data: ${'x'.repeat(200)}\n\n`, 'an event of the AI service is too long'],

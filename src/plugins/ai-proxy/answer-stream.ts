@@ -71,7 +71,11 @@ export class AnswerStream implements BodyTransform {
     const whole = part === null && this.#splitter.isJson ? this.#form.decode(value) : null
     if (whole !== null) part = { ...whole, finish: whole.finish ?? 'stop', isLast: true, problem: null }
     if (part !== null) this.#tally.add(part)
-    if (this.#isOpenai && whole === null) return this.#asItIs(event, value)
+    if (this.#isOpenai && whole === null) {
+      // An error is the end: that the answer is done would be no truth.
+      this.#isOver = part !== null && part.isLast
+      return this.#asItIs(event, value)
+    }
     return part === null ? '' : this.#translated(part)
   }
 

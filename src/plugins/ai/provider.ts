@@ -58,10 +58,16 @@ export interface FieldProblem {
   readonly message: string
 }
 
+/** Why, by provider. */
+const NOT_HERE: Readonly<Record<string, string>> = {
+  bedrock: 'bodies that are signed and streams in a binary form of their own are not here',
+  huggingface: 'its forms differ from model to model',
+}
+
 /** What this version can't do of a provider, as the field below the block and why; null where it can. */
 export function refuseProvider({ auth, model }: LlmSettings): FieldProblem | null {
-  if (model.provider === 'bedrock' || model.provider === 'huggingface')
-    return { field: 'model.provider', message: `'${model.provider}' is not available in this version` }
+  if (Object.hasOwn(NOT_HERE, model.provider))
+    return { field: 'model.provider', message: `'${model.provider}' is not available: ${NOT_HERE[model.provider]}` }
   if (auth?.gcp_use_service_account === true || model.options?.gemini?.project_id != null)
     return { field: 'auth.gcp_use_service_account', message: "only Gemini's public API with a key is available" }
   return model.provider === 'mistral' &&
