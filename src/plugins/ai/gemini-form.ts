@@ -104,7 +104,8 @@ function contentOf(answer: unknown, calls: number) {
 function turnOf(message: ChatMessage, names: ReadonlyMap<string, string>): object {
   const { role, content } = message
   if (role === 'tool') {
-    const name = names.get(String(message.tool_call_id)) ?? String(message.tool_call_id)
+    const id = stringAt(message, 'tool_call_id') ?? ''
+    const name = names.get(id) ?? id
     return { role: 'user', parts: [{ functionResponse: { name, response: resultOf(textOf(content)) } }] }
   }
   const calls = toolCallsIn(message.tool_calls)
