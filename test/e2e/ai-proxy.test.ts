@@ -160,6 +160,8 @@ test('every provider answers a chat in the form of OpenAI', async () => {
     assert.equal(headers['content-type'], 'application/json')
     assert.notEqual(headers['x-kong-upstream-latency'], undefined)
   }
+  const version = model.received.find(({ target }) => target === '/anthropic')?.headers['anthropic-version']
+  assert.equal(version, '2023-06-01')
   const raw = await post('/raw', { messages: CHAT })
   assert.equal(raw.json.choices[0].message.content, SAID)
   const prompt = await post('/completions', { prompt: 'some words' })

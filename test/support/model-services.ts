@@ -87,7 +87,9 @@ export const services: Readonly<Record<string, Service>> = {
   },
   '/anthropic': {
     asked: ({ system, messages, max_tokens: most }, { headers }) =>
-      typeof system === 'string' && typeof most === 'number' && headers['anthropic-version'] === '2023-06-01'
+      typeof system === 'string' &&
+      typeof most === 'number' &&
+      /^\d{4}-\d\d-\d\d$/.test(headers['anthropic-version'] ?? '')
         ? lastUser(messages)
         : null,
     whole: (words, { model }) => ({
@@ -164,6 +166,16 @@ export const services: Readonly<Record<string, Service>> = {
   },
 }
 
+/** Where providers have them, which their own clients ask. */
+const PLACES: Readonly<Record<string, string>> = {
+  '/v1/chat/completions': '/openai',
+  '/v1/messages': '/anthropic',
+  '/v1/chat': '/cohere',
+  '/v1/models/m:generateContent': '/gemini',
+  '/v1/models/m:streamGenerateContent': '/gemini',
+  '/api/chat': '/ollama',
+}
+
 function geminiService(form: 'sse' | 'list'): Service {
   const answer = (text: string, more: object = {}, usage: object = {}) => ({
     candidates: [{ content: { role: 'model', parts: [{ text }] }, ...more }],
@@ -214,11 +226,12 @@ export async function startModelServices(key: string): Promise<ModelServices> {
   let makeNext: () => void = () => undefined
   const upstream = await startUpstream((request, response) => {
     const url = new URL(request.target, 'http://model.test')
-    const service = services[url.pathname]
+    const service = services[PLACES[url.pathname] ?? url.pathname]
     const body = JSON.parse(request.body.toString('utf8')) as Json
     const shown = [
       request.headers['authorization']?.replace('Bearer ', ''),
       request.headers['x-api-key'],
+      request.headers['x-goog-api-key'],
       url.searchParams.get('key'),
       body['key'],
     ]
