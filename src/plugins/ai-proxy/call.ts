@@ -134,8 +134,10 @@ function isTextList(value: unknown): value is readonly string[] {
 /** What of the request has no place in the form of the service; to leave it out unsaid would answer another question. */
 function unsayable(body: LlmRequest['body'], messages: readonly ChatMessage[], { takes }: ChatForm): string | null {
   if (typeof body['n'] === 'number' && body['n'] > 1) return 'n: only 1 is available for this LLM'
-  if (body['tools'] !== undefined && !takes.tools) return 'tools: not available for this LLM'
-  if (body['tools'] !== undefined && toolsIn(body['tools']) === null) return 'tools: expected a list of functions'
+  const tools = body['tools'] ?? []
+  const hasTools = !Array.isArray(tools) || tools.length > 0
+  if (hasTools && !takes.tools) return 'tools: not available for this LLM'
+  if (hasTools && toolsIn(tools) === null) return 'tools: expected a list of functions'
   for (const [index, { content }] of messages.entries()) {
     const strange = strangePart(content)
     if (strange !== null) return `messages[${index}].content: '${strange}' is not available for this LLM`

@@ -273,12 +273,32 @@ test("the gateway's key is sent, and the client's own only where it may be", asy
 test('no log shows the key', async () => {
   const inQuery = { param_name: 'key', param_value: KEY, param_location: 'query' }
   const auth = { header_name: 'x-api-key', header_value: KEY, ...inQuery }
-  const { exchange, state, url } = await ask(config('openai', { auth }))
-  assert.ok(url.includes(KEY))
+  const upstream_url = `https://llm.test/chat?token=${KEY}`
+  const { exchange, state, url } = await ask(config('openai', { auth }, { upstream_url }), { path: '/x?own=1' })
+  assert.equal(url, `https://llm.test/chat?token=${KEY}&key=${KEY}`)
   aiProxy.redact!(exchange, state)
   const shown = JSON.stringify([exchange.request.headers.toObject(), exchange.request.query, exchange.upstream.path])
   assert.ok(!shown.includes(KEY), shown)
   assert.ok(shown.includes('REDACTED'))
+  assert.equal(exchange.request.query, 'own=1')
+  const own = await ask(config('openai', { auth: { ...inQuery, allow_override: true } }), { path: '/x?key=own&a=1' })
+  assert.equal(own.url, 'https://api.openai.com/v1/chat/completions?key=own')
+  aiProxy.redact!(own.exchange, own.state)
+  assert.equal(own.exchange.request.query, 'key=REDACTED&a=1')
+})
+
+test("OpenAI's answers need not be texts, and lists of functions may be empty", async () => {
+  const { hold, exchange, state } = await answered(config('openai', { logging: { log_statistics: true } }), 200, {})
+  const refusal = '{"choices":[{"message":{"content":null,"refusal":"No."}}],"usage":{"prompt_tokens":3}}'
+  const said = await hold!.take(Buffer.from(refusal))
+  assert.ok(Buffer.isBuffer(said))
+  assert.equal(said.toString(), refusal)
+  aiProxy.log!(exchange, state)
+  assert.partialDeepStrictEqual(usage(exchange), { usage: { prompt_tokens: 3, completion_tokens: 0 } })
+  const none = await answered(config('openai'), 200, {})
+  assert.ok(!Buffer.isBuffer(await none.hold!.take(Buffer.from('{"choices":{}}'))))
+  for (const tools of [null, []])
+    assert.equal((await ask(config('cohere'), { body: { messages: CHAT, tools } })).refusal, null)
 })
 
 test('a request that is passed as it is only goes elsewhere', async () => {

@@ -1,6 +1,7 @@
 /** Serves language models of any provider in OpenAI's form, as Kong's ai-proxy does. */
 import { definePlugin, FieldName, type Exchange, type Exit, type ResponseHold } from '#pdk'
 import { isExit, refuseLlm, refuseLlmFormat } from '../ai/llm-request.ts'
+import { openaiAnswer } from '../ai/openai-form.ts'
 import { codingsOf, plainBody } from '../ai/plain-body.ts'
 import { formOf, refuseProvider } from '../ai/provider.ts'
 import { hasPlace } from '../ai/provider-url.ts'
@@ -156,7 +157,8 @@ async function answerOf(exchange: Exchange, state: State, use: Use, body: Buffer
     const stream = openStream(exchange, state, use)
     return Buffer.concat([stream.chunk(plain) ?? NO_BYTES, stream.end() ?? NO_BYTES])
   }
-  const answer = state.form.decode(parsed(plain))
+  const value = parsed(plain)
+  const answer = state.isOpenai ? openaiAnswer(value) : state.form.decode(value)
   if (answer === null) return unusable(exchange, state, 'is in another form than expected')
   state.hasWarned = false
   use.tally.add(answer)

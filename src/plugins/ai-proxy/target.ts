@@ -10,8 +10,10 @@ const ANTHROPIC_VERSION = new FieldName('anthropic-version')
 const CONTENT_TYPE = new FieldName('Content-Type')
 const COOKIE = new FieldName('Cookie')
 const REDACTED = 'REDACTED'
+/** Name of what the client sent. */
+const OWN_QUERY = 'ai-proxy query'
 
-/** Only where requests are changed does anything of the client's own go that was meant for the gateway. */
+/** Of a request that is changed nothing goes along that the client meant for the gateway: cookies, query, its own key. */
 export function sendToModel(
   exchange: Exchange,
   state: State,
@@ -28,7 +30,8 @@ export function sendToModel(
   chooser?.choose('origin', url.origin)
   upstream.path = url.pathname
   upstream.hostHeader = url.host
-  request.query = queryOf(url, isKept ? request.query : null, state)
+  exchange.shared.set(OWN_QUERY, request.query)
+  request.query = queryOf(url, request.query, isKept, state)
   if (!isKept) {
     CONTENT_TYPE.set(headers, 'application/json')
     COOKIE.remove(headers)
@@ -48,19 +51,24 @@ function authenticate({ request: { headers } }: Exchange, { config: { auth }, au
   if (!isOwnKept && !isReplaced && (authHeader !== null || auth.param_name !== null)) AUTHORIZATION.remove(headers)
 }
 
-/** The service's own arguments, those of a request that is passed as it is, and the one that authenticates. */
-function queryOf(url: URL, own: string | null, { config: { auth } }: State): string | null {
-  const args = new URLSearchParams(own ?? '')
+/** The service's own arguments, the client's where its request is passed as it is, and the one that authenticates. */
+function queryOf(url: URL, query: string | null, isKept: boolean, { config: { auth } }: State): string | null {
+  const own = new URLSearchParams(query ?? '')
+  const args = new URLSearchParams(isKept ? own : '')
   for (const [name, value] of url.searchParams) args.set(name, value)
   if (auth !== null && auth.param_location === 'query' && auth.param_name !== null) {
-    if (!(auth.allow_override === true && args.has(auth.param_name))) args.set(auth.param_name, auth.param_value ?? '')
+    const shown = auth.allow_override === true ? own.get(auth.param_name) : null
+    args.set(auth.param_name, shown ?? auth.param_value ?? '')
   }
   const text = args.toString()
   return text === '' ? null : text
 }
 
-/** Keys are for the service alone: logs, traces and access logs are written after this. */
-export function hideKeys({ request }: Exchange, { config: { auth }, authHeader }: State): void {
+/** Keys are for the service alone. Logs, traces and access logs are written after this, and show the query that the client sent. */
+export function hideKeys(exchange: Exchange, { config: { auth }, authHeader }: State): void {
+  const { request } = exchange
+  const own = exchange.recall(OWN_QUERY) as string | null | undefined
+  if (own !== undefined) request.query = own
   if (auth === null) return
   if (authHeader?.has(request.headers) === true) authHeader.set(request.headers, REDACTED)
   if (request.query === null || auth.param_location !== 'query' || auth.param_name === null) return

@@ -1,5 +1,5 @@
 /** The form of OpenAI, which many others speak too: what clients of this gateway send and get. */
-import { at, countAt, finishBy, listAt, partOf, stringAt, withoutNulls } from './chat-form.ts'
+import { at, countAt, finishBy, listAt, NO_ANSWER, partOf, stringAt, withoutNulls } from './chat-form.ts'
 import type { ChatAnswer, ChatForm, ChatOptions, FinishReason, ToolCall } from './chat-form.ts'
 
 const REASONS: Readonly<Record<string, FinishReason>> = {
@@ -34,6 +34,12 @@ export const openai: ChatForm = {
       toolCalls: toolCallsIn(at(choice, 'delta', 'tool_calls')),
     })
   },
+}
+
+/** What an answer to clients who speak this form is: whatever its choices say, which may be no text at all. Null for what is none. */
+export function openaiAnswer(answer: unknown): ChatAnswer | null {
+  if (!Array.isArray(at(answer, 'choices'))) return null
+  return openai.decode(answer) ?? { ...NO_ANSWER, ...factsOf(answer), finish: finishOf(at(answer, 'choices', 0)) }
 }
 
 function settings({ max_tokens, temperature, top_p, stop, stream }: ChatOptions): object {
