@@ -42,7 +42,7 @@ before(async () => {
     else response.writeHead(target === '/missing' ? 404 : 200, { 'content-type': 'text/plain' }).end(text)
   })
   records = await startUpstream((_request, response) => response.end())
-  gateway = await startGateway({ declarative: declarative() })
+  gateway = await startGateway({ declarative: declarative(), settings: { proxy_access_log: '/dev/stdout' } })
 })
 after(async () => {
   await gateway?.stop()
@@ -231,6 +231,7 @@ test('tokens and costs are logged and counted, and keys are nowhere', async () =
   assert.match(find('/s0')!.ai!.proxy.payload.response, /"content":"A GR\u00c1VE WORD"/)
   assert.partialDeepStrictEqual(find('/p6')!.ai, { proxy: { usage: { prompt_tokens: 7, completion_tokens: 3 } } })
   assert.ok(!records.received.some(({ body }) => body.includes(KEY)), 'a record has the key')
+  await waitUntil('the access log', () => gateway!.child.output.includes('"POST /p6 HTTP/1.1" 200'))
   assert.ok(!gateway!.child.output.includes(KEY), 'the log has the key')
   const { text } = await ask(`${gateway!.adminUrl}/metrics`)
   const line =

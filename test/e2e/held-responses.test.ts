@@ -1,10 +1,11 @@
 /** Responses that a plugin takes whole, on a real gateway: what happens when upstream, plugin or client don't do their part. */
 import assert from 'node:assert/strict'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { ask } from '../support/ask.ts'
-import { startGateway, type Gateway } from '../support/gateway.ts'
+import { freeGatewayPorts, startGateway, type Gateway } from '../support/gateway.ts'
 import { startRawUpstream, startUpstream, type Upstream } from '../support/upstream-server.ts'
 import { waitUntil } from '../support/wait.ts'
 
@@ -55,7 +56,9 @@ before(async () => {
       }
     })
   })
-  gateway = await startGateway({ declarative: declarative() })
+  const ports = await freeGatewayPorts()
+  const settings = { proxy_listen: `127.0.0.1:${ports.proxy} http2` }
+  gateway = await startGateway({ ports, settings, declarative: declarative() })
 })
 after(async () => {
   await gateway?.stop()
@@ -149,4 +152,22 @@ test('a client that leaves lets the upstream go', async () => {
 test('a response without a body is not held', async () => {
   const head = await ask(`${gateway!.proxyUrl}/held/whole`, { method: 'HEAD' })
   assert.deepEqual([head.status, head.text, head.headers['content-length']], [200, '', '4'])
+})
+
+test('clients of HTTP/2 get the same', async () => {
+  const session = connectHttp2(gateway!.proxyUrl)
+  try {
+    for (const [path, said] of [
+      ['/held/pieces', '200 WORD'],
+      ['/held/half', '502 '],
+    ] as const) {
+      const stream = session.request({ ':path': path })
+      const [headers] = (await once(stream, 'response')) as [{ ':status': number }]
+      let text = ''
+      for await (const chunk of stream) text += String(chunk)
+      assert.ok(`${headers[':status']} ${text}`.startsWith(said), text)
+    }
+  } finally {
+    session.destroy()
+  }
 })
