@@ -124,7 +124,17 @@ function optionsOf(
     stream,
     tools: toolsIn(body['tools']),
     toolChoice: choiceIn(body['tool_choice']),
+    json: jsonIn(body['response_format']),
   }
+}
+
+/** Null for texts, and for what is no wish for JSON. */
+function jsonIn(format: unknown): 'any' | object | null {
+  const { type, json_schema: named } = (format ?? {}) as { readonly type?: unknown; readonly json_schema?: unknown }
+  if (type === 'json_object') return 'any'
+  if (type !== 'json_schema') return null
+  const { schema } = (named ?? {}) as { readonly schema?: unknown }
+  return typeof schema === 'object' && schema !== null ? schema : 'any'
 }
 
 function isTextList(value: unknown): value is readonly string[] {
@@ -138,6 +148,7 @@ function unsayable(body: LlmRequest['body'], messages: readonly ChatMessage[], {
   const hasTools = !Array.isArray(tools) || tools.length > 0
   if (hasTools && !takes.tools) return 'tools: not available for this LLM'
   if (hasTools && toolsIn(tools) === null) return 'tools: expected a list of functions'
+  if (!takes.json && jsonIn(body['response_format']) !== null) return 'response_format: not available for this LLM'
   for (const [index, { content }] of messages.entries()) {
     const strange = strangePart(content)
     if (strange !== null) return `messages[${index}].content: '${strange}' is not available for this LLM`

@@ -174,6 +174,22 @@ test('what a client asks for reaches models in another form', async () => {
   })
 })
 
+test('an answer in JSON is asked for where the form has a place for that', async () => {
+  const schema = { type: 'object', properties: { a: { type: 'integer' } } }
+  const asked = async (given: object, format: object) =>
+    (await ask(given, { body: { messages: CHAT, response_format: format } })).body!
+  const named = { type: 'json_schema', json_schema: { name: 'x', schema } }
+  assert.deepEqual((await asked(config('gemini'), named))['generationConfig'], {
+    responseMimeType: 'application/json',
+    responseJsonSchema: schema,
+  })
+  const ollama = config('llama2', {}, { llama2_format: 'ollama', upstream_url: 'http://llm.test/' })
+  assert.deepEqual((await asked(ollama, named))['format'], schema)
+  assert.equal((await asked(ollama, { type: 'json_object' }))['format'], 'json')
+  assert.equal((await asked(ollama, { type: 'text' }))['format'], undefined)
+  assert.deepEqual((await asked(config('openai'), named))['response_format'], named)
+})
+
 const streaming = (mode: string) => config('openai', { response_streaming: mode })
 const BAD_BODY = 'content-type header does not match request body, or bad JSON formatting'
 const cohere = config('cohere')
@@ -205,6 +221,12 @@ const refused: readonly [given: object, request: FakeExchangeOptions, status: nu
     'request body is larger than max_request_body_size (10 bytes)',
   ],
   [cohere, { body: { messages: CHAT, tools: [{}] } }, 400, 'tools: not available for this LLM'],
+  [
+    cohere,
+    { body: { messages: CHAT, response_format: { type: 'json_object' } } },
+    400,
+    'response_format: not available for this LLM',
+  ],
   [cohere, { body: { messages: CHAT, n: 2 } }, 400, 'n: only 1 is available for this LLM'],
   [cohere, { body: { messages: [image] } }, 400, 'messages[0].content: images are not available for this LLM'],
   [cohere, { body: { messages: CHAT, max_tokens: '9' } }, 400, 'max_tokens: expected a number'],

@@ -17,7 +17,7 @@ const REASONS: Readonly<Record<string, FinishReason>> = {
 }
 
 export const anthropic: ChatForm = {
-  takes: { images: true, tools: true },
+  takes: { images: true, tools: true, json: false },
 
   encode(messages, options) {
     const { system, rest } = apart(messages)

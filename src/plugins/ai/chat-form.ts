@@ -13,6 +13,8 @@ export interface ChatOptions {
   readonly tools?: readonly Tool[] | null
   /** `auto`, `none`, `required`, or the name of a tool. */
   readonly toolChoice?: string | null
+  /** The answer is to be JSON: any, or as this JSON Schema says. */
+  readonly json?: 'any' | object | null
 }
 
 /** A function that the model may ask for. */
@@ -58,7 +60,7 @@ export type EventReader = (event: unknown) => AnswerPart | null
 
 export interface ChatForm {
   /** What besides texts has a place in it. */
-  readonly takes: { readonly images: boolean; readonly tools: boolean }
+  readonly takes: { readonly images: boolean; readonly tools: boolean; readonly json: boolean }
   encode(messages: readonly ChatMessage[], options: ChatOptions): object
   /** Null where the form has no completions. */
   readonly encodePrompt: ((prompt: string, options: ChatOptions) => object) | null

@@ -10,7 +10,7 @@ const REASONS: Readonly<Record<string, FinishReason>> = {
 }
 
 export const cohere: ChatForm = {
-  takes: { images: false, tools: false },
+  takes: { images: false, tools: false, json: false },
 
   encode(messages, options) {
     const { system, rest } = apart(messages)

@@ -17,9 +17,9 @@ const REASONS: Readonly<Record<string, FinishReason>> = {
 }
 
 export const gemini: ChatForm = {
-  takes: { images: true, tools: true },
+  takes: { images: true, tools: true, json: true },
 
-  encode(messages, { max_tokens, temperature, top_p, top_k, stop, tools, toolChoice }: ChatOptions) {
+  encode(messages, { max_tokens, temperature, top_p, top_k, stop, tools, toolChoice, json }: ChatOptions) {
     const { system, rest } = apart(messages)
     const names = callNames(rest)
     return withoutNulls({
@@ -31,6 +31,8 @@ export const gemini: ChatForm = {
         topP: top_p,
         topK: top_k,
         stopSequences: stop,
+        responseMimeType: json == null ? null : 'application/json',
+        responseJsonSchema: json === 'any' ? null : json,
       }),
       tools:
         tools == null

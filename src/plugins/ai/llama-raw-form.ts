@@ -4,7 +4,7 @@ import type { ChatForm, ChatOptions } from './chat-form.ts'
 import { textOf } from './llm-request.ts'
 
 export const llamaRaw: ChatForm = {
-  takes: { images: false, tools: false },
+  takes: { images: false, tools: false, json: false },
 
   encode(messages, options) {
     const { system, rest } = apart(messages)

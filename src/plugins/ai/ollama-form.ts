@@ -7,7 +7,7 @@ import { toolCallsIn } from './openai-form.ts'
 import { parseArguments } from './tool-arguments.ts'
 
 export const ollama: ChatForm = {
-  takes: { images: true, tools: true },
+  takes: { images: true, tools: true, json: true },
 
   encode: (messages, options) =>
     withoutNulls({
@@ -18,6 +18,7 @@ export const ollama: ChatForm = {
         type: 'function',
         function: withoutNulls({ name, description, parameters }),
       })),
+      format: options.json === 'any' ? 'json' : options.json,
       options: settings(options),
     }),
 

@@ -10,7 +10,7 @@ const REASONS: Readonly<Record<string, FinishReason>> = {
 }
 
 export const openai: ChatForm = {
-  takes: { images: true, tools: true },
+  takes: { images: true, tools: true, json: true },
   encode: (messages, options) => withoutNulls({ model: options.model, messages, ...settings(options) }),
   encodePrompt: (prompt, options) => withoutNulls({ model: options.model, prompt, ...settings(options) }),
 
