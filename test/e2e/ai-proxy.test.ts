@@ -1,8 +1,12 @@
 /** The plugins that answer by language models, on a real gateway before servers that speak the form of each provider. */
 import assert from 'node:assert/strict'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
+import type { TLSSocket } from 'node:tls'
 import { gzipSync } from 'node:zlib'
 import { ask, type Reply } from '../support/ask.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { startGateway, type Gateway } from '../support/gateway.ts'
 import { startModelServices, type ModelServices } from '../support/model-services.ts'
 import { startUpstream, type Upstream } from '../support/upstream-server.ts'
@@ -275,4 +279,37 @@ test('the answer of one model is rewritten by another', async () => {
   assert.equal(status, 200)
   // The first one's answer in the form of OpenAI, in capitals.
   assert.match(text, /"OBJECT":"CHAT\.COMPLETION".*"CONTENT":"A GR\u00c1VE WORD"/)
+})
+
+test("a model is asked over TLS by its name, and verified as the route's service says", async () => {
+  const seen: (string | undefined)[] = []
+  const server = createServer(await makeCertificate(['localhost']), (request, response) => {
+    const { servername } = request.socket as TLSSocket & { servername?: string }
+    seen.push(servername, request.headers.host)
+    response.end(JSON.stringify({ choices: [{ message: { content: 'yes' } }] }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const { config } = proxy('', 'openai', {}, bearer)
+  const options = { upstream_url: `https://localhost:${port}/v1/chat/completions` }
+  const plugins = [{ name: 'ai-proxy', config: { ...config, model: { provider: 'openai', name: 'm', options } } }]
+  const services = ([true, false] as const).map((tls_verify) => ({
+    url: 'https://127.0.0.1:1',
+    tls_verify,
+    retries: 0,
+    routes: [{ paths: [`/${tls_verify}`], plugins }],
+  }))
+  const secure = await startGateway({ declarative: { _format_version: '3.0', services } })
+  try {
+    const asked = async (path: string) =>
+      (await ask(secure.proxyUrl + path, { method: 'POST', body: { messages: CHAT } })).status
+    assert.equal(await asked('/true'), 502)
+    assert.deepEqual(seen, [])
+    assert.equal(await asked('/false'), 200)
+    assert.deepEqual(seen, ['localhost', `localhost:${port}`])
+  } finally {
+    await secure.stop()
+    server.closeAllConnections()
+    server.close()
+  }
 })
