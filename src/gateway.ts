@@ -202,7 +202,7 @@ export class Gateway {
     const purges = (this.#purges = new GatewayPurges({ settings, workers, redis: this.#redis.main, cassandra }))
     const propagation = new Propagation({
       nowMs: Date.now,
-      observe: this.#figures.histogram('meridian_config_propagation_seconds'),
+      observe: this.#figures.histogram('meridian_config_propagation_seconds', {}),
     })
     const publisher = (this.#publisher = new Publisher({
       store: opened.store,

@@ -14,12 +14,13 @@ test('every bundled plugin can be chosen by its name', async () => {
   }
 })
 
-const notBuilt = pluginSchemas.filter(({ name }) => !builtPlugins.some(({ schema }) => schema.name === name))
-for (const { name } of notBuilt) {
-  test(`${name}, which is not built, is passed over`, async () => {
-    assert.deepEqual(await loadPluginSet({ plugins: [name], plugin_paths: [] }), [])
-  })
-}
+test('every plugin whose configuration is known can run', () => {
+  const built = new Set(builtPlugins.map(({ schema }) => schema.name))
+  assert.deepEqual(
+    pluginSchemas.filter(({ name }) => !built.has(name)).map(({ name }) => name),
+    [],
+  )
+})
 
 test('a name that nobody knows is refused', async () => {
   await assert.rejects(loadPluginSet({ plugins: ['key-aut'], plugin_paths: [] }), {

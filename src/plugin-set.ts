@@ -5,7 +5,6 @@ import type { Settings } from '#model/settings.ts'
 import { openPluginLoader } from '#pdk/loader.ts'
 import type { AnyPlugin } from '#pdk/pdk.ts'
 import { builtPlugins } from '#plugins/index.ts'
-import { pluginSchemas } from '#plugins/schemas.ts'
 
 /** Rejects with SETTINGS_INVALID or PLUGIN_INVALID. */
 export async function loadPluginSet(
@@ -30,17 +29,13 @@ export async function loadPluginSet(
   return [...named(settings.plugins, bundled, own), ...own]
 }
 
-/** The bundled ones that are named; names of Kong's that are not built yet are passed over, because configurations that use them are refused by name. */
+/** The bundled ones that are named; the operator's own run in any case. */
 function named(
   names: readonly string[],
   bundled: ReadonlyMap<string, AnyPlugin>,
   own: readonly AnyPlugin[],
 ): AnyPlugin[] {
-  const known = new Set([
-    ...pluginSchemas.map(({ name }) => name),
-    ...bundled.keys(),
-    ...own.map(({ schema }) => schema.name),
-  ])
+  const known = new Set([...bundled.keys(), ...own.map(({ schema }) => schema.name)])
   return names.flatMap((name) => {
     if (!known.has(name)) {
       const nearest = nearestName(name, [...known])

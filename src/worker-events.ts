@@ -5,6 +5,7 @@ import type { MetricsSelection, MetricsSink } from '#pdk/pdk.ts'
 import type { ProxyEvents } from '#proxy/worker-context.ts'
 import type { CompiledRoute } from '#snapshot/snapshot.ts'
 import type { AccessLog } from '#telemetry/access-log.ts'
+import { countModelUse } from '#telemetry/model-use.ts'
 import type { openLog } from '#telemetry/logger.ts'
 import type { RouteRecorder } from '#telemetry/request-metrics.ts'
 import type { WorkerMetrics } from '#telemetry/worker-metrics.ts'
@@ -25,6 +26,7 @@ export function createWorkerEvents(
   const sink: MetricsSink = {
     requestFinished: (exchange, selection) => {
       selected = { exchange, selection }
+      if (selection.models) countModelUse(figures, exchange)
     },
     limitRefused: (limit, mode) => figures.counter('meridian_limit_refusals_total', { limit, mode }).value++,
     called: (plugin, call, outcome) =>

@@ -21,7 +21,7 @@ export interface PluginCase {
 export interface Places {
   /** Answers 200 to everything. */
   readonly backendPort: number
-  /** Answers what an Open Policy Agent and an introspection endpoint would. */
+  /** Answers what an Open Policy Agent, an introspection endpoint and a language model would. */
   readonly servicePort: number
   /** Takes lines over TCP and reads over them. */
   readonly linesPort: number
@@ -29,6 +29,14 @@ export interface Places {
 }
 
 const USER = 'somebody'
+/** To everybody who asks: each reads its own part of it. */
+export const SERVICE_ANSWER = JSON.stringify({
+  result: true,
+  active: true,
+  username: USER,
+  choices: [{ index: 0, message: { role: 'assistant', content: 'It stands before services.' }, finish_reason: 'stop' }],
+  usage: { prompt_tokens: 14, completion_tokens: 5, total_tokens: 19 },
+})
 const PASSWORD = 'a password of some length'
 export const KEY = 'a-key-of-usual-length-0123456789'
 const SECRET = 'a-secret-of-usual-length-0123456789abcdef'
@@ -104,6 +112,18 @@ export function casesFor({ backendPort, servicePort, linesPort, folder }: Places
       name: 'ai-prompt-decorator',
       config: { prompts: { prepend: [{ role: 'system', content: 'Be brief.' }] } },
       request: chat,
+    },
+    {
+      name: 'ai-proxy',
+      config: {
+        route_type: 'llm/v1/chat',
+        auth: { header_name: 'Authorization', header_value: 'Bearer a-key' },
+        logging: { log_statistics: true },
+        model: { provider: 'openai', name: 'm', options: { upstream_url: `http://127.0.0.1:${servicePort}/` } },
+      },
+      request: chat,
+      answer: SERVICE_ANSWER,
+      note: 'a whole answer in the form of OpenAI',
     },
     { name: 'ai-prompt-guard', config: { deny_patterns: ['.*password.*'] }, request: chat },
     { name: 'basic-auth', request: { headers: { Authorization: BASIC } } },

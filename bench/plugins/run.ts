@@ -20,7 +20,7 @@ import { treeCpuSeconds } from '../support/cpu-time.ts'
 import { checkMachine, machineLine, provenance } from '../support/machine.ts'
 import { SMALL_BODY, startBackend, startMeasuredGateway, type Subject } from '../support/subjects.ts'
 import { runWrk, type LoadRequest } from '../support/wrk.ts'
-import { casesFor, consumers, type PluginCase } from './cases.ts'
+import { casesFor, consumers, SERVICE_ANSWER, type PluginCase } from './cases.ts'
 
 const REQUESTS = 15_000
 /** Cases between two rounds of the bare request. */
@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-bench-plugins-'))
   const backend = await startBackend(nginx)
   const service = createHttpServer((_request, response) => {
-    response.setHeader('Content-Type', 'application/json').end('{"result":true,"active":true,"username":"somebody"}')
+    response.setHeader('Content-Type', 'application/json').end(SERVICE_ANSWER)
   })
   const lines = createServer((socket) => socket.on('error', () => undefined).resume())
   const datagrams = createSocket('udp4')

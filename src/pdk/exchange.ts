@@ -57,14 +57,19 @@ export interface RequestBody {
   readonly exists: boolean
 }
 
+/** What a request can be sent to in place of its route's service. */
+export type ChosenKind = 'service' | 'upstream' | 'origin'
+
 /** Sends a request to another service than its route's; implemented by the proxy. */
 export interface ServiceChooser {
   /**
    * From now on the request is for this service, or for the targets of this upstream with all else as the route's service has it: scheme,
    * host, path, time-outs are set anew, but a path that a plugin made stays. Route, plugins and `exchange.service` stay. By
-   * name or id, in the route's workspace. False: there is none, and nothing changes.
+   * name or id, in the route's workspace. An `origin` (`https://host:port`) is a server that no configuration names, asked with the
+   * time-outs, retries and TLS of the route's service; such names come from configurations, as each is kept. False: there is none, or
+   * no service, and nothing changes.
    */
-  choose(kind: 'service' | 'upstream', nameOrId: string): boolean
+  choose(kind: ChosenKind, nameOrId: string): boolean
   /**
    * Where a service of http or https would be asked for this request now, for plugins that ask it themselves; null where there is none,
    * or no target.

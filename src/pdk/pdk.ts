@@ -6,6 +6,7 @@ import type { Document } from '#model/document.ts'
 import type { RedisBlock } from '#model/redis-block.ts'
 import type { PluginDelivery } from '#telemetry/log-delivery.ts'
 import type { BodyEncoding } from './body-encoding.ts'
+import type { ResponseHold } from './response-hold.ts'
 import type { Exchange, Exit } from './exchange.ts'
 import type { Limiter, LimiterOptions } from '#model/limiter.ts'
 import type { StoredResponse } from './stored-response.ts'
@@ -34,6 +35,7 @@ export { FieldName } from './field-name.ts'
 export { addressName, keyName, SHARED_NAME, tagName } from '#model/cache-names.ts'
 export type { PurgeMoment, SharedAnswer, SharedResponses } from './shared-responses.ts'
 export type { BodyEncoder, BodyEncoding, EncoderSink } from './body-encoding.ts'
+export type { ResponseHold } from './response-hold.ts'
 export { identify } from './identity.ts'
 export { storeFailure } from './store-failure.ts'
 export type { Limiter, LimiterOptions } from '#model/limiter.ts'
@@ -219,6 +221,8 @@ export interface MetricsSelection {
   readonly statusCodes: boolean
   readonly latencies: boolean
   readonly bandwidth: boolean
+  /** What language models were used for, where that is logged. */
+  readonly models: boolean
 }
 
 /** `refused`: the service answered, and not with what was asked for. `failed`: it can't be asked. */
@@ -326,6 +330,11 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
    */
   readonly wantsCertificates?: (config: Readonly<Record<string, unknown>>) => readonly string[]
   readonly access?: Phase<S, void | Exit | Promise<void | Exit>>
+  /**
+   * When the head of an upstream's response with a body is there, before any other phase of responses: what takes the response whole,
+   * or null to let it stream. Not for answers of the gateway's own.
+   */
+  readonly responseHold?: Phase<S, ResponseHold | null>
   /** When the response's head is there; may change status and headers. */
   readonly responseHeaders?: Phase<S>
   /** A transform for this exchange's response body, or null to leave it. Unless it `keepsLength` it removes Content-Length. */
@@ -335,6 +344,8 @@ export interface Plugin<Sch extends PluginSchema = PluginSchema, S = unknown> {
    * are the client's alone. `length` is that of the body, -1 where it is not known; also called for responses without a body.
    */
   readonly responseEncoding?: (exchange: Exchange, state: S, length: number) => BodyEncoding | null
+  /** After the last byte, before the log phase of any plugin: takes away what was sent and no log may show. */
+  readonly redact?: Phase<S>
   /** After the last byte. */
   readonly log?: Phase<S>
   /** When a TCP, TLS or UDP session begins, before a target is chosen; an exit's status ends it. Not for HTTP. */

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { builtPlugins } from './index.ts'
 
-const PHASES = ['rewrite', 'access', 'responseHeaders', 'responseBody', 'responseEncoding', 'log'] as const
+const PHASES = [
+  'rewrite',
+  'access',
+  'responseHeaders',
+  'responseHold',
+  'responseBody',
+  'responseEncoding',
+  'log',
+] as const
 
 test('every built plugin has a name and a priority of its own', () => {
   const names = builtPlugins.map(({ schema }) => schema.name)

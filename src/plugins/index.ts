@@ -5,7 +5,9 @@ import { acme } from './acme/plugin.ts'
 import { aiPromptDecorator } from './ai-prompt-decorator/plugin.ts'
 import { aiPromptGuard } from './ai-prompt-guard/plugin.ts'
 import { aiPromptTemplate } from './ai-prompt-template/plugin.ts'
+import { aiProxy } from './ai-proxy/plugin.ts'
 import { aiRequestTransformer } from './ai-request-transformer/plugin.ts'
+import { aiResponseTransformer } from './ai-response-transformer/plugin.ts'
 import { awsLambda } from './aws-lambda/plugin.ts'
 import { azureFunctions } from './azure-functions/plugin.ts'
 import { basicAuth } from './basic-auth/plugin.ts'
@@ -65,7 +67,9 @@ export const builtPlugins: readonly AnyPlugin[] = [
   aiPromptDecorator,
   aiPromptGuard,
   aiPromptTemplate,
+  aiProxy,
   aiRequestTransformer,
+  aiResponseTransformer,
   awsLambda,
   azureFunctions,
   basicAuth,

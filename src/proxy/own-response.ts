@@ -1,9 +1,10 @@
 /** How an answer of the gateway's own goes out, when plugins have seen its head: what they make of its body. */
 import type { ClientSide } from '#http/client-side.ts'
 import type { RequestHead } from '#http/request-head.ts'
+import type { ResponseHead } from '#http/response-head.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import type { Plan } from '#snapshot/snapshot.ts'
-import { clientFraming, ownHead, type ClientFraming } from './client-head.ts'
+import { clientFraming, ownHead, proxiedHead, type ClientFraming } from './client-head.ts'
 import { encodingOf, transformOwn, type ChosenEncoding } from './response-phases.ts'
 import type { WorkerContext } from './worker-context.ts'
 
@@ -16,7 +17,7 @@ export interface OwnResponse {
   readonly encoding: ChosenEncoding | null
 }
 
-/** Says also whether the connection ends with it. `isStored`: an upstream made it, earlier. */
+/** Says also whether the connection ends with it. `isStored`: an upstream made it, earlier. `of`: its head, where that came for this request. */
 export function ownResponse(
   worker: WorkerContext,
   plan: Plan,
@@ -25,6 +26,7 @@ export function ownResponse(
   connection: ClientSide,
   made: Buffer | null,
   isStored: boolean,
+  of: ResponseHead | null,
   latencyMs: number,
 ): OwnResponse {
   const { response } = exchange
@@ -40,8 +42,13 @@ export function ownResponse(
       ? length
       : clientFraming(isSent, -1, response.status, request.minor)
   if (framing === 'close') connection.isLast = true
+  const isLast = connection.isLast
+  const { clock } = worker
   return {
-    head: ownHead(exchange, framing, connection.isLast, latencyMs, settings, worker.clock, isStored),
+    head:
+      of === null || isStored
+        ? ownHead(exchange, framing, isLast, latencyMs, settings, clock, isStored)
+        : proxiedHead(exchange, of, framing, isLast, false, settings, clock),
     framing,
     body: isSent ? whole : null,
     encoding: isSent ? encoding : null,

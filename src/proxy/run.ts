@@ -9,32 +9,20 @@ import type { RequestHead } from '#http/request-head.ts'
 import type { ResponseHead } from '#http/response-head.ts'
 import type { ClientSide } from '#http/client-side.ts'
 import type { RequestSink } from '#http/request-sink.ts'
-import type { Exchange, Exit, ServiceChooser, ServicePlace } from '#pdk/exchange.ts'
+import type { ChosenKind, Exchange, Exit, ServiceChooser, ServicePlace } from '#pdk/exchange.ts'
 import type { Pick, PickedTarget } from '#balancer/contract.ts'
 import type { ResponseSink } from '#upstream/connection.ts'
 import type { UpstreamLink } from '#upstream/link.ts'
 import type { CompiledRoute, CompiledService, Plan, Snapshot } from '#snapshot/snapshot.ts'
-import {
-  bodylessLength,
-  earlyHintsHead,
-  keepsTrailers,
-  clientFraming,
-  proxiedHead,
-  type ClientFraming,
-} from './client-head.ts'
-import {
-  exitOfPickError,
-  exitOfProtocol,
-  NO_TARGET_LEFT,
-  OVERLOADED,
-  TOO_LARGE,
-  TRANSFORM_FAILED,
-  UNASKED_UPGRADE,
-} from './fail.ts'
+import type { ClientFraming } from './client-head.ts'
+import { bodylessLength, clientFraming, earlyHintsHead, keepsTrailers, proxiedHead } from './client-head.ts'
+import { exitOfPickError, exitOfProtocol } from './fail.ts'
+import { NO_TARGET_LEFT, OVERLOADED, TOO_LARGE, TRANSFORM_FAILED, UNASKED_UPGRADE } from './fail.ts'
 import { answerOfExit, answerOfFailure, type OwnAnswer } from './own-answer.ts'
 import { ownResponse } from './own-response.ts'
 import { isPromise, PhaseRunner, type PhaseHost } from './access-phase.ts'
 import { ChangedBody, type ChangedBodyHost } from './changed-body.ts'
+import { holdResponse, type HeldResponse } from './held-response.ts'
 import { AbsentBody, BodyFlow } from './request-body.ts'
 import { OutgoingBody } from './outgoing-body.ts'
 import { newExchange, takeRoute } from './read-request.ts'
@@ -70,8 +58,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   #hostHeader = ''
   /** The method that the upstream is asked with. */
   #method = ''
-  /** The response's body where plugins change it. */
-  #changed: ChangedBody | null = null
+  /** The response's body where plugins change it, or keep it back. */
+  #changed: ChangedBody | HeldResponse | null = null
   #responseFraming: ClientFraming = 'none'
   #hasResponded = false
   isOver = false
@@ -134,7 +122,7 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#plan = plan
   }
 
-  choose(kind: 'service' | 'upstream', nameOrId: string): boolean {
+  choose(kind: ChosenKind, nameOrId: string): boolean {
     const other = this.#snapshot.otherService(this.#compiled!, kind, nameOrId)
     if (other === null) return false
     changeService(this.exchange, this.#head, this.#compiled!, this.#service, other)
@@ -148,7 +136,6 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   }
 
   // ---- towards the upstream
-
   #proxyPass(): void {
     const { exchange } = this
     const service = this.#service
@@ -206,19 +193,13 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#sentMs = now
     exchange.proxyLatencyMs = now - this.#beganMs
     exchange.tries[exchange.tries.length - 1]!.latencyMs = Math.round(exchange.proxyLatencyMs)
-    const outgoing = this.#outgoing
-    outgoing.settle()
-    const head = upstreamHead(
-      this.#connection,
-      exchange,
-      this.#method,
-      this.#head,
-      this.#hostHeader,
-      outgoing.framing,
-      this.#isUpgrade,
-      this.#worker.settings,
-    )
-    outgoing.send(connection, head)
+    const body = this.#outgoing
+    body.settle()
+    const client = this.#connection
+    const host = this.#hostHeader
+    const { settings } = this.#worker
+    const head = upstreamHead(client, exchange, this.#method, this.#head, host, body.framing, this.#isUpgrade, settings)
+    body.send(connection, head)
   }
 
   onUpstreamDrain(): void {
@@ -242,6 +223,8 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
     if (this.isOver) return
     if (this.#hasResponded) return this.#cut(failure)
+    this.#changed?.close()
+    this.#changed = null
     if (!isRetried) return this.#fail(failure)
     this.#retriesLeft--
     this.#tried.push(target)
@@ -250,7 +233,6 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   }
 
   // ---- back to the client
-
   onInterimResponse(head: ResponseHead): void {
     // 100 was answered by the gateway; early hints (103) are for the client (RFC 8297).
     if (head.status !== 103 || this.#head.minor === 0 || this.#hasResponded) return
@@ -262,11 +244,12 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     const { response } = exchange
     exchange.upstreamLatencyMs = performance.now() - this.#sentMs
     takeResponse(exchange, head, this.#service!)
-    if (this.#plan.responseHeaders.length > 0) {
+    if (this.#plan.seesResponses) {
+      if (this.#plan.responseHold.length > 0 && this.#hold(head, body, isWhole)) return
       runResponseHeaders(this.#plan, exchange, this.#worker.events)
       if (response.replacement !== null) {
         this.#endUpstream(isWhole)
-        return this.#answerOwn(response.replacement, false, true)
+        return this.#answerOwn(response.replacement, false, true, null)
       }
     }
     const hasBody = head.framing !== 'none'
@@ -293,6 +276,25 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     if (isWhole) this.onResponseEnd(null)
   }
 
+  /** Whether a plugin takes the response whole. */
+  #hold(head: ResponseHead, body: Buffer | null, isWhole: boolean): boolean {
+    const held = holdResponse(this, this.#plan, head, this.#snapshot, this.#worker.events)
+    if (held === null) return false
+    this.#changed = held
+    if (body !== null) this.onResponseData(body)
+    if (isWhole && this.#changed === held) this.onResponseEnd(null)
+    return true
+  }
+
+  responseHeld(head: ResponseHead, result: Buffer | Exit): void {
+    this.#changed = null
+    this.#endUpstream(false)
+    if (!Buffer.isBuffer(result)) return this.exit(result)
+    runResponseHeaders(this.#plan, this.exchange, this.#worker.events)
+    const { replacement } = this.exchange.response
+    this.#answerOwn(replacement ?? result, false, replacement !== null, head)
+  }
+
   onResponseData(bytes: Buffer): void {
     if (this.isOver) return
     const upstream = this.#upstream!
@@ -312,15 +314,15 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   onResponseEnd(trailers: HeaderList | null): void {
     if (this.isOver) return
     const changed = this.#changed
-    if (changed === null) return this.#endResponse(trailers)
+    if (changed === null) return this.changedBodyEnded(trailers)
     const isWhole = changed.end(trailers)
     if (this.isOver) return
-    if (isWhole) this.#endResponse(trailers)
+    if (isWhole) this.changedBodyEnded(trailers)
     else this.#endUpstream(true)
   }
 
   /** Every byte of the body is written. */
-  #endResponse(trailers: HeaderList | null): void {
+  changedBodyEnded(trailers: HeaderList | null): void {
     const hasTrailers = trailers !== null && trailers.size > 0 && keepsTrailers(this.#responseFraming, this.#head)
     if (this.#responseFraming === 'chunked') this.#connection.endChunks(hasTrailers ? trailers : null)
     this.#endUpstream(true)
@@ -341,10 +343,6 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
 
   #judge(status: number, latencyMs: number): void {
     this.#service!.balancer.ended(this.#target!, { type: 'status', status }, latencyMs)
-  }
-
-  changedBodyEnded(trailers: HeaderList | null): void {
-    this.#endResponse(trailers)
   }
 
   changedBodyDrained(): void {
@@ -377,7 +375,6 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   }
 
   // ---- answers of our own
-
   /** Ends the exchange with what a plugin, or the gateway in a plugin's manner, answers. */
   exit(exit: Exit): void {
     if (this.isOver) return
@@ -399,17 +396,17 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     response.headers = headers
     if (this.#plan.responseHeaders.length > 0) runResponseHeaders(this.#plan, this.exchange, this.#worker.events)
     const { replacement } = response
-    this.#answerOwn(replacement ?? body, closes, isStored || replacement !== null)
+    this.#answerOwn(replacement ?? body, closes, isStored || replacement !== null, null)
   }
 
-  /** The head and what plugins make of it stand. */
-  #answerOwn(made: Buffer | null, closes: boolean, isStored: boolean): void {
+  /** The head and what plugins make of it stand. `of`: the head of the upstream's response that it is; null for none. */
+  #answerOwn(made: Buffer | null, closes: boolean, isStored: boolean, of: ResponseHead | null): void {
     const { exchange } = this
     const { response } = exchange
     const connection = this.#connection
     if (closes || this.#worker.isDraining) connection.isLast = true
     const latencyMs = performance.now() - this.#beganMs
-    const own = ownResponse(this.#worker, this.#plan, exchange, this.#head, connection, made, isStored, latencyMs)
+    const own = ownResponse(this.#worker, this.#plan, exchange, this.#head, connection, made, isStored, of, latencyMs)
     const { head, body, encoding } = own
     this.#hasResponded = true
     response.headBytes = response.bytesSent = head.length
@@ -443,13 +440,13 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   }
 
   // ---- from the client
-
   onRequestData(bytes: Buffer): void {
     const body = this.#body
     if (this.isOver || body === null) return
     body.onData(bytes, this.#connection.readsAreShared)
     if (body.isOverLimit && !this.#hasResponded && !this.isOver) {
       this.#dropUpstream()
+      this.#changed?.close()
       this.#fail(TOO_LARGE)
     }
   }

@@ -12,7 +12,7 @@ import type { Service } from '#model/entities/service.ts'
 import type { Target } from '#model/entities/target.ts'
 import type { Upstream } from '#model/entities/upstream.ts'
 import type { AnyPlugin, PluginTools } from '#pdk/pdk.ts'
-import type { Exchange } from '#pdk/exchange.ts'
+import type { ChosenKind, Exchange } from '#pdk/exchange.ts'
 import type { Router } from '#router/contract.ts'
 import type { TlsTarget } from '#upstream/pool.ts'
 import { NamedEntities, OtherServices } from './other-services.ts'
@@ -290,13 +290,11 @@ export class SnapshotCompiler {
     return { balancer, upstream: null, living: null }
   }
 
-  /** Closes the balancers of hosts that no service names any more. */
+  /** Closes the balancers of hosts that no service names any more, and no plugin. */
   #forgetDirects(): void {
-    const used = new Set(
-      [...(this.#current.tables.get('services')?.values() ?? [])].map(
-        (service) => `${String(service['host'])}:${String(service['port'])}`,
-      ),
-    )
+    const used = new Set(this.#current.others.hosts())
+    for (const service of this.#current.tables.get('services')?.values() ?? [])
+      used.add(`${String(service['host'])}:${String(service['port'])}`)
     for (const [key, balancer] of this.#directs) {
       if (used.has(key)) continue
       balancer.close()
@@ -336,7 +334,7 @@ class CompiledSnapshot implements Snapshot {
   readonly #epoch: number
   readonly #parts: CompilerParts
   readonly #balancerOf: BalancerOf
-  readonly #others: OtherServices
+  readonly others: OtherServices
 
   constructor(
     revision: number,
@@ -357,7 +355,7 @@ class CompiledSnapshot implements Snapshot {
     this.tables = tables
     this.scopes = scopes
     this.#balancerOf = balancerOf
-    this.#others = new OtherServices(named, tables, (service, host) => this.#compileService(service, host))
+    this.others = new OtherServices(named, tables, (service, host) => this.#compileService(service, host))
     this.globalPlan = createPlan(parts.orderPlugins(scopes.resolve(NO_ROUTE)))
     this.rewrite = rewriteSteps(this.globalPlan)
   }
@@ -392,8 +390,8 @@ class CompiledSnapshot implements Snapshot {
     return plan
   }
 
-  otherService(compiled: CompiledRoute, kind: 'service' | 'upstream', nameOrId: string): CompiledService | null {
-    return this.#others.find(compiled, kind, nameOrId)
+  otherService(compiled: CompiledRoute, kind: ChosenKind, nameOrId: string): CompiledService | null {
+    return this.others.find(compiled, kind, nameOrId)
   }
 
   #compile(route: Route): CompiledRoute {

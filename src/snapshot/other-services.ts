@@ -3,6 +3,7 @@ import type { BucketMap } from '#core/bucket-map.ts'
 import type { Document } from '#model/document.ts'
 import type { Service } from '#model/entities/service.ts'
 import type { Upstream } from '#model/entities/upstream.ts'
+import type { ChosenKind } from '#pdk/exchange.ts'
 import type { CompiledRoute, CompiledService } from './snapshot.ts'
 import { workspaceOf } from './workspace-of.ts'
 
@@ -58,7 +59,7 @@ export class OtherServices {
   }
 
   /** See `Snapshot.otherService`. */
-  find({ workspace, service }: CompiledRoute, kind: 'service' | 'upstream', nameOrId: string): CompiledService | null {
+  find({ workspace, service }: CompiledRoute, kind: ChosenKind, nameOrId: string): CompiledService | null {
     const key = `${workspace.id} ${kind} ${nameOrId} ${service === null ? '' : service.service.id}`
     let other = this.#known.get(key)
     if (other === undefined) {
@@ -68,11 +69,32 @@ export class OtherServices {
     return other
   }
 
-  #make(workspace: string, own: CompiledService | null, kind: 'service' | 'upstream', nameOrId: string) {
+  /** Hosts with ports that plugins named themselves: their balancers are in use though no service names them. */
+  *hosts(): Iterable<string> {
+    for (const [key, compiled] of this.#known)
+      if (compiled !== null && key.split(' ')[1] === 'origin') yield `${compiled.host}:${compiled.service.port}`
+  }
+
+  #make(workspace: string, own: CompiledService | null, kind: ChosenKind, nameOrId: string) {
+    if (kind === 'origin') return own === null ? null : this.#compile(serviceAt(own.service, nameOrId))
     const table = `${kind}s`
     const found: unknown = this.#named.find(this.#tables.get(table), table, workspace, nameOrId)
     if (found === undefined) return null
     if (kind === 'service') return (found as Service).enabled ? this.#compile(found as Service) : null
     return own === null ? null : this.#compile(own.service, (found as Upstream).name)
+  }
+}
+
+/** The route's own service at another server: all but where it is, and what its connections begin with, stays. */
+function serviceAt(own: Service, origin: string): Service {
+  const { protocol, hostname, port } = new URL(origin)
+  const isTls = protocol === 'https:'
+  return {
+    ...own,
+    protocol: isTls ? 'https' : 'http',
+    host: hostname,
+    port: port === '' ? (isTls ? 443 : 80) : Number(port),
+    path: null,
+    proxy_protocol: null,
   }
 }

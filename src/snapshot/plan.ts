@@ -1,6 +1,6 @@
 /** The plugins of one route, resolved, configured and ordered: what the request path runs without looking anything up. */
 import type { BodyEncoding } from '#pdk/body-encoding.ts'
-import type { AnyPlugin, BodyTransform } from '#pdk/pdk.ts'
+import type { AnyPlugin, BodyTransform, ResponseHold } from '#pdk/pdk.ts'
 import type { Exchange, Exit } from '#pdk/exchange.ts'
 import type { Plugin as PluginDocument } from '#model/entities/plugin.ts'
 import { STREAM_PROTOCOLS } from '#model/stream-protocols.ts'
@@ -35,9 +35,13 @@ export interface Plan {
   /** Every instance in the order of execution. */
   readonly instances: readonly PluginInstance[]
   readonly access: readonly Step<void | Exit | Promise<void | Exit>>[]
+  /** Whether any plugin looks at responses before their bodies: one test for those without. */
+  readonly seesResponses: boolean
+  readonly responseHold: readonly Step<ResponseHold | null>[]
   readonly responseHeaders: readonly Step<void>[]
   readonly responseBody: readonly Step<BodyTransform | null>[]
   readonly responseEncoding: readonly EncodingStep[]
+  /** What no log may show is taken away first. */
   readonly log: readonly Step<void>[]
   /** Of sessions below HTTP. */
   readonly preread: readonly Step<void | Exit | Promise<void | Exit>>[]
@@ -49,9 +53,11 @@ const HTTP: ReadonlySet<string> = new Set(['http', 'https', 'grpc', 'grpcs', 'ws
 
 export function createPlan(instances: readonly PluginInstance[]): Plan {
   const access: Plan['access'][number][] = []
+  const responseHold: Plan['responseHold'][number][] = []
   const responseHeaders: Plan['responseHeaders'][number][] = []
   const responseBody: Plan['responseBody'][number][] = []
   const responseEncoding: EncodingStep[] = []
+  const redact: Plan['log'][number][] = []
   const log: Plan['log'][number][] = []
   const preread: Plan['preread'][number][] = []
   const sessionLog: Plan['sessionLog'][number][] = []
@@ -70,12 +76,23 @@ export function createPlan(instances: readonly PluginInstance[]): Plan {
       continue
     }
     if (plugin.access) access.push({ instance, run: plugin.access })
+    if (plugin.responseHold) responseHold.push({ instance, run: plugin.responseHold })
     if (plugin.responseHeaders) responseHeaders.push({ instance, run: plugin.responseHeaders })
     if (plugin.responseBody) responseBody.push({ instance, run: plugin.responseBody })
     if (plugin.responseEncoding) responseEncoding.push({ instance, run: plugin.responseEncoding })
+    if (plugin.redact) redact.push({ instance, run: plugin.redact })
     if (plugin.log) log.push({ instance, run: plugin.log })
   }
-  const rest = { instances, responseBody, responseEncoding, log, preread, sessionLog }
+  const rest = {
+    instances,
+    seesResponses: responseHold.length + responseHeaders.length > 0,
+    responseHold,
+    responseBody,
+    responseEncoding,
+    log: [...redact, ...log],
+    preread,
+    sessionLog,
+  }
   if (!areTimed(instances)) return { ...rest, access, responseHeaders }
   return { ...rest, access: timed(access, 'access'), responseHeaders: timed(responseHeaders, 'header_filter') }
 }

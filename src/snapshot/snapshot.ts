@@ -3,7 +3,7 @@ import type { Router } from '#router/contract.ts'
 import type { Balancer } from '#balancer/contract.ts'
 import type { Route } from '#model/entities/route.ts'
 import type { Service } from '#model/entities/service.ts'
-import type { Exchange } from '#pdk/exchange.ts'
+import type { ChosenKind, Exchange } from '#pdk/exchange.ts'
 import type { Plan, PluginInstance, Step } from './plan.ts'
 import type { Exit } from '#pdk/exchange.ts'
 import type { TlsTarget } from '#upstream/pool.ts'
@@ -61,9 +61,9 @@ export interface Snapshot {
   compiled(route: Route): CompiledRoute
   /**
    * Another service for requests of a route: one with this name or id in the route's workspace, or the route's own with the targets of
-   * this upstream. Null where there is none.
+   * this upstream, or at this origin. Null where there is none.
    */
-  otherService(compiled: CompiledRoute, kind: 'service' | 'upstream', nameOrId: string): CompiledService | null
+  otherService(compiled: CompiledRoute, kind: ChosenKind, nameOrId: string): CompiledService | null
   /** The plan with the consumer's configurations, derived on first use. */
   consumerPlan(compiled: CompiledRoute, exchange: Exchange): Plan
 }

@@ -177,7 +177,7 @@ test('counters never go back when a worker is replaced', async () => {
 
 test('a histogram has cumulated buckets, a sum and a count', async () => {
   const main = new Figures()
-  const observe = main.histogram('meridian_config_propagation_seconds')
+  const observe = main.histogram('meridian_config_propagation_seconds', {})
   for (const seconds of [0, 0.01, 0.02, 3, 100]) observe(seconds)
   const samples = parsePage(await pageOf(createCollector(() => [], main)))
   const name = 'meridian_config_propagation_seconds'

@@ -17,6 +17,17 @@ export interface MetricFamily {
   readonly bounds?: readonly number[]
 }
 
+/** As Kong has them, for caches by meaning too. */
+const MODEL_LABELS = [
+  'ai_provider',
+  'ai_model',
+  'cache_status',
+  'vector_db',
+  'embeddings_provider',
+  'embeddings_model',
+  'workspace',
+] as const
+
 export const families = {
   kong_nginx_connections_total: {
     type: 'gauge',
@@ -284,6 +295,27 @@ export const families = {
     type: 'counter',
     help: 'Requests for APIs that the plugin deprecation says go away, by who called and how far that is: announced, deprecated, brownout, retired.',
     labels: ['api', 'consumer', 'stage'],
+  },
+  kong_ai_llm_requests_total: {
+    type: 'counter',
+    help: 'Requests to language models whose statistics are logged, by provider and the model that was asked for; the labels of caches are empty.',
+    labels: MODEL_LABELS,
+  },
+  kong_ai_llm_cost_total: {
+    type: 'counter',
+    help: 'What they cost, by the prices of the configuration.',
+    labels: MODEL_LABELS,
+  },
+  kong_ai_llm_tokens_total: {
+    type: 'counter',
+    help: 'Their tokens by kind: prompt_tokens, completion_tokens, total_tokens.',
+    labels: [...MODEL_LABELS, 'token_type'],
+  },
+  kong_ai_llm_provider_latency_ms: {
+    type: 'histogram',
+    help: 'Time from the request to a model until the last byte of its answer.',
+    labels: MODEL_LABELS,
+    bounds: [250, 500, 1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000, 10_000, 30_000, 60_000],
   },
   meridian_acme_first_expiry_seconds: {
     type: 'gauge',

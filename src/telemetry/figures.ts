@@ -33,12 +33,13 @@ export class Figures {
     return this.#counter(name, labelValues(name, labels))
   }
 
-  /** What counts a value into the histogram; families of this type have no labels of their own. */
-  histogram(name: HistogramName): (value: number) => void {
+  /** What counts a value into the histogram with these labels. */
+  histogram<Name extends HistogramName>(name: Name, labels: LabelsOf<Name>): (value: number) => void {
     const bounds: readonly number[] = families[name].bounds
+    const common = this.#roomFor(name, labelValues(name, labels), bounds.length + 2)
     // One counter for each bucket, not cumulated, so that reports add up.
-    const buckets = [...bounds.map(String), REST].map((bound) => this.#counter(name, [bound]))
-    const sum = this.#counter(name, [SUM])
+    const buckets = [...bounds.map(String), REST].map((bound) => this.#counter(name, [...common, bound]))
+    const sum = this.#counter(name, [...common, SUM])
     return (value) => {
       const at = bounds.findIndex((bound) => value <= bound)
       buckets.at(at)!.value++
@@ -61,6 +62,14 @@ export class Figures {
       report[name] = series
     }
     return report
+  }
+
+  /** The labels of a histogram, or those of the one for all that find no room: its series stay together. */
+  #roomFor(name: HistogramName, values: readonly string[], count: number): readonly string[] {
+    const { counters } = this.#family(name)
+    if (counters.has(JSON.stringify([...values, SUM])) || counters.size + 2 * count <= SERIES_LIMIT) return values
+    this.counter('kong_nginx_metric_errors_total', {}).value++
+    return values.map(() => OTHER)
   }
 
   #counter(name: FamilyName, values: readonly string[]): Counter {

@@ -20,6 +20,7 @@ const CASSANDRA_POM = path.resolve(import.meta.dirname, '..', '..', 'ops', 'cass
 
 export const OPA_VERSION = 'v1.22.3'
 export const KEYCLOAK_VERSION = '26.7.3'
+export const OPENAI_CLIENT_VERSION = '7.59.0'
 
 interface Part<T> {
   /** Whether a run in CI fails without it. */
@@ -44,6 +45,11 @@ const parts = {
   otlp: { isRequired: true, locate: locateOtlp },
   zipkin: { isRequired: true, locate: locateZipkin },
   botocore: { isRequired: true, locate: locateBotocore },
+  'openai-client': { isRequired: true, locate: () => npmPackage('openai', OPENAI_CLIENT_VERSION) },
+  'anthropic-client': { isRequired: false, locate: () => npmPackage('@anthropic-ai/sdk', '1.14.0') },
+  'cohere-client': { isRequired: false, locate: () => npmPackage('cohere-ai', '8.1.0') },
+  'gemini-client': { isRequired: false, locate: () => npmPackage('@google/genai', '3.3.0') },
+  'ollama-client': { isRequired: false, locate: () => npmPackage('ollama', '0.6.4') },
   pebble: { isRequired: true, locate: () => goCommandOf('github.com/letsencrypt/pebble/v2/cmd/pebble', 'v2.10.3') },
   h2spec: { isRequired: false, locate: locateH2spec },
   grpcurl: { isRequired: false, locate: () => goCommandOf('github.com/fullstorydev/grpcurl/cmd/grpcurl', 'v1.9.4') },

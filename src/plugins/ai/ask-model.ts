@@ -1,7 +1,7 @@
 /** Asks a model of an operator's for a chat. */
 import type { MetricsSink } from '#pdk'
 import type { HttpAsker } from '#pdk/ask-http.ts'
-import type { ChatAnswer } from './chat-forms.ts'
+import type { ChatAnswer } from './chat-form.ts'
 import type { ChatMessage } from './llm-request.ts'
 import type { Provider } from './provider.ts'
 

@@ -40,15 +40,20 @@ export async function readLlmBody(exchange: Exchange, limitBytes: number, unread
     : refuseLlm(exchange, 400, unreadable)
 }
 
-/** The body, or the refusal of what is none: it must be readable in one way, since what a plugin lets pass another one reads again. */
-export async function readLlmRequest(exchange: Exchange, limitBytes: number): Promise<LlmRequest | Exit> {
+/** The body, or the refusal (`unreadable`) of what is none: it must be readable in one way, since what a plugin lets pass another one reads again. */
+export async function readLlmRequest(
+  exchange: Exchange,
+  limitBytes: number,
+  unreadable = JSON_ONLY,
+): Promise<LlmRequest | Exit> {
   const types = CONTENT_TYPE.getAll(exchange.request.headers)
-  if (types.length !== 1 || !/^application\/json\s*(?:;|$)/i.test(types[0]!)) return refuseLlm(exchange, 400, JSON_ONLY)
-  const bytes = await readLlmBody(exchange, limitBytes, JSON_ONLY)
+  if (types.length !== 1 || !/^application\/json\s*(?:;|$)/i.test(types[0]!))
+    return refuseLlm(exchange, 400, unreadable)
+  const bytes = await readLlmBody(exchange, limitBytes, unreadable)
   if (!Buffer.isBuffer(bytes)) return bytes
   const parsed = parseJsonText(bytes)
   if (!parsed.ok || typeof parsed.value !== 'object' || parsed.value === null || Array.isArray(parsed.value))
-    return refuseLlm(exchange, 400, JSON_ONLY)
+    return refuseLlm(exchange, 400, unreadable)
   return { bytes, members: parseJsonMembers(bytes)!, body: parsed.value as LlmRequest['body'] }
 }
 
@@ -57,6 +62,9 @@ const JSON_ONLY = 'this LLM route only supports application/json requests'
 export interface ChatMessage {
   readonly role: string
   readonly content: unknown
+  /** Functions that the assistant asked for, and which of them a message of a tool answers. */
+  readonly tool_calls?: unknown
+  readonly tool_call_id?: unknown
 }
 
 /** The messages of a chat; null where there are none. */

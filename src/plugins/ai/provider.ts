@@ -1,5 +1,12 @@
-/** Services of language models: where each is asked for a chat, and in which form it asks and answers. */
-import { anthropic, cohere, gemini, llamaRaw, ollama, openai, type ChatForm, type ChatOptions } from './chat-forms.ts'
+/** Services of language models as configurations describe them: which form each speaks, and how the gateway's own questions go there. */
+import { anthropic } from './anthropic-form.ts'
+import type { ChatForm, ChatOptions } from './chat-form.ts'
+import { cohere } from './cohere-form.ts'
+import { gemini } from './gemini-form.ts'
+import { llamaRaw } from './llama-raw-form.ts'
+import { ollama } from './ollama-form.ts'
+import { openai } from './openai-form.ts'
+import { urlOf } from './provider-url.ts'
 
 /** What a configuration says of a model; the parts of Kong's `llm` block that chats need. */
 export interface LlmSettings {
@@ -13,14 +20,18 @@ export interface LlmSettings {
     readonly aws_access_key_id: string | null
     readonly allow_override: boolean | null
   } | null
-  readonly model: {
-    readonly provider: string
-    readonly name: string | null
-    readonly options: ModelOptions | null
-  }
+  readonly model: ModelSettings
 }
 
-interface ModelOptions extends Omit<ChatOptions, 'model'> {
+export interface ModelSettings {
+  readonly provider: string
+  readonly name: string | null
+  readonly options: ModelOptions | null
+}
+
+export interface ModelOptions extends Pick<ChatOptions, 'max_tokens' | 'temperature' | 'top_p' | 'top_k'> {
+  readonly input_cost: number | null
+  readonly output_cost: number | null
   readonly anthropic_version: string | null
   readonly azure_instance: string | null
   readonly azure_api_version: string | null
@@ -42,16 +53,37 @@ export interface Provider {
   readonly members: Readonly<Record<string, string>>
 }
 
-/** What this version can't do of a configuration, as the field below the block and why; null where it can. */
-export function refuseLlmSettings({ auth, model }: LlmSettings): { field: string; message: string } | null {
-  if (model.provider === 'bedrock' || model.provider === 'huggingface')
-    return { field: 'model.provider', message: `'${model.provider}' is not available in this version` }
+export interface FieldProblem {
+  readonly field: string
+  readonly message: string
+}
+
+/** Why, by provider. */
+const NOT_HERE: Readonly<Record<string, string>> = {
+  bedrock: 'bodies that are signed and streams in a binary form of their own are not here',
+  huggingface: 'its forms differ from model to model',
+}
+
+/** What this version can't do of a provider, as the field below the block and why; null where it can. */
+export function refuseProvider({ auth, model }: LlmSettings): FieldProblem | null {
+  if (Object.hasOwn(NOT_HERE, model.provider))
+    return { field: 'model.provider', message: `'${model.provider}' is not available: ${NOT_HERE[model.provider]}` }
   if (auth?.gcp_use_service_account === true || model.options?.gemini?.project_id != null)
     return { field: 'auth.gcp_use_service_account', message: "only Gemini's public API with a key is available" }
+  return model.provider === 'mistral' &&
+    model.options?.mistral_format === 'ollama' &&
+    model.options.upstream_url === null
+    ? { field: 'model.options.upstream_url', message: 'required with mistral_format ollama' }
+    : null
+}
+
+/** The same for plugins whose questions are the gateway's own. */
+export function refuseLlmSettings(settings: LlmSettings): FieldProblem | null {
+  const { auth, model } = settings
+  const problem = refuseProvider(settings)
+  if (problem !== null) return problem
   if (auth?.allow_override === true)
     return { field: 'auth.allow_override', message: 'is not available: the model is asked by the gateway' }
-  if (model.provider === 'mistral' && model.options?.mistral_format === 'ollama' && model.options.upstream_url === null)
-    return { field: 'model.options.upstream_url', message: 'required with mistral_format ollama' }
   const needsName = model.provider !== 'azure' && model.provider !== 'llama2'
   return needsName && model.name === null
     ? { field: 'model.name', message: `required for the provider ${model.provider}` }
@@ -60,7 +92,7 @@ export function refuseLlmSettings({ auth, model }: LlmSettings): { field: string
 
 export function openProvider({ auth, model }: LlmSettings): Provider {
   const { options } = model
-  const url = urlOf(model)
+  const url = urlOf(model, 'llm/v1/chat', model.name ?? '', false)
   if (auth?.param_location === 'query' && auth.param_name !== null)
     url.searchParams.set(auth.param_name, auth.param_value ?? '')
   return {
@@ -84,7 +116,7 @@ export function openProvider({ auth, model }: LlmSettings): Provider {
   }
 }
 
-function formOf({ provider, options }: LlmSettings['model']): ChatForm {
+export function formOf({ provider, options }: ModelSettings): ChatForm {
   const local = provider === 'llama2' ? options?.llama2_format : options?.mistral_format
   switch (provider) {
     case 'anthropic':
@@ -98,35 +130,5 @@ function formOf({ provider, options }: LlmSettings['model']): ChatForm {
       return local === 'raw' ? llamaRaw : local === 'ollama' ? ollama : openai
     default:
       return openai
-  }
-}
-
-function urlOf({ provider, name, options }: LlmSettings['model']): URL {
-  if (options?.upstream_url != null) return new URL(options.upstream_url)
-  const url = new URL(publicUrl(provider, name ?? '', options))
-  if (options?.upstream_path != null) url.pathname = options.upstream_path
-  return url
-}
-
-function publicUrl(provider: string, name: string, options: ModelOptions | null): string {
-  switch (provider) {
-    case 'openai':
-      return 'https://api.openai.com/v1/chat/completions'
-    case 'azure': {
-      const deployment = encodeURIComponent(options?.azure_deployment_id ?? '')
-      const version = encodeURIComponent(options?.azure_api_version ?? '')
-      return `https://${options?.azure_instance}.openai.azure.com/openai/deployments/${deployment}/chat/completions?api-version=${version}`
-    }
-    case 'anthropic':
-      return 'https://api.anthropic.com/v1/messages'
-    case 'cohere':
-      return 'https://api.cohere.com/v1/chat'
-    case 'mistral':
-      return 'https://api.mistral.ai/v1/chat/completions'
-    case 'gemini':
-      return `https://generativelanguage.googleapis.com/v1beta/models/${encodeURIComponent(name)}:generateContent`
-    default:
-      // Kong's schema asks for `upstream_url` there.
-      throw new Error(`${provider}: upstream_url is missing`)
   }
 }

@@ -12,13 +12,17 @@ export const prometheus = definePlugin({
   schema,
 
   prepare(config, { metrics }): State {
+    const { status_code_metrics: statusCodes, latency_metrics: latencies, bandwidth_metrics: bandwidth } = config
+    const hasTraffic = statusCodes === true || latencies === true || bandwidth === true
+    const models = config.ai_metrics === true
     const selection = {
-      perConsumer: config.per_consumer === true,
-      statusCodes: config.status_code_metrics === true,
-      latencies: config.latency_metrics === true,
-      bandwidth: config.bandwidth_metrics === true,
+      perConsumer: hasTraffic && config.per_consumer === true,
+      statusCodes: statusCodes === true,
+      latencies: latencies === true,
+      bandwidth: bandwidth === true,
+      models,
     }
-    return { metrics, selection, isEmpty: !selection.statusCodes && !selection.latencies && !selection.bandwidth }
+    return { metrics, selection, isEmpty: !hasTraffic && !models }
   },
 
   log(exchange, { metrics, selection, isEmpty }) {

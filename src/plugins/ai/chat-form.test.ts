@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { AnyPlugin } from '#pdk'
 import { prepare } from '#pdk/testing'
 import { aiRequestTransformer } from '../ai-request-transformer/plugin.ts'
-import { anthropic, cohere, gemini, llamaRaw, ollama, openai, type ChatForm } from './chat-forms.ts'
+import { anthropic } from './anthropic-form.ts'
+import type { ChatForm } from './chat-form.ts'
+import { cohere } from './cohere-form.ts'
+import { gemini } from './gemini-form.ts'
+import { llamaRaw } from './llama-raw-form.ts'
+import { ollama } from './ollama-form.ts'
+import { openai } from './openai-form.ts'
 import { openProvider, type LlmSettings } from './provider.ts'
 
 const CHAT = [
@@ -144,5 +151,49 @@ for (const [config, field] of refused) {
       code: 'CONFIG_INVALID',
       ...(field !== null && { field }),
     })
+  })
+}
+
+/** Values of any shape with the names that forms look for. */
+const NAMES =
+  'choices message content delta tool_calls function name arguments usage error type content_block index input text event_type ' +
+  'response candidates parts functionCall args usageMetadata finishReason done meta generations data generated_text stop_reason ' +
+  'role image_url url tool_call_id id'
+const anything = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc.constantFrom(
+      null,
+      true,
+      1,
+      '',
+      'x',
+      'message_delta',
+      'content_block_delta',
+      'stream-end',
+      'tool_use',
+      'STOP',
+      '{',
+    ),
+    fc.array(tie('value'), { maxLength: 3 }),
+    fc.dictionary(fc.constantFrom(...NAMES.split(' ')), tie('value'), { maxKeys: 5 }),
+  ),
+})).value
+
+for (const [name, form] of encoded) {
+  test(`${name}: whatever services answer and clients say, nothing breaks`, () => {
+    const role = fc.constantFrom('system', 'user', 'assistant', 'tool', 'developer', 'other')
+    const message = fc.record({ role, content: anything, tool_calls: anything, tool_call_id: anything })
+    const read = form.openEvents?.()
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 4 }), anything, (messages, value) => {
+        JSON.stringify(form.encode(messages, OPTIONS))
+        const answer = form.decode(value)
+        if (answer !== null) assert.equal(typeof answer.text, 'string')
+        const part = read?.(value) ?? null
+        if (part !== null) assert.equal(typeof part.text, 'string')
+      }),
+      { numRuns: 200 },
+    )
   })
 }
