@@ -114,7 +114,7 @@ export class UpstreamSession extends Http2Session {
     this.deadlines.set(this, PONG_MS)
   }
 
-  protected readPreface(): number {
+  readPreface(): number {
     return 0
   }
 

@@ -11,6 +11,8 @@ const UPDATES_PER_DATA = 4
 const MOST_UPDATES = 1000
 
 export class FloodGuard {
+  /** Tokens that were taken since somebody set this to 0. */
+  spent = 0
   #tokens = TOKENS
   #updates = MOST_UPDATES
   #countedMs: number
@@ -23,6 +25,7 @@ export class FloodGuard {
 
   /** Takes tokens; false when they are used up. */
   take(count = 1): boolean {
+    this.spent += count
     this.#tokens -= count
     if (this.#tokens >= 0) return true
     const nowMs = this.#now()

@@ -7,7 +7,7 @@ import type { WireFailure } from '../failure.ts'
 import type { HeaderList } from '../header-list.ts'
 import { Outbox } from '../outbox.ts'
 import type { RequestHead } from '../request-head.ts'
-import { socketPair } from '../../../test/support/socket-pair.ts'
+import { socketPair, tlsSocketPair } from '../../../test/support/socket-pair.ts'
 import { waitUntil } from '../../../test/support/wait.ts'
 import * as h2 from './frames.ts'
 import { encodeRequestHead } from './hpack-encoder.ts'
@@ -39,8 +39,8 @@ const headers = (stream: number, flags = h2.END_HEADERS | h2.END_STREAM, path = 
   frame(h2.HEADERS, flags, stream, block(path, (flags & h2.END_STREAM) === 0 ? 'POST' : 'GET'))
 const uint32 = (value: number) => Buffer.from(h2.uint32(value), 'latin1')
 
-async function bench(options: { respond?: boolean; limits?: object } = {}) {
-  const pair = await socketPair()
+async function bench(options: { respond?: boolean; limits?: object; isTls?: boolean } = {}) {
+  const pair = await (options.isTls ? tlsSocketPair() : socketPair())
   const deadlines = new Deadlines()
   const seen: Seen[] = []
   const resets: WireFailure[] = []
@@ -218,6 +218,16 @@ test('a request that is reset before anything else was read of it is not begun, 
   )
 })
 
+test('requests that are reset behind many others are not begun either', async () => {
+  using b = await bench({ limits: { concurrentStreams: 200 } })
+  const ids = Array.from({ length: 100 }, (_, n) => 1 + 2 * n)
+  b.send(...ids.map((id) => headers(id)), ...ids.map((id) => frame(h2.RST_STREAM, 0, id, uint32(h2.CANCEL))))
+  b.send(headers(201))
+  await b.until('the last', () => b.seen.length > 0)
+  assert.equal(b.resets.length, 100)
+  assert.equal(b.seen.length, 1)
+})
+
 test('a response before the end of the request is followed by NO_ERROR, and late bytes of it hurt nobody', async () => {
   using b = await bench({ respond: true })
   b.send(headers(1, h2.END_HEADERS))
@@ -307,6 +317,10 @@ const floods: readonly (readonly [string, () => Buffer[]])[] = [
     },
   ],
   [
+    'header bombs',
+    () => [frame(h2.HEADERS, 5, 1, block() + '\x40\x01x\x7f\xe9\x06' + 'v'.repeat(1000) + '\xbe'.repeat(1000))],
+  ],
+  [
     'empty CONTINUATION',
     () => [frame(h2.HEADERS, 1, 1), ...Array.from({ length: 100 }, () => frame(h2.CONTINUATION, 0, 1))],
   ],
@@ -323,6 +337,16 @@ for (const [what, attack] of floods)
     assert.ok(b.session.isClosed && b.isGone())
     assert.equal(b.session.streams.size, 0)
     assert.ok(b.seen.every(({ gone }) => gone !== null))
+  })
+
+for (const isTls of [false, true])
+  test(`a request behind many frames that do nothing is answered after them, ${isTls ? 'with' : 'without'} TLS`, async () => {
+    using b = await bench({ respond: true, isTls })
+    const pings = Array.from({ length: 450 }, (_, n) => frame(h2.PING, 0, 0, String(n).padStart(8, '0')))
+    b.send(...pings, headers(1), ...pings, headers(3))
+    await b.until('both answers', () => b.find(h2.DATA, 1) !== undefined && b.find(h2.DATA, 3) !== undefined)
+    const pongs = b.frames.filter(({ type }) => type === h2.PING).map(({ payload }) => Number(payload.latin1Slice()))
+    assert.deepEqual(pongs, [...pings.keys(), ...pings.keys()])
   })
 
 test('ordinary use is no flood: many requests, each with window updates and some pings', async () => {

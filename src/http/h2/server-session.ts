@@ -103,7 +103,7 @@ export class ServerSession extends Http2Session implements ClientConnection {
     this.#holding.length = 0
   }
 
-  protected readPreface(bytes: Buffer): number {
+  readPreface(bytes: Buffer): number {
     if (this.#hasPreface) return 0
     const size = Math.min(bytes.length, PREFACE.length)
     if (PREFACE.compare(bytes, 0, size, 0, size) !== 0) {
@@ -140,7 +140,7 @@ export class ServerSession extends Http2Session implements ClientConnection {
     }
   }
 
-  protected override onFramesRead(): void {
+  override onFramesRead(): void {
     const beginning = this.#beginning
     if (beginning.length === 0) return
     this.#beginning = []
