@@ -9,7 +9,7 @@ import { DATA, frameHead, PING } from './frames.ts'
 /** Pings take a token each, all other frames none. */
 function bench() {
   const socket = new MemorySocket()
-  const guard = new FloodGuard(() => 0)
+  const guard = new FloodGuard(1000, () => 0)
   const seen = { frames: 0, text: '', rounds: 0 }
   const sink = {
     isClosed: false,
@@ -48,10 +48,14 @@ test('a flood that ends with its part is done with in the next turn', async () =
   assert.deepEqual([seen.rounds, socket.isPaused()], [1, false])
 })
 
-test('frames that carry something are read at once, however many they are', () => {
+test('of frames that carry something many more are read in one turn', async () => {
   const { socket, seen, reader } = bench()
-  reader.onBytes(frames(5000, DATA, 'x'), true)
-  assert.deepEqual([seen.frames, seen.rounds, socket.isPaused()], [5000, 1, false])
+  reader.onBytes(frames(511, DATA, 'x'), true)
+  assert.deepEqual([seen.frames, seen.rounds, socket.isPaused()], [511, 1, false])
+  reader.onBytes(frames(700, DATA, 'x'), true)
+  assert.deepEqual([seen.frames, seen.rounds, socket.isPaused()], [511 + 512, 1, true])
+  await nextTurn()
+  assert.deepEqual([seen.frames, seen.rounds, socket.isPaused()], [511 + 700, 2, false])
 })
 
 test('bytes that come although reading was stopped wait behind the others, cut anywhere', async () => {

@@ -1,6 +1,7 @@
 /**
- * Takes what a peer sends apart into frames. Of frames that cost a peer nothing and us something (those that take tokens of the flood
- * guard) a connection has only so many read in one turn of the event loop; the rest waits, unread, until others had theirs.
+ * Takes what a peer sends apart into frames. A connection has only so many of them read in one turn of the event loop, and far fewer of
+ * those that cost the peer nothing and us something (which take tokens of the flood guard); the rest waits, and nothing further is
+ * read, until others had their turn.
  */
 import type { Socket } from 'node:net'
 import { copyBytes } from '../copy-bytes.ts'
@@ -23,8 +24,10 @@ export interface FrameSink {
   fail(code: number, detail: string): void
 }
 
-/** Tokens that one connection spends in one turn; ordinary clients spend a few in a second. */
-const TURN_TOKENS = 64
+/** Frames of one connection in one turn: some tenths of a millisecond. Of ordinary ones a read has seldom more than some tens. */
+const TURN_FRAMES = 512
+/** What a token counts as: of frames that take one, 64 are read in one turn. */
+const FRAMES_OF_A_TOKEN = 7
 
 export class FrameReader implements ByteReader, LaterTurn {
   readonly #socket: Socket
@@ -37,6 +40,8 @@ export class FrameReader implements ByteReader, LaterTurn {
   /** The rest of what came is read in a later turn. */
   #isWaiting = false
   #dropped = 0
+  /** Of the frames of this turn. */
+  #left = 0
 
   constructor(socket: Socket, sink: FrameSink, guard: FloodGuard, lingerBytes: number) {
     this.#socket = socket
@@ -69,9 +74,10 @@ export class FrameReader implements ByteReader, LaterTurn {
     const sink = this.#sink
     const guard = this.#guard
     sink.readsAreShared = isShared
+    this.#left = TURN_FRAMES
     guard.spent = 0
     const pos = this.#readFrames(bytes, sink.readPreface(bytes))
-    const isSpent = guard.spent >= TURN_TOKENS
+    const isSpent = this.#left <= guard.spent * FRAMES_OF_A_TOKEN
     // What is reset by the rest is then not begun.
     if (!isSpent) sink.onFramesRead()
     if (sink.isClosed) return false
@@ -102,7 +108,7 @@ export class FrameReader implements ByteReader, LaterTurn {
     const sink = this.#sink
     const guard = this.#guard
     let pos = from
-    while (bytes.length - pos >= FRAME_HEAD_BYTES && !sink.isClosed && guard.spent < TURN_TOKENS) {
+    while (bytes.length - pos >= FRAME_HEAD_BYTES && !sink.isClosed && this.#left > guard.spent * FRAMES_OF_A_TOKEN) {
       const length = (bytes[pos]! << 16) | (bytes[pos + 1]! << 8) | bytes[pos + 2]!
       if (length > MAX_FRAME_BYTES) {
         sink.fail(FRAME_SIZE_ERROR, `a frame of ${length} bytes`)
@@ -114,6 +120,7 @@ export class FrameReader implements ByteReader, LaterTurn {
       const flags = bytes[pos + 4]!
       const id = ((bytes[pos + 5]! & 127) << 24) | (bytes[pos + 6]! << 16) | (bytes[pos + 7]! << 8) | bytes[pos + 8]!
       pos = start + length
+      this.#left--
       sink.readFrame(type, flags, id, bytes, start, pos)
     }
     return pos

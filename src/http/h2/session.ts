@@ -20,6 +20,8 @@ import type { Http2Stream } from './stream.ts'
 
 /** Bytes of the bodies of all streams that may be on their way. */
 const CONNECTION_WINDOW = 524_288
+/** So many bytes of SETTINGS take a further token: a frame may have thousands of them, and six are known. */
+const SETTINGS_BYTES = 48
 
 export abstract class Http2Session implements FrameSink, DeadlineHolder {
   readonly socket: Socket
@@ -36,7 +38,7 @@ export abstract class Http2Session implements FrameSink, DeadlineHolder {
   /** We end: no new streams. */
   isEnding = false
   protected readonly limits: Http2Limits
-  protected readonly guard = new FloodGuard()
+  protected readonly guard: FloodGuard
   protected readonly peer: PeerSettings
   readonly out: FrameWriter
   readonly #isServer: boolean
@@ -58,6 +60,7 @@ export abstract class Http2Session implements FrameSink, DeadlineHolder {
     this.isTls = isTls
     this.#isServer = isServer
     this.limits = limits
+    this.guard = new FloodGuard(limits.tokens)
     this.deadlines = deadlines
     this.#block = new HeaderBlock(limits.headBytes)
     this.peer = new PeerSettings(isServer)
@@ -93,8 +96,8 @@ export abstract class Http2Session implements FrameSink, DeadlineHolder {
   /** The last stream is gone. */
   protected abstract onNoStreams(): void
   protected abstract onClosed(): void
-  /** The peer broke the protocol, or flooded us: the connection ends. */
-  protected abstract onBroken(detail: string): void
+  /** The peer broke the protocol, or flooded us (ENHANCE_YOUR_CALM): the connection ends. */
+  protected abstract onBroken(detail: string, code: number): void
   abstract onDeadline(): void
 
   // ---- in
@@ -145,8 +148,8 @@ export abstract class Http2Session implements FrameSink, DeadlineHolder {
   }
 
   /** Takes tokens of the flood guard; the connection ends when there are none. */
-  protected spend(): void {
-    if (!this.guard.take()) this.fail(h2.ENHANCE_YOUR_CALM, 'a flood of frames that do nothing')
+  protected spend(count = 1): void {
+    if (!this.guard.take(count)) this.fail(h2.ENHANCE_YOUR_CALM, 'a flood of frames that do nothing')
   }
 
   #readData(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -299,7 +302,7 @@ export abstract class Http2Session implements FrameSink, DeadlineHolder {
     }
     this.out.write(h2.frameHead(0, h2.SETTINGS, h2.ACK, 0))
     this.out.sendWaiting()
-    if (!isFirst) this.spend()
+    if (!isFirst) this.spend(1 + Math.floor(size / SETTINGS_BYTES))
   }
 
   #readPing(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -425,7 +428,7 @@ export abstract class Http2Session implements FrameSink, DeadlineHolder {
   /** The connection can't go on (RFC 9113 5.4.1). */
   fail(code: number, detail: string): void {
     if (this.isClosed) return
-    this.onBroken(detail)
+    this.onBroken(detail, code)
     this.goaway(this.lastPeerStream, code)
     this.close()
     if (code === h2.ENHANCE_YOUR_CALM) this.#reader.stop()
