@@ -10,7 +10,7 @@ import { http2Floods } from '../../test/support/http2-floods.ts'
 import { startNginx } from '../../test/support/nginx.ts'
 import { startChild } from '../../test/support/process.ts'
 import { treeCpuSeconds } from '../support/cpu-time.ts'
-import { runAtRate } from '../support/h2load.ts'
+import { runAtRate, type RateResult } from '../support/h2load.ts'
 import { MEASURED_CORE, OTHER_CORE } from '../support/machine.ts'
 import { SMALL_BODY, startBackend } from '../support/subjects.ts'
 
@@ -27,6 +27,7 @@ export interface FloodFigure {
 
 interface FloodedFigure {
   readonly ratio: number
+  readonly normalP50Ms: number
   readonly normalP99Ms: number
   readonly floods: Readonly<Record<string, Flooded>>
 }
@@ -101,22 +102,30 @@ async function measureTarget(h2load: Program, target: Target, names: readonly st
     headers: {},
     bodyBytes: SMALL_BODY.length,
   }
-  const ask = () => runAtRate(h2load, load, RATE, SECONDS)
+  const ask = (seconds: number) => runAtRate(h2load, load, RATE, seconds)
   try {
-    await ask()
-    const normal = [(await ask()).p99Ms, (await ask()).p99Ms]
+    await ask(SECONDS)
+    const normal: RateResult[] = []
     const floods: Record<string, Flooded> = {}
-    for (const name of names) floods[name] = await flooded(name, target, ask)
-    normal.push((await ask()).p99Ms)
-    const normalP99Ms = normal.toSorted((a, b) => a - b)[1]!
+    for (const name of names) {
+      // Between the floods, so that what else the machine does at this time of day is in both.
+      normal.push(await ask(SECONDS / 2))
+      floods[name] = await flooded(name, target, () => ask(SECONDS))
+    }
+    normal.push(await ask(SECONDS / 2))
+    const normalP99Ms = median(normal.map(({ p99Ms }) => p99Ms))
     const ratio = Math.max(...Object.values(floods).map(({ p99Ms }) => p99Ms)) / normalP99Ms
-    return { ratio, normalP99Ms, floods }
+    return { ratio, normalP50Ms: median(normal.map(({ p50Ms }) => p50Ms)), normalP99Ms, floods }
   } finally {
     await target.stop()
   }
 }
 
-async function flooded(name: string, target: Target, ask: () => ReturnType<typeof runAtRate>): Promise<Flooded> {
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!
+}
+
+async function flooded(name: string, target: Target, ask: () => Promise<RateResult>): Promise<Flooded> {
   const [command, ...prefix] = [...OTHER_CORE, 'chrt', '--idle', '0']
   const child = path.join(import.meta.dirname, 'flood-child.ts')
   const attackers = await startChild({
