@@ -102,17 +102,13 @@ async function measureTarget(h2load: Program, target: Target, names: readonly st
     headers: {},
     bodyBytes: SMALL_BODY.length,
   }
-  const ask = (seconds: number) => runAtRate(h2load, load, RATE, seconds)
+  const ask = () => runAtRate(h2load, load, RATE, SECONDS)
   try {
-    await ask(SECONDS)
-    const normal: RateResult[] = []
+    await ask()
+    const normal = [await ask(), await ask()]
     const floods: Record<string, Flooded> = {}
-    for (const name of names) {
-      // Between the floods, so that what else the machine does at this time of day is in both.
-      normal.push(await ask(SECONDS / 2))
-      floods[name] = await flooded(name, target, () => ask(SECONDS))
-    }
-    normal.push(await ask(SECONDS / 2))
+    for (const name of names) floods[name] = await flooded(name, target, ask)
+    normal.push(await ask())
     const normalP99Ms = median(normal.map(({ p99Ms }) => p99Ms))
     const ratio = Math.max(...Object.values(floods).map(({ p99Ms }) => p99Ms)) / normalP99Ms
     return { ratio, normalP50Ms: median(normal.map(({ p50Ms }) => p50Ms)), normalP99Ms, floods }

@@ -71,6 +71,24 @@ test('bytes that come although reading was stopped wait behind the others, cut a
   assert.equal(seen.text, 'first second third')
 })
 
+test('what waits of several connections is kept apart, also when one of them ends', async () => {
+  const all = Array.from({ length: 12 }, bench)
+  for (let round = 0; round < 3; round++) {
+    for (const [n, { reader }] of all.entries())
+      reader.onBytes(Buffer.concat([frames(100, PING), frames(1, DATA, `${round}.${n} `)]), true)
+    if (round === 1) {
+      all[0]!.sink.isClosed = true
+      all[0]!.reader.drop()
+      all[1]!.reader.onBytes(frames(1, DATA, 'more '), true)
+    }
+    // Eight go on in each turn.
+    for (let turn = 0; turn < 4; turn++) await nextTurn()
+  }
+  assert.equal(all[0]!.seen.text, '0.0 ')
+  assert.equal(all[1]!.seen.text, '0.1 1.1 more 2.1 ')
+  for (const [n, { seen }] of all.entries()) if (n > 1) assert.equal(seen.text, `0.${n} 1.${n} 2.${n} `)
+})
+
 test('a connection that ended meanwhile is not read on', async () => {
   const { sink, seen, socket, reader } = bench()
   reader.onBytes(frames(150, PING), true)

@@ -29,6 +29,14 @@ const TURN_FRAMES = 512
 /** What a token counts as: of frames that take one, 64 are read in one turn. */
 const FRAMES_OF_A_TOKEN = 7
 
+/**
+ * What waits is copied into memory that serves again: of a flood that is as much as a read takes, many times in a second, which would
+ * be work for the collector that all others wait for.
+ */
+const SLAB_BYTES = 131_072
+const MOST_SPARES = 8
+const spareSlabs: Buffer[] = []
+
 export class FrameReader implements ByteReader, LaterTurn {
   readonly #socket: Socket
   readonly #sink: FrameSink
@@ -37,6 +45,8 @@ export class FrameReader implements ByteReader, LaterTurn {
   readonly #lingerBytes: number
   /** Bytes of a frame that is not complete, or that have to wait. */
   #held: Buffer | null = null
+  /** The memory that those which wait are in, when it is to serve again. */
+  #slab: Buffer | null = null
   /** The rest of what came is read in a later turn. */
   #isWaiting = false
   #dropped = 0
@@ -61,7 +71,7 @@ export class FrameReader implements ByteReader, LaterTurn {
     }
     if (this.#held !== null) {
       bytes = Buffer.concat([this.#held, bytes])
-      this.#held = null
+      this.drop()
       isShared = false
     }
     // TLS hands on what it has decrypted also when reading was stopped meanwhile.
@@ -81,11 +91,12 @@ export class FrameReader implements ByteReader, LaterTurn {
     // What is reset by the rest is then not begun.
     if (!isSpent) sink.onFramesRead()
     if (sink.isClosed) return false
-    if (pos < bytes.length) {
-      const rest = pos === 0 ? bytes : bytes.subarray(pos)
-      this.#held = isShared ? copyBytes(rest) : rest
+    const rest = pos === 0 ? bytes : bytes.subarray(pos)
+    if (!isSpent) {
+      if (rest.length > 0) this.#held = isShared ? copyBytes(rest) : rest
+      return false
     }
-    if (!isSpent) return false
+    if (rest.length > 0) this.#held = isShared && this.#slab === null ? this.#put(rest) : rest
     this.#isWaiting = true
     this.#socket.pause()
     laterTurns.add(this)
@@ -99,8 +110,21 @@ export class FrameReader implements ByteReader, LaterTurn {
     const held = this.#held
     this.#held = null
     if (held === null) sink.onFramesRead()
-    else if (this.#read(held, false)) return
+    else if (this.#read(held, this.#slab !== null)) return
+    this.#giveSlabBack()
     if (!sink.isClosed) this.#socket.resume()
+  }
+
+  #put(rest: Buffer): Buffer {
+    if (rest.length > SLAB_BYTES) return copyBytes(rest)
+    this.#slab = spareSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES)
+    this.#slab.set(rest)
+    return this.#slab.subarray(0, rest.length)
+  }
+
+  #giveSlabBack(): void {
+    if (this.#slab !== null && spareSlabs.length < MOST_SPARES) spareSlabs.push(this.#slab)
+    this.#slab = null
   }
 
   #readFrames(bytes: Buffer, from: number): number {
@@ -146,6 +170,7 @@ export class FrameReader implements ByteReader, LaterTurn {
   /** Lets go of what came. */
   drop(): void {
     this.#held = null
+    this.#giveSlabBack()
   }
 }
 
