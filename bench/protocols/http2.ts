@@ -1,9 +1,10 @@
-/** CPU time of the proxies for a request over HTTP/2: a plain GET, and a call of gRPC; nginx's on the same work beside it. */
+/** CPU time of the proxies for a request over HTTP/2: a plain GET, and a call of gRPC; nginx's and Envoy's on the same work beside it. */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { createServer, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { Program } from '../../test/support/debian-part.ts'
+import { Envoy, type EnvoyOptions } from '../../test/support/envoy.ts'
 import { freeGatewayPorts, startGateway } from '../../test/support/gateway.ts'
 import { startNginx } from '../../test/support/nginx.ts'
 import { runChild } from '../../test/support/process.ts'
@@ -21,10 +22,16 @@ export interface Ratio {
   readonly nginxUs: number
 }
 
+export interface Http2Ratio extends Ratio {
+  /** Null where there is no Envoy. */
+  readonly envoyUs: number | null
+  readonly ratioToEnvoy: number | null
+}
+
 /** A message of 40 bytes as gRPC frames it: one byte, its length, itself. */
 const MESSAGE = Buffer.concat([Buffer.from([0, 0, 0, 0, 42, 10, 40]), Buffer.alloc(40, 0x61)])
 
-export async function measureHttp2(programs: Programs, requests: number, rounds: number): Promise<Ratio> {
+export async function measureHttp2(programs: Programs, requests: number, rounds: number): Promise<Http2Ratio> {
   const backend = await startBackend(programs.nginx)
   try {
     const location = 'proxy_pass http://backend;'
@@ -40,7 +47,7 @@ export async function measureGrpc(
   requests: number,
   rounds: number,
   folder: string,
-): Promise<Ratio> {
+): Promise<Http2Ratio> {
   const server = createServer()
   server.on('stream', (stream: ServerHttp2Stream) => {
     const parts: Buffer[] = []
@@ -68,6 +75,8 @@ export async function measureGrpc(
 export interface Programs {
   readonly nginx: Program
   readonly h2load: Program
+  /** Null where it can't be had. */
+  readonly envoy: Program | null
 }
 
 interface Load {
@@ -89,25 +98,34 @@ async function compare(
   requests: number,
   rounds: number,
   load: Load,
-): Promise<Ratio> {
-  const nginx = await startHttp2Nginx(programs.nginx, backendPort, location)
+): Promise<Http2Ratio> {
+  const running: Running[] = []
   try {
+    const nginx = await startHttp2Nginx(programs.nginx, backendPort, location)
+    running.push(nginx)
     const gateway = await startHttp2Gateway(`${protocol}://127.0.0.1:${backendPort}`, protocol)
-    try {
-      await round(programs, gateway, 2 * requests, load)
-      await round(programs, nginx, requests >> 2, load)
-      let [us, nginxUs] = [Infinity, Infinity]
-      for (let at = 0; at < rounds; at++) {
-        nginxUs = Math.min(nginxUs, await round(programs, nginx, requests, load))
-        us = Math.min(us, await round(programs, gateway, requests, load))
-      }
-      return { ratio: us / nginxUs, us, nginxUs }
-    } finally {
-      await gateway.stop()
-    }
+    running.push(gateway)
+    if (programs.envoy !== null)
+      running.push(await startEnvoy(programs.envoy, backendPort, protocol === 'grpc' ? 'http2' : 'http1'))
+    for (const one of running) await round(programs, one, one === gateway ? 2 * requests : requests >> 2, load)
+    const least = running.map(() => Infinity)
+    for (let at = 0; at < rounds; at++)
+      for (const [n, one] of running.entries())
+        least[n] = Math.min(least[n]!, await round(programs, one, requests, load))
+    const [nginxUs = NaN, us = NaN, envoyUs = null] = least
+    return { ratio: us / nginxUs, us, nginxUs, envoyUs, ratioToEnvoy: envoyUs === null ? null : us / envoyUs }
   } finally {
-    await nginx.stop()
+    for (const one of running) await one.stop()
   }
+}
+
+async function startEnvoy(
+  program: Program,
+  backendPort: number,
+  backendSpeaks: EnvoyOptions['backendSpeaks'],
+): Promise<Running> {
+  const envoy = await Envoy.start(program, { backendPort, backendSpeaks, maxStreams: 128, wrapper: MEASURED_CORE })
+  return { pid: envoy.child.pid, port: envoy.port, stop: () => envoy.stop() }
 }
 
 async function startHttp2Nginx(nginx: Program, backendPort: number, location: string): Promise<Running> {

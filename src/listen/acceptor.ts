@@ -5,6 +5,7 @@ import type { Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '#http/outbox.ts'
 import type { ClientConnection, ServerHandler } from '#http/client-side.ts'
 import type { ClientLimits, ConnectionFacts } from '#http/connection-facts.ts'
+import { RecentFloods } from '#http/h2/recent-floods.ts'
 import { ServerSession } from '#http/h2/server-session.ts'
 import { ServerConnection, type ConnectionHandler } from '#http/server-connection.ts'
 import type { Listener } from '#model/settings/listener.ts'
@@ -57,6 +58,7 @@ export class Acceptor {
   #tlsServers: TlsServer[] = []
   #tls: AcceptorTls
   #asksForCertificates = false
+  readonly #floods = new RecentFloods()
   /** For connections that begin with HTTP/1.1; the second where HTTP/2 may follow without a handshake that agrees on it. */
   readonly #http1: ConnectionHandler
   readonly #http1OrHttp2: ConnectionHandler
@@ -209,7 +211,7 @@ export class Acceptor {
 
   #beginHttp2(socket: Socket, facts: ConnectionFacts): ServerSession {
     const { handler, limits, deadlines, outbox } = this.#options
-    const session = new ServerSession(socket, handler, limits, deadlines, outbox, facts, (gone) =>
+    const session = new ServerSession(socket, handler, limits, deadlines, outbox, facts, this.#floods, (gone) =>
       this.connections.delete(gone),
     )
     this.connections.add(session)

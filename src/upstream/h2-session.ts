@@ -1,6 +1,7 @@
 /** An HTTP/2 connection to a target, which carries many requests at once. */
 import type { Socket } from 'node:net'
 import type { Deadlines } from '#core/deadlines.ts'
+import { FLOOD_TOKENS } from '#http/h2/flood-guard.ts'
 import { MAX_STREAM_ID, NO_ERROR, PREFACE, SETTING_ENABLE_PUSH, SETTING_MAX_HEADER_LIST_SIZE } from '#http/h2/frames.ts'
 import type { Field } from '#http/h2/hpack-fields.ts'
 import { Http2Session } from '#http/h2/session.ts'
@@ -48,7 +49,7 @@ export class UpstreamSession extends Http2Session {
       socket,
       isTls,
       false,
-      { headBytes: settings.maxHeadBytes, fields: MAX_FIELDS, maxStreams: 0 },
+      { headBytes: settings.maxHeadBytes, fields: MAX_FIELDS, maxStreams: 0, tokens: FLOOD_TOKENS },
       deadlines,
       outbox,
     )
@@ -114,7 +115,7 @@ export class UpstreamSession extends Http2Session {
     this.deadlines.set(this, PONG_MS)
   }
 
-  protected readPreface(): number {
+  readPreface(): number {
     return 0
   }
 

@@ -9,6 +9,8 @@ interface Flood {
   readonly begin: readonly Buffer[]
   /** The part of this number, some kilobytes; parts follow each other as fast as they are taken. */
   readonly part: (number: number) => Buffer
+  /** Time for what a part asks for to begin before the next one comes. */
+  readonly pauseMs?: number
 }
 
 const frame = (type: number, flags: number, stream: number, payload: Buffer | string = ''): Buffer => {
@@ -24,10 +26,18 @@ const POST = Buffer.from(encodeRequestHead('POST / HTTP/1.1\r\nHost: a.test\r\n\
 const whole = h2.END_HEADERS | h2.END_STREAM
 const streamOf = (part: number, at: number, perPart: number): number => 1 + 2 * (part * perPart + at)
 const PER_PART = 200
+/** Requests that most servers let a client have under way. */
+const PER_BURST = 100
+
+/** Of 8 bytes, as all servers send it that say no more. */
+const GOAWAY = Buffer.from(h2.frameHead(8, h2.GOAWAY, 0, 0), 'latin1')
 
 /** A field of 4,000 bytes goes into the table of the connection once (RFC 7541 6.2.1), and is then named by one byte each. */
 const bombEntry = Buffer.concat([Buffer.from([0x40, 1, 0x78, 0x7f, 0xa1, 0x1e]), Buffer.alloc(4000, 0x61)])
 const BOMB = Buffer.concat([GET, bombEntry, Buffer.alloc(12_000, 0xbe)])
+
+/** As many as a frame takes: streams that the client would let the server begin. */
+const MANY_SETTINGS = times(2700, (at) => Buffer.concat([Buffer.from([0, 3]), uint32(at)]))
 
 export const http2Floods: readonly Flood[] = [
   {
@@ -40,6 +50,18 @@ export const http2Floods: readonly Flood[] = [
           frame(h2.HEADERS, whole, stream, GET),
           frame(h2.RST_STREAM, 0, stream, uint32(h2.CANCEL)),
         ])
+      }),
+  },
+  {
+    name: 'resets of requests under way',
+    begin: [],
+    pauseMs: 3,
+    part: (part) =>
+      times(PER_BURST, (at) => {
+        const stream = streamOf(part >> 1, at, PER_BURST)
+        return part % 2 === 0
+          ? frame(h2.HEADERS, whole, stream, GET)
+          : frame(h2.RST_STREAM, 0, stream, uint32(h2.CANCEL))
       }),
   },
   {
@@ -65,6 +87,7 @@ export const http2Floods: readonly Flood[] = [
     part: () => times(PER_PART, () => frame(h2.CONTINUATION, 0, 1)),
   },
   { name: 'settings', begin: [], part: () => times(PER_PART, () => frame(h2.SETTINGS, 0, 0)) },
+  { name: 'long settings', begin: [], part: () => frame(h2.SETTINGS, 0, 0, MANY_SETTINGS) },
   { name: 'pings', begin: [], part: () => times(PER_PART, () => frame(h2.PING, 0, 0, '12345678')) },
   {
     name: 'empty DATA',
@@ -105,16 +128,23 @@ export function startFlood(flood: Flood, port: number, clients: number): FloodCl
         return socket.write(bytes)
       }
       const goOn = (): void => {
-        while (!socket.destroyed && !state.isStopped && at < parts.length) if (!write(parts[at++]!)) return
+        while (!socket.destroyed && !state.isStopped && at < parts.length) {
+          const isTaken = write(parts[at++]!)
+          if (flood.pauseMs !== undefined) return void setTimeout(goOn, flood.pauseMs)
+          if (!isTaken) return
+        }
         if (at === parts.length || state.isStopped) socket.destroy()
       }
       socket.on('connect', () => {
         write(opening)
         goOn()
       })
-      socket.on('drain', goOn)
-      // Whoever floods does not look at what it is told.
-      socket.on('data', () => undefined)
+      if (flood.pauseMs === undefined) socket.on('drain', goOn)
+      // Every second one is told once, and begins anew at once; the others don't look at what they are told.
+      const isHasty = figures.connections % 2 === 0
+      socket.on('data', (bytes: Buffer) => {
+        if (isHasty && bytes.includes(GOAWAY)) socket.destroy()
+      })
       socket.on('error', () => socket.destroy())
       socket.on('end', () => socket.destroy())
       socket.on('close', () => resolve())

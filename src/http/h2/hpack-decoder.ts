@@ -5,6 +5,15 @@ import { fieldLike, newField, staticFields, type Field } from './hpack-fields.ts
 /** The table's size that peers may count on without any SETTINGS. */
 export const TABLE_BYTES = 4096
 const STATIC_COUNT = staticFields.length - 1
+/**
+ * A block whose fields are so many bytes over their limit is not read to its end. Blocks are bounded as they are sent: who comes here
+ * names the same fields of the table again and again, or thousands of empty ones.
+ */
+const BOMB_BYTES = 262_144
+
+/** What may be wrong with a block; 0 is nothing. */
+export const IS_BROKEN = 1
+export const IS_BOMB = 2
 
 export class HpackDecoder {
   /** Newest last. */
@@ -17,7 +26,7 @@ export class HpackDecoder {
   #bytes: Uint8Array = new Uint8Array(0)
 
   /**
-   * The fields of a block, appended to `fields`; false when it is no block, after which the connection can't be read any more.
+   * The fields of a block, appended to `fields`; answers 0, or what is wrong, after which the connection can't be read any more.
    * At most `maxFields` fields of `maxBytes` together are handed out: when there are more, the last one is `tooMany`.
    */
   decode(
@@ -28,13 +37,14 @@ export class HpackDecoder {
     maxFields: number,
     maxBytes: number,
     tooMany: Field,
-  ): boolean {
+  ): number {
     this.#bytes = bytes
     this.#pos = start
     this.#end = end
     let size = 0
     let isFull = false
     let isFirst = true
+    const mostBytes = maxBytes + BOMB_BYTES
     while (this.#pos < end) {
       const byte = bytes[this.#pos]!
       let field: Field | null
@@ -46,22 +56,25 @@ export class HpackDecoder {
       } else if (byte >= 32) {
         // RFC 7541 4.2: a new size of the table, only before the first field, and not over what was agreed.
         const size_ = this.#integer(5)
-        if (!isFirst || size_ < 0 || size_ > TABLE_BYTES) return false
+        if (!isFirst || size_ < 0 || size_ > TABLE_BYTES) return IS_BROKEN
         this.#maxBytes = size_
         this.#evict(0)
         continue
       } else field = this.#literal(4)
-      if (field === null) return false
+      if (field === null) return IS_BROKEN
       isFirst = false
-      if (isFull) continue
       size += field.name.length + field.value.length + 32
+      if (isFull) {
+        if (size > mostBytes) return IS_BOMB
+        continue
+      }
       if (size > maxBytes || fields.length >= maxFields) {
         isFull = true
         field = tooMany
       }
       fields.push(field)
     }
-    return true
+    return 0
   }
 
   #at(index: number): Field | null {

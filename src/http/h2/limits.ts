@@ -5,4 +5,6 @@ export interface Http2Limits {
   readonly fields: number
   /** Streams that the peer may have open. */
   readonly maxStreams: number
+  /** Of the flood guard, at first. */
+  readonly tokens: number
 }

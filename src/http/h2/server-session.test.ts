@@ -1,16 +1,18 @@
 /** A client's HTTP/2 connection by the frame: what ends it, what ends one stream, and what it may cost. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Deadlines } from '#core/deadlines.ts'
 import type { ClientSide } from '../client-side.ts'
 import type { WireFailure } from '../failure.ts'
 import type { HeaderList } from '../header-list.ts'
 import { Outbox } from '../outbox.ts'
 import type { RequestHead } from '../request-head.ts'
-import { socketPair } from '../../../test/support/socket-pair.ts'
+import { socketPair, tlsSocketPair } from '../../../test/support/socket-pair.ts'
 import { waitUntil } from '../../../test/support/wait.ts'
 import * as h2 from './frames.ts'
 import { encodeRequestHead } from './hpack-encoder.ts'
+import { RecentFloods } from './recent-floods.ts'
 import { ServerSession } from './server-session.ts'
 
 interface Frame {
@@ -39,8 +41,8 @@ const headers = (stream: number, flags = h2.END_HEADERS | h2.END_STREAM, path = 
   frame(h2.HEADERS, flags, stream, block(path, (flags & h2.END_STREAM) === 0 ? 'POST' : 'GET'))
 const uint32 = (value: number) => Buffer.from(h2.uint32(value), 'latin1')
 
-async function bench(options: { respond?: boolean; limits?: object } = {}) {
-  const pair = await socketPair()
+async function bench(options: { respond?: boolean; limits?: object; isTls?: boolean; floods?: RecentFloods } = {}) {
+  const pair = await (options.isTls ? tlsSocketPair() : socketPair())
   const deadlines = new Deadlines()
   const seen: Seen[] = []
   const resets: WireFailure[] = []
@@ -88,6 +90,7 @@ async function bench(options: { respond?: boolean; limits?: object } = {}) {
     deadlines,
     new Outbox(),
     { isTls: false, sni: null, tls: null, serverPort: 1, serial: 1, proxied: null },
+    options.floods ?? new RecentFloods(),
     () => void (isGone = true),
   )
   let received = Buffer.alloc(0)
@@ -218,6 +221,35 @@ test('a request that is reset before anything else was read of it is not begun, 
   )
 })
 
+test('requests that are reset behind many others are not begun either', async () => {
+  using b = await bench({ limits: { concurrentStreams: 200 } })
+  const ids = Array.from({ length: 100 }, (_, n) => 1 + 2 * n)
+  b.send(...ids.map((id) => headers(id)), ...ids.map((id) => frame(h2.RST_STREAM, 0, id, uint32(h2.CANCEL))))
+  b.send(headers(201))
+  await b.until('the last', () => b.seen.length > 0)
+  assert.equal(b.resets.length, 100)
+  assert.equal(b.seen.length, 1)
+})
+
+test('a burst of requests is begun in parts, in order, and those that are reset meanwhile are not begun', async () => {
+  using b = await bench({ limits: { concurrentStreams: 200 } })
+  await b.until('the settings', () => b.frames.some(({ type, flags }) => type === h2.SETTINGS && flags === h2.ACK))
+  const ids = Array.from({ length: 40 }, (_, n) => 1 + 2 * n)
+  const whole = h2.END_HEADERS | h2.END_STREAM
+  b.session.onBytes(Buffer.concat(ids.map((id) => headers(id, whole, `/${id}`))), false)
+  assert.equal(b.seen.length, 16)
+  await nextTurn()
+  assert.equal(b.seen.length, 32)
+  const resets = ids.slice(36).map((id) => frame(h2.RST_STREAM, 0, id, uint32(h2.CANCEL)))
+  b.session.onBytes(Buffer.concat(resets), false)
+  await nextTurn()
+  assert.deepEqual(
+    b.seen.map(({ head }) => head.rawPath),
+    ids.slice(0, 36).map((id) => `/${id}`),
+  )
+  assert.equal(b.resets.length, 4)
+})
+
 test('a response before the end of the request is followed by NO_ERROR, and late bytes of it hurt nobody', async () => {
   using b = await bench({ respond: true })
   b.send(headers(1, h2.END_HEADERS))
@@ -278,6 +310,7 @@ const floods: readonly (readonly [string, () => Buffer[]])[] = [
   ],
   ['pings', () => Array.from({ length: 2500 }, () => frame(h2.PING, 0, 0, '12345678'))],
   ['settings', () => Array.from({ length: 2500 }, () => frame(h2.SETTINGS, 0, 0))],
+  ['long settings', () => Array.from({ length: 20 }, () => frame(h2.SETTINGS, 0, 0, '\0\x03\0\0\0\x64'.repeat(2700)))],
   ['empty DATA', () => [headers(1, h2.END_HEADERS), ...Array.from({ length: 2500 }, () => frame(h2.DATA, 0, 1))]],
   [
     'priorities',
@@ -307,6 +340,10 @@ const floods: readonly (readonly [string, () => Buffer[]])[] = [
     },
   ],
   [
+    'header bombs',
+    () => [frame(h2.HEADERS, 5, 1, block() + '\x40\x01x\x7f\xe9\x06' + 'v'.repeat(1000) + '\xbe'.repeat(1000))],
+  ],
+  [
     'empty CONTINUATION',
     () => [frame(h2.HEADERS, 1, 1), ...Array.from({ length: 100 }, () => frame(h2.CONTINUATION, 0, 1))],
   ],
@@ -323,6 +360,35 @@ for (const [what, attack] of floods)
     assert.ok(b.session.isClosed && b.isGone())
     assert.equal(b.session.streams.size, 0)
     assert.ok(b.seen.every(({ gone }) => gone !== null))
+  })
+
+test('who comes from where a flood came a moment ago is served, and ends sooner when it is another flood', async () => {
+  const pings = (count: number) => Array.from({ length: count }, () => frame(h2.PING, 0, 0, '12345678'))
+  const floods = new RecentFloods()
+  {
+    using b = await bench({ floods })
+    b.send(...pings(900))
+    await b.until('all pongs', () => b.frames.filter(({ type }) => type === h2.PING).length === 900)
+    b.send(...pings(600))
+    assert.equal(await b.goaway(), h2.ENHANCE_YOUR_CALM)
+  }
+  {
+    using b = await bench({ floods, respond: true })
+    b.send(...pings(90), headers(1))
+    await b.until('an answer', () => b.find(h2.DATA, 1) !== undefined)
+    b.send(...pings(400))
+    assert.equal(await b.goaway(), h2.ENHANCE_YOUR_CALM)
+  }
+})
+
+for (const isTls of [false, true])
+  test(`a request behind many frames that do nothing is answered after them, ${isTls ? 'with' : 'without'} TLS`, async () => {
+    using b = await bench({ respond: true, isTls })
+    const pings = Array.from({ length: 450 }, (_, n) => frame(h2.PING, 0, 0, String(n).padStart(8, '0')))
+    b.send(...pings, headers(1), ...pings, headers(3))
+    await b.until('both answers', () => b.find(h2.DATA, 1) !== undefined && b.find(h2.DATA, 3) !== undefined)
+    const pongs = b.frames.filter(({ type }) => type === h2.PING).map(({ payload }) => Number(payload.latin1Slice()))
+    assert.deepEqual(pongs, [...pings.keys(), ...pings.keys()])
   })
 
 test('ordinary use is no flood: many requests, each with window updates and some pings', async () => {

@@ -18,7 +18,10 @@ import {
   SETTING_MAX_CONCURRENT_STREAMS,
   SETTING_MAX_HEADER_LIST_SIZE,
 } from './frames.ts'
+import { FLOOD_TOKENS } from './flood-guard.ts'
 import type { Field } from './hpack-fields.ts'
+import { laterTurns, type LaterTurn } from './later-turns.ts'
+import type { RecentFloods } from './recent-floods.ts'
 import { readRequest, readTrailers } from './request-fields.ts'
 import { ServerStream } from './server-stream.ts'
 import { Http2Session } from './session.ts'
@@ -26,10 +29,15 @@ import type { Http2Stream } from './stream.ts'
 
 /** How long new streams may still come after it was said that the connection ends: the client may have sent them before it knew. */
 const GRACE_MS = 1000
+/** What the flood guard gives connections from where a flood came a moment ago. */
+const AGAIN_TOKENS = 100
 /** What a head over its limit costs of the flood guard: some bytes of it name kilobytes, all of which have to be looked at. */
 const OVERSIZED_TOKENS = 20
 
-export class ServerSession extends Http2Session implements ClientConnection {
+/** Requests of one connection that begin in one turn of the event loop: a burst of a hundred would have all others wait for it. */
+const TURN_REQUESTS = 16
+
+export class ServerSession extends Http2Session implements ClientConnection, LaterTurn {
   readonly sni: string | null
   readonly tls: TlsFacts | null
   readonly serial: number
@@ -41,11 +49,14 @@ export class ServerSession extends Http2Session implements ClientConnection {
   requests = 0
   readonly handler: ServerHandler
   readonly serverLimits: ClientLimits
+  readonly #floods: RecentFloods
   readonly #onGone: (session: ServerSession) => void
   readonly #host = new HostMemory()
   #hasPreface = false
   /** Requests that begin when all that was read with them is known: one that was reset by then costs nobody anything. */
   #beginning: ServerStream[] = []
+  /** Some of them have to wait for a later turn. */
+  #isWaiting = false
   /** Streams with a response that can still go out together with its end. */
   #holding: ServerStream[] = []
 
@@ -56,18 +67,25 @@ export class ServerSession extends Http2Session implements ClientConnection {
     deadlines: Deadlines,
     outbox: Outbox,
     facts: ConnectionFacts,
+    floods: RecentFloods,
     onGone: (session: ServerSession) => void,
   ) {
     super(
       socket,
       facts.isTls,
       true,
-      { headBytes: limits.headBytes, fields: limits.fields, maxStreams: limits.concurrentStreams },
+      {
+        headBytes: limits.headBytes,
+        fields: limits.fields,
+        maxStreams: limits.concurrentStreams,
+        tokens: floods.has(plainAddress(socket.remoteAddress ?? '')) ? AGAIN_TOKENS : FLOOD_TOKENS,
+      },
       deadlines,
       outbox,
     )
     this.handler = handler
     this.serverLimits = limits
+    this.#floods = floods
     this.#onGone = onGone
     this.sni = facts.sni
     this.tls = facts.tls
@@ -103,7 +121,7 @@ export class ServerSession extends Http2Session implements ClientConnection {
     this.#holding.length = 0
   }
 
-  protected readPreface(bytes: Buffer): number {
+  readPreface(bytes: Buffer): number {
     if (this.#hasPreface) return 0
     const size = Math.min(bytes.length, PREFACE.length)
     if (PREFACE.compare(bytes, 0, size, 0, size) !== 0) {
@@ -140,10 +158,16 @@ export class ServerSession extends Http2Session implements ClientConnection {
     }
   }
 
-  protected override onFramesRead(): void {
+  override onFramesRead(): void {
+    if (this.#beginning.length > 0 && !this.#isWaiting) this.goOn()
+  }
+
+  /** Begins requests; more than `TURN_REQUESTS` in turns, with whoever else is there between them. */
+  goOn(): void {
     const beginning = this.#beginning
-    if (beginning.length === 0) return
-    this.#beginning = []
+    this.#isWaiting = beginning.length > TURN_REQUESTS
+    this.#beginning = this.#isWaiting ? beginning.splice(TURN_REQUESTS) : []
+    if (this.#isWaiting) laterTurns.add(this)
     for (const stream of beginning) stream.begin()
   }
 
@@ -172,7 +196,8 @@ export class ServerSession extends Http2Session implements ClientConnection {
     else if (!this.#isGraceful) this.deadlines.set(this, this.serverLimits.idleTimeoutMs)
   }
 
-  protected onBroken(detail: string): void {
+  protected onBroken(detail: string, code: number): void {
+    if (code === ENHANCE_YOUR_CALM) this.#floods.add(this.peerIp)
     this.handler.onReset(clientFailure('BAD_FRAMING', 400, detail))
   }
 

@@ -4,13 +4,12 @@
  */
 import type { Socket } from 'node:net'
 import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
-import { copyBytes } from '../copy-bytes.ts'
 import type { Outbox } from '../outbox.ts'
-import { readSocket, type ByteReader } from '../socket-reader.ts'
 import { FloodGuard } from './flood-guard.ts'
+import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import * as h2 from './frames.ts'
-import { HpackDecoder } from './hpack-decoder.ts'
+import { HpackDecoder, IS_BOMB } from './hpack-decoder.ts'
 import { HeaderBlock } from './header-block.ts'
 import { TOO_MANY, type Field } from './hpack-fields.ts'
 import type { Http2Limits } from './limits.ts'
@@ -21,8 +20,10 @@ import type { Http2Stream } from './stream.ts'
 
 /** Bytes of the bodies of all streams that may be on their way. */
 const CONNECTION_WINDOW = 524_288
+/** So many bytes of SETTINGS take a further token: a frame may have thousands of them, and six are known. */
+const SETTINGS_BYTES = 48
 
-export abstract class Http2Session implements ByteReader, DeadlineHolder {
+export abstract class Http2Session implements FrameSink, DeadlineHolder {
   readonly socket: Socket
   readonly isTls: boolean
   readonly streams = new Map<number, Http2Stream>()
@@ -37,18 +38,15 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   /** We end: no new streams. */
   isEnding = false
   protected readonly limits: Http2Limits
-  protected readonly guard = new FloodGuard()
+  protected readonly guard: FloodGuard
   protected readonly peer: PeerSettings
   readonly out: FrameWriter
   readonly #isServer: boolean
   readonly #decoder = new HpackDecoder()
   readonly #window = new ReceiveWindow(CONNECTION_WINDOW)
-  /** Bytes of a frame that is not complete. */
-  #held: Buffer | null = null
+  readonly #reader: FrameReader
   readonly #block: HeaderBlock
   readonly #resets = new RecentResets()
-  /** Bytes that came after the end. */
-  #dropped = 0
 
   constructor(
     socket: Socket,
@@ -62,9 +60,11 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
     this.isTls = isTls
     this.#isServer = isServer
     this.limits = limits
+    this.guard = new FloodGuard(limits.tokens)
     this.deadlines = deadlines
     this.#block = new HeaderBlock(limits.headBytes)
     this.peer = new PeerSettings(isServer)
+    this.#reader = new FrameReader(socket, this, this.guard, LINGER_BYTES)
     this.out = new FrameWriter(socket, outbox, this.guard, () => this.beforeFlush())
     socket.on('drain', () => !this.isClosed && this.out.drained())
     socket.on('end', () => socket.destroy())
@@ -78,7 +78,7 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
       h2.settingsFrame([...settings, [h2.SETTING_INITIAL_WINDOW_SIZE, h2.STREAM_WINDOW]]) +
         h2.windowUpdate(0, CONNECTION_WINDOW - h2.DEFAULT_WINDOW),
     )
-    readSocket(this.socket, this)
+    this.#reader.start()
   }
 
   // ---- what those who extend it make of it
@@ -92,60 +92,25 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   protected abstract onPeerGoaway(lastStream: number, code: number): void
   protected abstract onPong(): void
   /** What was read is done with: what waited for more of it may begin. */
-  protected onFramesRead(): void {}
+  onFramesRead(): void {}
   /** The last stream is gone. */
   protected abstract onNoStreams(): void
   protected abstract onClosed(): void
-  /** The peer broke the protocol, or flooded us: the connection ends. */
-  protected abstract onBroken(detail: string): void
+  /** The peer broke the protocol, or flooded us (ENHANCE_YOUR_CALM): the connection ends. */
+  protected abstract onBroken(detail: string, code: number): void
   abstract onDeadline(): void
 
   // ---- in
 
+  /** What came before this was told to read. */
   onBytes(bytes: Buffer, isShared: boolean): void {
-    if (this.isClosed) {
-      if ((this.#dropped += bytes.length) > LINGER_BYTES) this.socket.destroy()
-      return
-    }
-    this.readsAreShared = isShared
-    if (this.#held !== null) {
-      bytes = Buffer.concat([this.#held, bytes])
-      this.#held = null
-      this.readsAreShared = false
-    }
-    const pos = this.readFrames(bytes, this.readPreface(bytes))
-    this.onFramesRead()
-    if (pos < bytes.length && !this.isClosed) {
-      const rest = pos === 0 ? bytes : bytes.subarray(pos)
-      this.#held = this.readsAreShared ? copyBytes(rest) : rest
-    }
+    this.#reader.onBytes(bytes, isShared)
   }
 
   /** Where the frames begin; -1 while it can't be told. */
-  protected abstract readPreface(bytes: Buffer): number
+  abstract readPreface(bytes: Buffer): number
 
-  protected readFrames(bytes: Buffer, from: number): number {
-    if (from < 0) return 0
-    let pos = from
-    while (bytes.length - pos >= h2.FRAME_HEAD_BYTES && !this.isClosed) {
-      const length = (bytes[pos]! << 16) | (bytes[pos + 1]! << 8) | bytes[pos + 2]!
-      const type = bytes[pos + 3]!
-      const flags = bytes[pos + 4]!
-      const stream =
-        ((bytes[pos + 5]! & 127) << 24) | (bytes[pos + 6]! << 16) | (bytes[pos + 7]! << 8) | bytes[pos + 8]!
-      if (length > h2.MAX_FRAME_BYTES) {
-        this.fail(h2.FRAME_SIZE_ERROR, `a frame of ${length} bytes`)
-        return bytes.length
-      }
-      const start = pos + h2.FRAME_HEAD_BYTES
-      if (bytes.length - start < length) return pos
-      pos = start + length
-      this.#readFrame(type, flags, stream, bytes, start, pos)
-    }
-    return this.isClosed ? bytes.length : pos
-  }
-
-  #readFrame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+  readFrame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     if (this.#block.stream !== 0 && (type !== h2.CONTINUATION || id !== this.#block.stream))
       return this.fail(h2.PROTOCOL_ERROR, 'a frame between the parts of a header block')
     if (!this.peer.areKnown && (type !== h2.SETTINGS || (flags & h2.ACK) !== 0))
@@ -183,8 +148,8 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   }
 
   /** Takes tokens of the flood guard; the connection ends when there are none. */
-  protected spend(): void {
-    if (!this.guard.take()) this.fail(h2.ENHANCE_YOUR_CALM, 'a flood of frames that do nothing')
+  protected spend(count = 1): void {
+    if (!this.guard.take(count)) this.fail(h2.ENHANCE_YOUR_CALM, 'a flood of frames that do nothing')
   }
 
   #readData(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -260,8 +225,9 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
     const fields: Field[] = []
     const { headBytes, fields: maxFields } = this.limits
     // Pseudo-fields are not counted where HTTP/1.1 has its request line.
-    if (!this.#decoder.decode(bytes, start, end, fields, maxFields + 4, headBytes, TOO_MANY))
-      return this.fail(h2.COMPRESSION_ERROR, 'a header block that can not be read')
+    const problem = this.#decoder.decode(bytes, start, end, fields, maxFields + 4, headBytes, TOO_MANY)
+    if (problem === IS_BOMB) return this.fail(h2.ENHANCE_YOUR_CALM, 'a header block that names far more than it sends')
+    if (problem !== 0) return this.fail(h2.COMPRESSION_ERROR, 'a header block that can not be read')
     const isEnd = (flags & h2.END_STREAM) !== 0
     const stream = this.streams.get(id)
     if (stream !== undefined) {
@@ -336,7 +302,7 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
     }
     this.out.write(h2.frameHead(0, h2.SETTINGS, h2.ACK, 0))
     this.out.sendWaiting()
-    if (!isFirst) this.spend()
+    if (!isFirst) this.spend(1 + Math.floor(size / SETTINGS_BYTES))
   }
 
   #readPing(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -462,9 +428,10 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   /** The connection can't go on (RFC 9113 5.4.1). */
   fail(code: number, detail: string): void {
     if (this.isClosed) return
-    this.onBroken(detail)
+    this.onBroken(detail, code)
     this.goaway(this.lastPeerStream, code)
     this.close()
+    if (code === h2.ENHANCE_YOUR_CALM) this.#reader.stop()
   }
 
   /** Ends our side now; streams that are still open are gone. */
@@ -484,7 +451,7 @@ export abstract class Http2Session implements ByteReader, DeadlineHolder {
   #end(): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.#held = null
+    this.#reader.drop()
     this.#block.drop()
     const open = [...this.streams.values()]
     for (const stream of open) {
