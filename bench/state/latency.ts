@@ -1,0 +1,61 @@
+/** How much longer a request takes that asks Redis, at a rate at which nobody waits for others. */
+import { locatePart } from '../../test/support/parts.ts'
+import { runAtRate, type RateResult } from '../support/h2load.ts'
+import { SMALL_BODY } from '../support/subjects.ts'
+import { countsInRedis, startLimitedBed, type LimitedBed, type Policy } from './limited.ts'
+import { rounded, stateFigure } from './limits.ts'
+import type { PartOptions, PartResult } from './run.ts'
+
+const RATE = 400
+const SECONDS = 5
+const ROUNDS = 3
+const CONNECTIONS = 16
+const ROUND_TRIPS = 2_000
+
+export async function measureStrictLatency({ scale }: PartOptions): Promise<PartResult> {
+  const h2load = await locatePart('h2load')
+  const bed = await startLimitedBed()
+  try {
+    const at = (policy: Policy, seconds: number): Promise<RateResult> => {
+      const url = `http://127.0.0.1:${bed.subjects[policy].port}/`
+      const options = { url, connections: CONNECTIONS, headers: {}, bodyBytes: SMALL_BODY.length }
+      return runAtRate(h2load, options, RATE, Math.max(1, seconds))
+    }
+    const p99s: Record<'local' | 'strict', number[]> = { local: [], strict: [] }
+    const roundTrips: number[] = []
+    for (let round = -1; round < ROUNDS; round++) {
+      for (const policy of ['local', 'strict'] as const) {
+        const { p99Ms } = await at(policy, SECONDS * scale)
+        if (round >= 0) p99s[policy].push(p99Ms)
+      }
+      if (round >= 0) roundTrips.push(await roundTripMs(bed, ROUND_TRIPS * scale))
+    }
+    if (!(await countsInRedis(bed))) throw new Error('nothing was counted in Redis')
+    const [local, strict, roundTrip] = [Math.min(...p99s.local), Math.min(...p99s.strict), Math.min(...roundTrips)]
+    return {
+      figures: [
+        stateFigure('strict-p99', strict - local - roundTrip, {
+          'p99 ms': rounded(strict),
+          'local p99 ms': rounded(local),
+          'round trip ms': rounded(roundTrip),
+          'requests a second': RATE,
+          rounds: ROUNDS,
+        }),
+      ],
+      details: { p99s, roundTrips },
+    }
+  } finally {
+    await bed.stop()
+  }
+}
+
+/** The median of commands one after the other. */
+async function roundTripMs({ redis }: LimitedBed, count: number): Promise<number> {
+  const times: number[] = []
+  for (let n = 0; n < Math.max(20, count); n++) {
+    const beganMs = performance.now()
+    await redis.client.get('a key that is not there')
+    times.push(performance.now() - beganMs)
+  }
+  return times.toSorted((a, b) => a - b)[times.length >> 1]!
+}
