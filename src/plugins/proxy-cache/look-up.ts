@@ -7,15 +7,14 @@ import { FieldName, type Exchange, type Exit, type SharedAnswer, type StoredResp
 import { parseCacheControl, type CacheControl } from './cache-control.ts'
 import { Fill } from './fill.ts'
 import { isFresh, mayServeMeanwhile } from './freshness.ts'
-import { beginRefresh, canRefresh, refreshMs } from './refresh.ts'
+import { beginRefresh, canRefresh } from './refresh.ts'
 import { replay } from './replay.ts'
 import { variantKey } from './request-key.ts'
 import { askAgain } from './revalidation.ts'
-import { SHARED, type State } from './state.ts'
+import { FILL_MS, SHARED, type State } from './state.ts'
 
-/** How long others wait for somebody who fetches, and how long that one may take until another one may try. */
+/** How long others wait for somebody who fetches. */
 const WAIT_MS = 5_000
-const FILL_MS = 10_000
 /** Between two looks whether another node has fetched. */
 const LOOK_MS = 15
 const CACHE_CONTROL = new FieldName('Cache-Control')
@@ -85,9 +84,8 @@ class LookUp {
     if (!this.#isForced && (stored === null || stored.facts.freshForMs > 0) && this.#mayLead()) {
       const isServed = stored !== null && this.#takesMeanwhile(stored)
       if (isServed && this.#isResting()) return this.#replay(stored, 'Stale')
-      const isRefreshed = isServed && canRefresh(this.#exchange)
-      this.#token = cache.startFill(this.#foundText, isRefreshed ? refreshMs(this.#exchange) : FILL_MS)
-      if (isRefreshed && this.#token !== 0) return this.#refresh(stored)
+      this.#token = cache.startFill(this.#foundText, FILL_MS)
+      if (isServed && this.#token !== 0 && canRefresh(this.#exchange)) return this.#refresh(stored)
       if (this.#token === 0) {
         if (isServed) return this.#replay(stored, 'Stale')
         if (Date.now() < this.#waitUntilMs) return this.#waitAndRun()

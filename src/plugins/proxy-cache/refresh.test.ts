@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Exchange } from '#pdk'
 import { FakeSharedStore, fakeExchange } from '#pdk/testing'
 import { proxyCache } from './plugin.ts'
 import { ask, opened, rfc, route, type Asked, type Opened } from './testing.ts'
@@ -204,4 +205,32 @@ test('what one node found out not to be stored any more no node serves', async (
   await asked.repeated[0]!
   assert.equal((await ask(one, {}, noStore)).status, 'Bypass')
   assert.equal(shared.kept.size, 0)
+})
+
+test('one that takes long keeps the lock of the node until it has ended', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const cache = rfc()
+  await store(cache)
+  const kept: number[] = []
+  const keep = cache.responses.keepFill.bind(cache.responses)
+  cache.responses.keepFill = (text, token) => {
+    kept.push(token)
+    return keep(text, token)
+  }
+  const first = fakeExchange({ now: NOW, route })
+  const copy = fakeExchange({ now: NOW, route })
+  copy.hasClient = false
+  const repeat = (_: string, __: number, begin: (copy: Exchange) => void) => (begin(copy), true)
+  first.chooser = { choose: () => false, locate: () => null, repeat }
+  assert.equal(String((await proxyCache.access!(first, cache.state))!.body), 'old')
+  await proxyCache.access!(copy, cache.state)
+  t.mock.timers.tick(20_000)
+  assert.equal(kept.length, 4)
+  assert.equal((await ask(cache)).repeated.length, 0)
+  copy.response.source = 'error'
+  proxyCache.responseHeaders!(copy, cache.state)
+  proxyCache.log!(copy, cache.state)
+  t.mock.timers.tick(20_000)
+  assert.equal(kept.length, 4)
+  assert.deepEqual(countsOf(cache), { refresh_failed: 1 })
 })

@@ -7,10 +7,12 @@ import { keyName, type Exchange, type Exit, type SharedAnswer, type StoredRespon
 import { Fill } from './fill.ts'
 import { askAgain } from './revalidation.ts'
 import { schema } from './schema.ts'
-import { SHARED, type State } from './state.ts'
+import { FILL_MS, SHARED, type State } from './state.ts'
 
 /** The longest that one may take; `read_timeout` of the service may be less. */
 const MOST_MS = 60_000
+/** The node's lock is taken for `FILL_MS`, and kept this often for as much. */
+const KEEP_MS = FILL_MS / 2
 /** Between two looks whether another node has fetched; nobody waits for that. */
 const LOOK_MS = 100
 /** That they fail is logged so often; the metrics count each. */
@@ -28,10 +30,6 @@ export interface RefreshOf {
   readonly claim: string
 }
 
-export function refreshMs({ upstream }: Exchange): number {
-  return Math.min(MOST_MS, upstream.readTimeoutMs)
-}
-
 /** Whether the request can be asked once more without its client. */
 export function canRefresh({ chooser, request }: Exchange): boolean {
   return chooser !== null && !request.body.exists
@@ -41,7 +39,8 @@ export function canRefresh({ chooser, request }: Exchange): boolean {
 export function beginRefresh(exchange: Exchange, state: State, of: RefreshOf): void {
   const refresh = new Refresh(state, of)
   const begin = (copy: Exchange): void => void copy.shared.set(SHARED, refresh)
-  if (exchange.chooser?.repeat(schema.name, refreshMs(exchange), begin) !== true) refresh.end('refresh_skipped')
+  const withinMs = Math.min(MOST_MS, exchange.upstream.readTimeoutMs)
+  if (exchange.chooser?.repeat(schema.name, withinMs, begin) !== true) refresh.end('refresh_skipped')
 }
 
 export class Refresh {
@@ -50,12 +49,16 @@ export class Refresh {
   #token: number
   #claim: string
   #isOver = false
+  readonly #keeping: NodeJS.Timeout
 
   constructor(state: State, of: RefreshOf) {
     this.#state = state
     this.of = of
     this.#token = of.token
     this.#claim = of.claim
+    this.#keeping = setInterval(() => {
+      this.#token = state.cache.keepFill(of.foundText, this.#token, FILL_MS)
+    }, KEEP_MS)
   }
 
   /** The access phase of the request without a client. */
@@ -64,9 +67,10 @@ export class Refresh {
     return asking === null ? this.#fetch(copy) : this.#runShared(copy, asking)
   }
 
-  /** Gives back what it holds, unless a `Fill` has that, and counts what came of it the first time. */
+  /** Gives back what it holds, and counts what came of it the first time. */
   end(what: 'refreshed' | 'refresh_shared' | 'refresh_failed' | 'refresh_skipped'): void {
     const { cache, shared, metrics } = this.#state
+    clearInterval(this.#keeping)
     if (this.#token !== 0) cache.endFill(this.of.foundText, this.#token)
     if (this.#claim !== '') shared!.endClaim(this.of.foundText, this.#claim, 0)
     this.#token = 0
@@ -123,11 +127,10 @@ export class Refresh {
   #fetch(copy: Exchange): void {
     const { text, foundText, stale } = this.of
     const fill = new Fill(this.#state, text, 'Refresh', copy.now)
-    fill.holds(foundText, this.#token, this.#claim)
+    fill.holds(foundText, 0, this.#claim)
     fill.refresh = this
     fill.stale = stale
     fill.takesStale = false
-    this.#token = 0
     this.#claim = ''
     askAgain(copy, fill, stale)
     copy.shared.set(SHARED, fill)

@@ -28,5 +28,8 @@ export interface State {
   toldAtMs: number
 }
 
+/** How long who fetches has a node's lock, until another one may try. */
+export const FILL_MS = 10_000
+
 /** Under which an exchange has its `Fill`; one without a client first has its `Refresh` there. */
 export const SHARED = 'proxy-cache'
