@@ -1,5 +1,5 @@
 /** Load by h2load: a new TLS session for each connection, and a constant rate; neither of which wrk can do. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Program } from '../../test/support/debian-part.ts'
@@ -10,8 +10,6 @@ const TIMEOUT_MS = 120_000
 
 export interface H2loadOptions {
   readonly url: string
-  /** Asked for in turn in place of the URL's path. */
-  readonly paths?: readonly string[]
   readonly connections: number
   readonly headers: Readonly<Record<string, string>>
   readonly bodyBytes: number
@@ -20,10 +18,9 @@ export interface H2loadOptions {
 async function run(program: Program, options: H2loadOptions, args: readonly string[]): Promise<string> {
   const headers = Object.entries(options.headers).map(([name, value]) => `--header=${name}: ${value}`)
   const [command = '', ...prefix] = OTHER_CORE
-  const urls = options.paths ? [] : [options.url]
   const { code, output } = await runChild({
     command,
-    args: [...prefix, program.command, '--h1', '-t1', `-c${options.connections}`, ...args, ...headers, ...urls],
+    args: [...prefix, program.command, '--h1', '-t1', `-c${options.connections}`, ...args, ...headers, options.url],
     env: { ...process.env, ...program.env },
     timeoutMs: TIMEOUT_MS,
   })
@@ -70,10 +67,7 @@ export async function runAtRate(
     const log = path.join(folder, 'requests.tsv')
     const perConnection = requestsPerSecond / options.connections
     const total = Math.round(requestsPerSecond * seconds)
-    const list = path.join(folder, 'urls')
-    if (options.paths) writeFileSync(list, options.paths.map((each) => `${options.url}${each}\n`).join(''))
-    const source = options.paths ? [`--input-file=${list}`] : []
-    await run(program, options, [`--rps=${perConnection.toFixed(2)}`, `-n${total}`, `--log-file=${log}`, ...source])
+    await run(program, options, [`--rps=${perConnection.toFixed(2)}`, `-n${total}`, `--log-file=${log}`])
     return percentiles(readFileSync(log, 'latin1'))
   } finally {
     rmSync(folder, { recursive: true, force: true })
