@@ -7,8 +7,8 @@ import { rounded, stateFigure } from './limits.ts'
 import type { PartOptions, PartResult } from './run.ts'
 
 const RATE = 400
-const SECONDS = 5
-const ROUNDS = 3
+const SECONDS = 4
+const ROUNDS = 5
 const CONNECTIONS = 16
 const ROUND_TRIPS = 2_000
 
