@@ -2,7 +2,7 @@
  * `npm run bench:converge`: a cluster of two data centers that are 80 ms apart, on one machine, against bench/converge/limits.ts.
  * Gateways a and b are in dc1, c is in dc2, one worker each; changes go through a.
  *
- *   --only changes,keys     some of: idle, changes, keys, bulk, near, purge, start (the last one ends Cassandra)
+ *   --only changes,keys     some of: idle, changes, keys, bulk, purge, near, start (the last one ends Cassandra)
  *   --topology dc1:3,dc2:3  Cassandra nodes
  *   --delay 40              milliseconds between the data centers, each way
  *   --heap 256              MiB for each of them
@@ -32,7 +32,7 @@ import { measurePurges } from './purge.ts'
 import { recordConverge, tableOf } from './report.ts'
 import { measureStart } from './start.ts'
 
-const PARTS = ['idle', 'changes', 'keys', 'bulk', 'near', 'purge', 'start']
+const PARTS = ['idle', 'changes', 'keys', 'bulk', 'purge', 'near', 'start']
 
 const { values: options } = parseArgs({
   options: {
