@@ -61,6 +61,6 @@ export async function runParts(parts: Readonly<Record<string, Part>>, comparedWi
     for (const [name, detail] of Object.entries(details))
       process.stdout.write(`${name}: ${JSON.stringify(detail, null, 2)}\n`)
   }
-  if (values.record) recordState(figures, measured)
+  if (values.record && figures.length > 0) recordState(figures, measured)
   if (figures.some(({ isHeld }) => !isHeld)) process.exitCode = 1
 }

@@ -40,13 +40,14 @@ export async function measureSilence({ scale }: PartOptions): Promise<PartResult
   })
   const strict = { policy: 'redis', sync_rate: -1, hour: 1_000_000_000, limit_by: 'ip', redis: place }
   const stored = { strategy: 'redis', content_type: ['*/*'], redis: place }
-  const subject = await startMeasuredGateway({
+  const declarative = {
     _format_version: '3.0',
     services: [
       service('limited', { name: 'rate-limiting', config: strict }),
       service('stored', { name: 'proxy-cache', config: stored }),
     ],
-  })
+  }
+  const subject = await startMeasuredGateway(declarative, { settings: { overload_delay: '0' } })
   const pool = new Pool(`http://127.0.0.1:${subject.port}`, { connections: 64, pipelining: 1 })
   let asked = 0
   /** Each is begun when it is due, whether those before have been answered or not. */
