@@ -1,7 +1,7 @@
 /** How much longer a request takes that asks Redis, at a rate at which nobody waits for others. */
 import { locatePart } from '../../test/support/parts.ts'
-import { runAtRate, type RateResult } from '../support/h2load.ts'
 import { SMALL_BODY } from '../support/subjects.ts'
+import { runWrk, type LoadResult } from '../support/wrk.ts'
 import { countsInRedis, startLimitedBed, type LimitedBed, type Policy } from './limited.ts'
 import { rounded, stateFigure } from './limits.ts'
 import type { PartOptions, PartResult } from './run.ts'
@@ -13,13 +13,21 @@ const CONNECTIONS = 16
 const ROUND_TRIPS = 2_000
 
 export async function measureStrictLatency({ scale }: PartOptions): Promise<PartResult> {
-  const h2load = await locatePart('h2load')
+  const wrk = await locatePart('wrk')
   const bed = await startLimitedBed()
   try {
-    const at = (policy: Policy, seconds: number): Promise<RateResult> => {
-      const url = `http://127.0.0.1:${bed.subjects[policy].port}/`
-      const options = { url, connections: CONNECTIONS, headers: {}, bodyBytes: SMALL_BODY.length }
-      return runAtRate(h2load, options, RATE, Math.max(1, seconds))
+    // Each connection pauses by chance: at an even rate all of them would ask at the same moment, and wait for each other.
+    const at = (policy: Policy, seconds: number): Promise<LoadResult> => {
+      const load = {
+        url: `http://127.0.0.1:${bed.subjects[policy].port}/`,
+        request: { method: 'GET', headers: {}, targets: [{ path: '/' }] },
+        expectedBody: SMALL_BODY,
+        requests: Math.round(RATE * Math.max(1, seconds)),
+        connections: CONNECTIONS,
+        pauseMs: (CONNECTIONS / RATE) * 1000,
+        isGateway: true,
+      }
+      return runWrk(wrk, load, () => undefined)
     }
     const p99s: Record<'local' | 'strict', number[]> = { local: [], strict: [] }
     const roundTrips: number[] = []

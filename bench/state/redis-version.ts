@@ -1,16 +1,10 @@
 import { locatePart } from '../../test/support/parts.ts'
-import { runChild } from '../../test/support/process.ts'
+import { startRedis } from '../../test/support/redis.ts'
 
 /** As redis-server says it of itself. */
 export async function redisVersion(): Promise<string> {
-  const { command, env } = await locatePart('redis')
-  const { output } = await runChild({
-    name: 'redis-server',
-    command,
-    args: ['--version'],
-    env: { ...process.env, ...env },
-    timeoutMs: 10_000,
-  })
-  const [, version] = /\bv=(\S+)/.exec(output) ?? []
-  return version === undefined ? 'Redis of unknown version' : `Redis ${version}`
+  await using redis = await startRedis(await locatePart('redis'))
+  const [, version] = /^redis_version:(\S+)/m.exec(await redis.client.info('server')) ?? []
+  if (version === undefined) throw new Error('redis-server does not say which version it is')
+  return `Redis ${version}`
 }

@@ -23,6 +23,8 @@ export type Part = (options: PartOptions) => Promise<PartResult>
  *   --json             prints JSON instead of a table
  *   --record           writes docs/state.json and the tables in docs/
  *
+ * Started on the second core (`npm run` does), so that nothing but the gateway is on the first.
+ *
  * Exit status 1 when a limit is missed, or a part could not be measured.
  */
 export async function runParts(parts: Readonly<Record<string, Part>>, comparedWith: string): Promise<void> {
