@@ -27,7 +27,7 @@ const rows = [
   {
     id: 'strict-p99',
     page: 'rate-limiting',
-    title: 'its p99 at a low rate, beyond that of `policy: local` and a round trip',
+    title: 'its p99 at a low rate, beyond those of `policy: local` and of a round trip',
     unit: 'ms',
     limit: 1,
   },
