@@ -1,95 +1,15 @@
 /**
- * What limits cost and how exact they are: the processor time of a node for a decision in each mode, and how much more than the limit
- * two data centers admit together. Prints JSON. With a redis-server, see `npm run test:parts`.
+ * `npm run bench:limits`: what rate limits in a Redis cost a request, against bench/state/limits.ts, and how exact they are. Parts: cost,
+ * latency, silent, decisions; options as in bench/state/run.ts. With nginx, wrk, h2load and redis-server, see `npm run test:parts`.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { createLocalCounters, sizeFor } from '#cluster/local-counters.ts'
-import { MemoryLimiter } from '#cluster/memory-limiter.ts'
-import type { LimitAlgorithm } from '#model/limit-window.ts'
-import type { Limiter } from '#model/limiter.ts'
-import { LimitWindows } from '#plugins/traffic-limit/windows.ts'
-import { DataCenterBed } from '../test/support/data-center-bed.ts'
-import { locatePart } from '../test/support/parts.ts'
-import { provenance } from './support/machine.ts'
+import { measureCost } from './state/cost.ts'
+import { measureDecisions } from './state/decisions.ts'
+import { measureStrictLatency } from './state/latency.ts'
+import { runParts } from './state/run.ts'
+import { measureSilence } from './state/silence.ts'
+import { redisVersion } from './state/redis-version.ts'
 
-const EXCHANGE_MS = 200
-/** Under way at a time, as of a busy worker. */
-const AT_ONCE = 32
-
-function windowsOf(limit: number, algorithm: LimitAlgorithm, window = 'hour') {
-  return new LimitWindows([{ limit, window, algorithm, burst: null, name: null }]).at(Date.now())
-}
-
-/** Microseconds of this process for a decision, the least of some rounds. */
-async function cost(limiter: Limiter, algorithm: LimitAlgorithm, decisions: number): Promise<number> {
-  const windows = windowsOf(1e9, algorithm)
-  let least = Infinity
-  for (let round = 0; round < 5; round++) {
-    const before = process.cpuUsage()
-    let left = decisions
-    const one = async () => {
-      while (left-- > 0) {
-        const decision = limiter.take(`client${left & 1023}`, 1, windows, Date.now())
-        if (decision instanceof Promise) await decision
-      }
-    }
-    await Promise.all(Array.from({ length: AT_ONCE }, one))
-    const { user, system } = process.cpuUsage(before)
-    least = Math.min(least, (user + system) / decisions)
-  }
-  return Math.round(least * 100) / 100
-}
-
-interface Excess {
-  readonly limit: number
-  readonly perSecond: number
-  readonly admitted: number
-  readonly bound: number
-}
-
-/** Both data centers admit `perSecond` each until the limit is reached, and go on asking. */
-async function excess(bed: DataCenterBed, mode: 'counted' | 'leased', perSecond: number): Promise<Excess> {
-  const limit = Math.round(perSecond * 2)
-  const windows = windowsOf(limit, 'fixed', 'year')
-  const key = `${mode}${perSecond}`
-  let admitted = 0
-  const untilMs = performance.now() + 3000
-  await Promise.all(
-    bed.nodes.map(async (node) => {
-      const beganMs = performance.now()
-      for (let asked = 0; performance.now() < untilMs;) {
-        const due = ((performance.now() - beganMs) / 1000) * perSecond
-        for (; asked < due; asked++)
-          if ((await node[mode].take(key, 1, windows, Date.now()))?.refusedBy === 0) admitted++
-        await sleep(1)
-      }
-    }),
-  )
-  // Each by what it admits in collecting names, and two intervals.
-  return { limit, perSecond, admitted, bound: Math.round(2 * perSecond * (0.05 + (2 * EXCHANGE_MS) / 1000)) }
-}
-
-const bed = await DataCenterBed.start(await locatePart('redis'), ['east', 'west'], 1, [], EXCHANGE_MS)
-try {
-  while (bed.rounds < 3) await sleep(20)
-  const table = createLocalCounters(new SharedArrayBuffer(sizeFor(20_000)))
-  const local = new MemoryLimiter({ table, shared: null, nodes: () => 1, isFaultTolerant: true })
-  const [node] = bed.nodes as [DataCenterBed['nodes'][number]]
-  const microseconds = {
-    local_fixed: await cost(local, 'fixed', 100_000),
-    local_sliding: await cost(local, 'sliding', 100_000),
-    local_bucket: await cost(local, 'bucket', 100_000),
-    redis_fixed: await cost(node.counted, 'fixed', 3000),
-    redis_sliding: await cost(node.counted, 'sliding', 3000),
-    redis_bucket: await cost(node.counted, 'bucket', 3000),
-    leased_fixed: await cost(node.leased, 'fixed', 3000),
-  }
-  const over: Record<string, Excess[]> = { counted: [], leased: [] }
-  for (const mode of ['counted', 'leased'] as const)
-    for (const perSecond of [50, 200, 800]) over[mode]!.push(await excess(bed, mode, perSecond))
-  process.stdout.write(
-    `${JSON.stringify({ machine: provenance(''), exchange_ms: EXCHANGE_MS, microseconds, over }, null, 2)}\n`,
-  )
-} finally {
-  await bed[Symbol.asyncDispose]()
-}
+await runParts(
+  { cost: measureCost, latency: measureStrictLatency, silent: measureSilence, decisions: measureDecisions },
+  await redisVersion(),
+)

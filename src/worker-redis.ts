@@ -4,7 +4,7 @@ import { createLocalCounters } from '#cluster/local-counters.ts'
 import { openRedisLazily, subscribeLazily } from '#cluster/redis-lazy.ts'
 import { RedisLimits } from '#cluster/redis-limits.ts'
 import { RedisLinks } from '#cluster/redis-links.ts'
-import { endpointOf } from '#cluster/redis-endpoint.ts'
+import { decisionMs, endpointOf } from '#cluster/redis-endpoint.ts'
 import { PurgeLog } from '#cluster/purge-log.ts'
 import { RedisResponseStores } from '#cluster/redis-response-stores.ts'
 import type { ResponseCache } from '#cluster/response-cache.ts'
@@ -35,7 +35,7 @@ export function openWorkerRedis(
     onState: (redis, isUp, reason) => say({ type: 'redis', redis, isUp, reason }),
   })
   const endpoints = {
-    commandTimeoutMs: settings.redis_command_timeout,
+    commandTimeoutMs: decisionMs(settings.redis_command_timeout),
     ca: trusted,
     profiles: settings.redis_profiles,
   }

@@ -24,6 +24,7 @@ import { pluginEntities } from '#plugins/schemas.ts'
 import { coreEntities } from '#model/entities/index.ts'
 import { createClientTrust } from '#proxy/client-trust.ts'
 import { proxySettings } from '#proxy/settings.ts'
+import { RepeatContext } from '#proxy/repeats.ts'
 import type { WorkerContext } from '#proxy/worker-context.ts'
 import { describedRequest } from '#proxy/described-request.ts'
 import { explain } from '#router/explain.ts'
@@ -269,6 +270,7 @@ class WorkerThread {
       groupsOf: (consumerId) => groupsOf(consumerId, this.#cache, this.#compiler),
       plainPoolKey: plainPoolKeys(),
       snapshot: this.#compiler.current,
+      repeats: null,
       inFlight: 0,
       isDraining: false,
       isOverloaded: () => settings.overload_delay > 0 && this.#loopDelay.currentMs > settings.overload_delay,
@@ -278,6 +280,7 @@ class WorkerThread {
       this.#log.log.error({ certificate: id, err: error }, 'a certificate cannot be used'),
     )
     const context = this.#context
+    context.repeats = new RepeatContext(context)
     const listenerTls = listenerTlsOf(start, this.#certificates)
     this.#wishes = new CertificateWishes(plugins, (wish) => this.#acceptor.setWish(wish))
     const ticketKeys = Buffer.from(start.ticketKeys)
@@ -430,6 +433,7 @@ class WorkerThread {
         return this.#acceptor.setTicketKeys(Buffer.from(message.keys))
       case 'drain':
         this.#context.isDraining = true
+        this.#context.repeats?.giveUp()
         void this.#drain()
         return
       case 'flush':

@@ -1,7 +1,7 @@
 /** Two data centers on one machine: Cassandra in each, gateways a and b in dc1 and c in dc2, an upstream that echoes the path. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -135,7 +135,7 @@ export async function openBed(
   writeFileSync(path.join(folder, 'keyring'), newKeyringText('bench', randomBytes), { mode: 0o600 })
   const { token, line } = createToken('bench', 'admin', () => randomBytes(32))
   writeFileSync(path.join(folder, 'access'), `${line}\n`, { mode: 0o600 })
-  const upstream = createServer((request, response) => response.end(request.url))
+  const upstream = createServer(echo)
   await new Promise<void>((resolve) => upstream.listen(0, resolve))
   const bed = new Bed(network, cassandra, folder, token, upstream)
   const driver = driverFor(bed.place, 'dc1')
@@ -148,6 +148,15 @@ export async function openBed(
   } finally {
     await driver.close()
   }
+}
+
+let answers = 0
+
+/** The path; under `/tagged/` as a response that may be stored, with the last segment as its tag and a number of its own. */
+function echo({ url = '' }: IncomingMessage, response: ServerResponse): void {
+  if (!url.startsWith('/tagged/')) return void response.end(url)
+  const headers = { 'content-type': 'text/plain', 'cache-control': 'max-age=600', 'cache-tag': path.basename(url) }
+  response.writeHead(200, headers).end(`${url} ${++answers}`)
 }
 
 /** Nodes that answer may not have heard of each other yet, and the migrations refuse more replicas than they see nodes. */

@@ -2,7 +2,7 @@
  * `npm run bench:converge`: a cluster of two data centers that are 80 ms apart, on one machine, against bench/converge/limits.ts.
  * Gateways a and b are in dc1, c is in dc2, one worker each; changes go through a.
  *
- *   --only changes,keys     some of: idle, changes, keys, bulk, near, start (the last one ends Cassandra)
+ *   --only changes,keys     some of: idle, changes, keys, bulk, purge, near, start (the last one ends Cassandra)
  *   --topology dc1:3,dc2:3  Cassandra nodes
  *   --delay 40              milliseconds between the data centers, each way
  *   --heap 256              MiB for each of them
@@ -10,6 +10,7 @@
  *   --changes 1000          changes measured
  *   --load 20               requests a second to each gateway meanwhile
  *   --keys 5000             credentials created
+ *   --purges 50             purges by tag
  *   --routes 50000 --credentials 100000   what the started gateway has to load
  *   --json                  prints JSON instead of a table
  *   --record                writes docs/converge.json and the table in docs/performance.md
@@ -27,10 +28,11 @@ import { openBed, type Bed, type GatewaySeat } from './cluster.ts'
 import { measureIdle } from './idle.ts'
 import { measureKeys } from './keys.ts'
 import type { ConvergeFigure } from './limits.ts'
+import { measurePurges } from './purge.ts'
 import { recordConverge, tableOf } from './report.ts'
 import { measureStart } from './start.ts'
 
-const PARTS = ['idle', 'changes', 'keys', 'bulk', 'near', 'start']
+const PARTS = ['idle', 'changes', 'keys', 'bulk', 'purge', 'near', 'start']
 
 const { values: options } = parseArgs({
   options: {
@@ -42,6 +44,7 @@ const { values: options } = parseArgs({
     changes: { type: 'string', default: '1000' },
     load: { type: 'string', default: '20' },
     keys: { type: 'string', default: '5000' },
+    purges: { type: 'string', default: '50' },
     routes: { type: 'string', default: '50000' },
     credentials: { type: 'string', default: '100000' },
     json: { type: 'boolean', default: false },
@@ -91,6 +94,7 @@ async function measure(bed: Bed, wanted: ReadonlySet<string>, figures: ConvergeF
     ['changes', () => measureChanges(bed, seats, { changes: number('changes'), load: number('load') })],
     ['keys', () => measureKeys(seats[0]!, number('keys'))],
     ['bulk', () => measureBulk(seats[0]!)],
+    ['purge', () => measurePurges(bed, seats, number('purges'))],
     [
       'near',
       async () => {
@@ -138,7 +142,7 @@ function selected(): ReadonlySet<string> {
   return new Set(wanted)
 }
 
-function number(name: 'delay' | 'heap' | 'changes' | 'load' | 'keys' | 'routes' | 'credentials'): number {
+function number(name: 'delay' | 'heap' | 'changes' | 'load' | 'keys' | 'purges' | 'routes' | 'credentials'): number {
   const value = Number(options[name])
   if (!Number.isInteger(value) || value < 0) throw new Error(`--${name}: expected a number, got ${options[name]}`)
   return value

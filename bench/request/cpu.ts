@@ -63,7 +63,8 @@ function least(rounds: readonly Round[]): Round {
   return rounds.reduce((best, round) => (round.micros < best.micros ? round : best))
 }
 
-async function measureRound(programs: Programs, work: Work, subject: Subject, requests: number): Promise<Round> {
+/** The processor time of each of so many requests, and how many a second there were. */
+export async function measureRound(programs: Programs, work: Work, subject: Subject, requests: number): Promise<Round> {
   const url = work.isTls ? `https://localhost:${subject.tlsPort}` : `http://127.0.0.1:${subject.port}`
   const before = treeCpuSeconds(subject.pid)
   const started = performance.now()

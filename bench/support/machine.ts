@@ -18,7 +18,8 @@ export function provenance(nginxVersion: string): Provenance {
     at: new Date().toISOString(),
     commit: commit(),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: availableParallelism(),
+    // Of the machine, wherever this program may run.
+    cores: cpus().length,
     memoryMiB: Math.round(totalmem() / 2 ** 20),
     kernel: release(),
     node: process.version,

@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly isGateway: boolean
   /** Whether that sample, but for the first answers, must be `Hit`s of proxy-cache. */
   readonly isStored?: boolean
+  /** What a connection waits on average between an answer and the next request; by default nothing. */
+  readonly pauseMs?: number
 }
 
 export interface LoadResult {
@@ -73,7 +75,8 @@ export async function runWrk(program: Program, options: LoadOptions, onFinished:
 
 const lua = (text: string) => `"${text.replaceAll(/[\\"]/g, '\\$&').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}"`
 
-function scriptText({ request, expectedBody, requests, isGateway, isStored = false }: LoadOptions): string {
+function scriptText(options: LoadOptions): string {
+  const { request, expectedBody, requests, isGateway, isStored = false, pauseMs = 0 } = options
   const headers = Object.entries(request.headers).map(([name, value]) => `[${lua(name)}] = ${lua(value)}`)
   const targets = request.targets.map(({ path, host }) => `{ ${lua(path)}, ${host === undefined ? 'nil' : lua(host)} }`)
   return `
@@ -100,6 +103,8 @@ function request()
   next_request = next_request % #prepared + 1
   return prepared[next_request]
 end
+
+${pauseMs > 0 ? `function delay() return math.random(0, ${Math.round(2 * pauseMs)}) end` : ''}
 
 local function find(headers, wanted)
   for name, value in pairs(headers) do if name:lower() == wanted then return value end end

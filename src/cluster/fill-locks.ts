@@ -31,6 +31,12 @@ export class FillLocks {
     return Atomics.compareExchange(this.#words, at, held, token) === held ? token : TAKEN
   }
 
+  /** Holds the lock for so long from now on: another token, or `TAKEN` by somebody else since. Who waits goes on waiting. */
+  keep(key: Buffer, token: number, forMs: number): number {
+    const kept = this.#stamp(forMs)
+    return Atomics.compareExchange(this.#words, lockOf(key), token, kept) === token ? kept : TAKEN
+  }
+
   /** Lets the waiters go. A lock that somebody else has taken since is left alone. */
   release(key: Buffer, token: number): void {
     const at = lockOf(key)

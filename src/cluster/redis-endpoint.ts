@@ -26,6 +26,14 @@ export interface EndpointDefaults {
   readonly profiles: readonly RedisProfile[]
 }
 
+/** What follows when there is no answer: noticing it (timers have whole milliseconds), deciding alone, and the upstream's turn. */
+const MOST_RESERVED_MS = 10
+
+/** How long a command may take that a request waits for, so that the request takes no longer than `requestMs` because of it. */
+export function decisionMs(requestMs: number): number {
+  return Math.max(1, requestMs - Math.min(MOST_RESERVED_MS, Math.ceil(requestMs / 5)))
+}
+
 export function profileEndpoint(profile: RedisProfile, defaults: Omit<EndpointDefaults, 'profiles'>): RedisEndpoint {
   const tls = profile.tls === null ? null : { ...profile.tls, ca: defaults.ca }
   return { ...profile, tls, timeoutMs: defaults.commandTimeoutMs }

@@ -92,6 +92,23 @@ test('of those who miss one fetches, and the others go on when it is done, in ev
   assert.notEqual(other.startFill('a', 10_000), 0)
 })
 
+test('who fetches for long keeps the lock, and who waited before hears of the end', async () => {
+  let nowMs = 0
+  const buffers = createResponseCacheBuffers(1 << 16)
+  const cache = new ResponseCache({ buffers, decode: (bytes) => bytes, nearBytes: 1000, nowMs: () => nowMs })
+  const first = cache.startFill('a', 1000)
+  const waiting = cache.awaitFill('a', 10_000)
+  nowMs = 900
+  const kept = cache.keepFill('a', first, 1000)
+  nowMs = 1800
+  assert.equal(cache.startFill('a', 1000), 0)
+  cache.endFill('a', kept)
+  await waiting
+  const next = cache.startFill('a', 1000)
+  assert.notEqual(next, 0)
+  assert.equal(cache.keepFill('a', kept, 1000), 0, 'it is another one by now')
+})
+
 test('who fetches and never comes back holds up nobody for long, and cannot end the fill of the next', () => {
   let now = 1_000
   const cache = open(buffers(), () => now)

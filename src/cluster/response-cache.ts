@@ -163,6 +163,11 @@ export class ResponseCache<T> {
     return this.#locks.take(digest(text), forMs)
   }
 
+  /** Holds it for longer: another token, or 0 when somebody else has begun since. */
+  keepFill(text: string, token: number, forMs: number): number {
+    return token === TAKEN ? TAKEN : this.#locks.keep(digest(text), token, forMs)
+  }
+
   endFill(text: string, token: number): void {
     if (token !== TAKEN) this.#locks.release(digest(text), token)
   }

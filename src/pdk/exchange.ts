@@ -60,7 +60,7 @@ export interface RequestBody {
 /** What a request can be sent to in place of its route's service. */
 export type ChosenKind = 'service' | 'upstream' | 'origin'
 
-/** Sends a request to another service than its route's; implemented by the proxy. */
+/** Sends a request to another service than its route's, or once more; implemented by the proxy. */
 export interface ServiceChooser {
   /**
    * From now on the request is for this service, or for the targets of this upstream with all else as the route's service has it: scheme,
@@ -76,6 +76,14 @@ export interface ServiceChooser {
    * It counts for nothing in the balancer. Never rejects.
    */
   locate(nameOrId: string): ServicePlace | null | Promise<ServicePlace | null>
+  /**
+   * Asks what this request asks once more, for nobody (`hasClient` is false): a copy of the request as it is now goes through the access
+   * phase from `plugin` on, to the service and back through the response phases down to `plugin`, of which alone the log phase runs. It
+   * has nothing in `shared`, counts in no metric and no log of requests, and ends after `withinMs` at the latest. `begin` sees it first.
+   * Call it from the access phase, before it has answered. False: nothing was begun, because the request has a body or the worker has
+   * no room for more work.
+   */
+  repeat(plugin: string, withinMs: number, begin: (copy: Exchange) => void): boolean
 }
 
 export interface ServicePlace {
@@ -226,6 +234,8 @@ export class Exchange {
   service: Service | null = null
   /** By which plugins of the access phase send the request elsewhere; null where there is no proxy. */
   chooser: ServiceChooser | null = null
+  /** False: a plugin repeats the request of another exchange (`ServiceChooser.repeat`), and nobody gets the answer. */
+  hasClient = true
   /** The workspace of the route; null when none matched. For logs and metrics. */
   workspace: { readonly id: string; readonly name: string } | null = null
   matchedPath: string | null = null

@@ -55,6 +55,10 @@ export class FakeResponses implements ResponseCache {
     return token
   }
 
+  keepFill(text: string, token: number): number {
+    return this.#fills.get(text)?.token === token ? token : 0
+  }
+
   endFill(text: string, token: number): void {
     const fill = this.#fills.get(text)
     if (fill === undefined || fill.token !== token) return

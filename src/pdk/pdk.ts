@@ -95,6 +95,8 @@ export interface ResponseCache {
   purge(name: string): void
   /** Says who fetches what is missing: a token for `endFill`, or 0 when somebody else does. After `forMs` nobody does any more. */
   startFill(text: string, forMs: number): number
+  /** Holds it for `forMs` from now on: another token, or 0 when somebody else fetches by now. */
+  keepFill(text: string, token: number, forMs: number): number
   endFill(text: string, token: number): void
   /** Resolves when who fetches is done, or after the time. */
   awaitFill(text: string, atMostMs: number): Promise<void>

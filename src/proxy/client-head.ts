@@ -26,7 +26,8 @@ const OURS = [
   'x-accel-redirect',
   'x-accel-charset',
 ] as const
-const SKIPPED = skipTable(OURS)
+/** Fields of an upstream that no client gets as they came. */
+export const NOT_PASSED = skipTable(OURS)
 const SKIPPED_WITH_TRAILER = skipTable([...OURS, 'trailer'])
 
 /** Types that nginx gives a charset when they have none (its `charset_types` with Kong's `charset UTF-8`). */
@@ -101,7 +102,7 @@ export function proxiedHead(
   const status = exchange.response.status
   let text =
     statusLine(status, status === head.status ? head.reason : null) +
-    headers.serialise(keepsTrailer ? SKIPPED : SKIPPED_WITH_TRAILER)
+    headers.serialise(keepsTrailer ? NOT_PASSED : SKIPPED_WITH_TRAILER)
   text += framingText(framing)
   if (!headers.hasKnown(DATE)) text += 'Date: ' + clock.date + '\r\n'
   if (tokens.server && !headers.hasKnown(SERVER) && !exchange.response.hidesServer)
@@ -134,11 +135,6 @@ class LatencyLines {
 const UPSTREAM_LATENCY = new LatencyLines('X-Kong-Upstream-Latency')
 const PROXY_LATENCY = new LatencyLines('X-Kong-Proxy-Latency')
 
-/** 103, for the client as the upstream gave it (RFC 8297). */
-export function earlyHintsHead(head: ResponseHead): string {
-  return statusLine(103, null) + head.headers.serialise(SKIPPED) + '\r\n'
-}
-
 /** The head of a response that the gateway makes itself. */
 export function ownHead(
   exchange: Exchange,
@@ -155,7 +151,7 @@ export function ownHead(
   let text = statusLine(status, null)
   // A stored response keeps the date at which it was made (RFC 9111 4).
   if (!isStored || !headers.hasKnown(DATE)) text += 'Date: ' + clock.date + '\r\n'
-  text += headers.serialise(SKIPPED) + framingText(framing)
+  text += headers.serialise(NOT_PASSED) + framingText(framing)
   text += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
   const upgrade = headers.getKnown(UPGRADE)
   if (upgrade !== null) text += 'Connection: Upgrade\r\nUpgrade: ' + upgrade + '\r\n'

@@ -22,7 +22,6 @@ export const TRANSFORM_FAILED: WireFailure = {
   detail: 'a plugin failed while it changed the body of the response',
 }
 export const TOO_LARGE = clientFailure('BODY_TOO_LARGE', 413, 'request body over its limit')
-export const UNASKED_UPGRADE = upstreamFailure('BAD_FRAMING', 502, false, 'the upstream switched protocols unasked')
 
 export interface FailureExit {
   readonly status: number

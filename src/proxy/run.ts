@@ -14,10 +14,9 @@ import type { Pick, PickedTarget } from '#balancer/contract.ts'
 import type { ResponseSink } from '#upstream/connection.ts'
 import type { UpstreamLink } from '#upstream/link.ts'
 import type { CompiledRoute, CompiledService, Plan, Snapshot } from '#snapshot/snapshot.ts'
-import type { ClientFraming } from './client-head.ts'
-import { bodylessLength, clientFraming, earlyHintsHead, keepsTrailers, proxiedHead } from './client-head.ts'
-import { exitOfPickError, exitOfProtocol } from './fail.ts'
-import { NO_TARGET_LEFT, OVERLOADED, TOO_LARGE, TRANSFORM_FAILED, UNASKED_UPGRADE } from './fail.ts'
+import { bodylessLength, clientFraming, keepsTrailers, proxiedHead, type ClientFraming } from './client-head.ts'
+import { earlyHintsHead } from './early-hints.ts'
+import { exitOfPickError, exitOfProtocol, NO_TARGET_LEFT, OVERLOADED, TOO_LARGE, TRANSFORM_FAILED } from './fail.ts'
 import { answerOfExit, answerOfFailure, type OwnAnswer } from './own-answer.ts'
 import { ownResponse } from './own-response.ts'
 import { isPromise, PhaseRunner, type PhaseHost } from './access-phase.ts'
@@ -27,9 +26,10 @@ import { AbsentBody, BodyFlow } from './request-body.ts'
 import { OutgoingBody } from './outgoing-body.ts'
 import { newExchange, takeRoute } from './read-request.ts'
 import { changesOf, runLog, runResponseHeaders } from './response-phases.ts'
+import { repeatedHead, repeatedPlan, takeRepeated } from './repeats.ts'
 import { mayRetry } from './retry.ts'
 import { failTry, startTry } from './tries.ts'
-import { asksForWebSocket, switchOver } from './upgrade.ts'
+import { asksForWebSocket, switchOver, UNASKED_UPGRADE } from './upgrade.ts'
 import { upstreamHead } from './upstream-head.ts'
 import { linkTo } from './upstream-link.ts'
 import { changeService, hostHeaderFor, placeOf, prepareUpstream, takeResponse, timeoutsOf } from './upstream-request.ts'
@@ -65,17 +65,16 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   isOver = false
   #continueSent = false
 
-  constructor(worker: WorkerContext, connection: ClientSide, head: RequestHead) {
+  constructor(worker: WorkerContext, connection: ClientSide, head: RequestHead, snapshot = worker.snapshot) {
     this.#worker = worker
     this.#connection = connection
     this.#head = head
-    this.#snapshot = worker.snapshot
+    this.#snapshot = snapshot
     this.#plan = this.#snapshot.globalPlan
     this.#beganMs = performance.now()
+    const { pluginBodyBytes } = worker.settings
     if (head.isChunked || head.contentLength > 0)
-      this.#body = new BodyFlow(connection, head.contentLength, worker.settings.pluginBodyBytes, () =>
-        this.#sendContinue(),
-      )
+      this.#body = new BodyFlow(connection, head.contentLength, pluginBodyBytes, () => this.#sendContinue())
     this.#outgoing = new OutgoingBody(this.#body, connection)
     this.exchange = newExchange(worker, connection, head, this.#body ?? this.#noBody, this.#beganMs)
     worker.inFlight++
@@ -114,14 +113,11 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   }
 
   phaseDone(phase: 'rewrite' | 'access'): void {
-    if (phase === 'rewrite') this.#route()
-    else this.#proxyPass()
+    return phase === 'rewrite' ? this.#route() : this.#proxyPass()
   }
-
   setPlan(plan: Plan): void {
     this.#plan = plan
   }
-
   choose(kind: ChosenKind, nameOrId: string): boolean {
     const other = this.#snapshot.otherService(this.#compiled!, kind, nameOrId)
     if (other === null) return false
@@ -129,10 +125,25 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     this.#service = other
     return true
   }
-
   locate(nameOrId: string): ServicePlace | null | Promise<ServicePlace | null> {
     const other = this.#snapshot.otherService(this.#compiled!, 'service', nameOrId)
     return placeOf(this.exchange, this.#head, this.#compiled!, other)
+  }
+
+  repeat(plugin: string, withinMs: number, begin: (copy: Exchange) => void): boolean {
+    const { repeats } = this.#worker
+    const plan = this.#body === null && this.#noBody.made === null ? repeatedPlan(repeats, this.#plan, plugin) : null
+    if (repeats === null || plan === null) return false
+    const client = repeats.clientLike(this.#connection)
+    const copy = new ProxyRun(repeats, client, repeatedHead(this.#head, this.exchange), this.#snapshot)
+    copy.#compiled = this.#compiled
+    copy.#service = this.#service
+    copy.#plan = plan
+    takeRepeated(copy.exchange, this.exchange, copy)
+    begin(copy.exchange)
+    client.limit(withinMs, copy)
+    new PhaseRunner(copy, repeats, this.#snapshot, this.#compiled, 'access', plan.access).run(0)
+    return true
   }
 
   // ---- towards the upstream
@@ -148,24 +159,21 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
     // A call of gRPC may be a conversation, whose upstream answers before the body ends.
     const isStreamed = !exchange.route!.request_buffering || service.isHttp2
     const limit = this.#worker.settings.bodyBufferBytes
-    const pickLater = (): void => {
-      if (!this.isOver) this.#pick()
-    }
-    if (this.#outgoing.decide(head, this.#noBody.made, isStreamed, limit, pickLater)) this.#pick()
+    if (this.#outgoing.decide(head, this.#noBody.made, isStreamed, limit, () => this.#pick())) this.#pick()
   }
 
   #pick(): void {
+    if (this.isOver) return
     const service = this.#service!
     const hash = service.hashInput === null ? null : service.hashInput(this.exchange)
     const picked = service.balancer.pick(hash, this.#tried)
     if (!isPromise(picked)) return this.#connect(picked)
-    const connect = (pick: Pick): void => {
-      if (!this.isOver) this.#connect(pick)
-    }
+    const connect = (pick: Pick): void => this.#connect(pick)
     picked.then(connect, (error: unknown) => connect({ ok: false, code: 'resolve_failed', message: String(error) }))
   }
 
   #connect(pick: Pick): void {
+    if (this.isOver) return
     if (!pick.ok) {
       // Kong's balancer phase, which picks for the second try, can only answer in nginx's manner.
       if (this.#tried.length > 0) return this.#fail(NO_TARGET_LEFT)
@@ -205,20 +213,15 @@ export class ProxyRun implements RequestSink, ResponseSink, PhaseHost, ChangedBo
   onUpstreamDrain(): void {
     this.#body?.resume()
   }
-
   onUpstreamFailure(failure: WireFailure): void {
     const upstream = this.#upstream!
     const target = this.#target!
     this.#upstream = null
     const isReplayable = !upstream.hasSent || this.#outgoing.isReplayable
     this.#outgoing.detach()
-    const isRetried =
-      !this.isOver &&
-      !this.#hasResponded &&
-      this.#retriesLeft > 0 &&
-      isReplayable &&
-      mayRetry(failure, this.#method, upstream.hasSent) &&
-      this.#service!.balancer.takeRetry()
+    const isOpen = !this.isOver && !this.#hasResponded && this.#retriesLeft > 0 && isReplayable
+    const isAllowed = isOpen && mayRetry(failure, this.#method, upstream.hasSent)
+    const isRetried = isAllowed && this.#service!.balancer.takeRetry()
     const outcome = failTry(this.exchange, failure, isRetried)
     this.#service!.balancer.ended(target, outcome, performance.now() - this.#sentMs)
     if (this.isOver) return

@@ -1,12 +1,15 @@
 import type { Socket } from 'node:net'
 import type { ClientSide } from '#http/client-side.ts'
 import { CONNECTION_UPGRADE } from '#http/fields.ts'
+import { upstreamFailure } from '#http/failure.ts'
 import { headerId } from '#http/known-headers.ts'
 import type { RequestHead } from '#http/request-head.ts'
 import type { Exchange } from '#pdk/exchange.ts'
 import { debugFields } from './debug-header.ts'
 import type { ProxySettings } from './settings.ts'
 import { joinSockets } from './tunnel.ts'
+
+export const UNASKED_UPGRADE = upstreamFailure('BAD_FRAMING', 502, false, 'the upstream switched protocols unasked')
 
 const NOTHING_SKIPPED = new Uint8Array(256)
 

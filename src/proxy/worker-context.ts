@@ -6,6 +6,7 @@ import type { ConsumerGroup, Exchange } from '#pdk/exchange.ts'
 import type { WireFailure } from '#http/failure.ts'
 import type { CompiledRoute, PluginInstance, Snapshot } from '#snapshot/snapshot.ts'
 import type { Clock } from './client-head.ts'
+import type { RepeatContext } from './repeats.ts'
 import type { ProxySettings } from './settings.ts'
 import type { ClientTrust } from './client-trust.ts'
 
@@ -40,6 +41,8 @@ export interface WorkerContext {
   isDraining: boolean
   /** Whether the event loop is so late that new requests are better refused. */
   readonly isOverloaded: () => boolean
+  /** For requests that plugins repeat; null where none may be. */
+  repeats: RepeatContext | null
   /** Shared with the main thread: what is being run (`core/pulse.ts`). */
   readonly pulse: Int32Array
 }

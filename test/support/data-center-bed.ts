@@ -11,12 +11,13 @@ import { LimitExchange } from '#cluster/limit-exchange.ts'
 import { createLocalCounters, sizeFor } from '#cluster/local-counters.ts'
 import { openRedisConnection } from '#cluster/redis-connection.ts'
 import { RedisLimiter } from '#cluster/redis-limiter.ts'
+import type { RedisEndpoint } from '#cluster/redis-endpoint.ts'
 import { RedisLink } from '#cluster/redis-link.ts'
 import type { Limiter } from '#model/limiter.ts'
 import { BlackHole } from './black-hole.ts'
 import type { Program } from './debian-part.ts'
 import { freePort } from './free-port.ts'
-import { standaloneEndpoint, startRedis, type RedisServer } from './redis.ts'
+import { SentinelBed, standaloneEndpoint, startRedis, type RedisServer } from './redis.ts'
 
 /** Shorter than by default, so that tests are. */
 export const EXCHANGE_MS = 50
@@ -32,11 +33,70 @@ export interface BedNode {
 
 interface Place {
   readonly name: string
+  /** With Sentinel the first master. */
   readonly redis: RedisServer
-  /** To each other data center. */
+  readonly failOver: FailOver | null
+  readonly endpoint: RedisEndpoint
+  /** To each other data center that can be cut off. */
   readonly relays: BlackHole[]
   exchange: LimitExchange
   readonly nodes: BedNode[]
+}
+
+export interface DataCenterBedOptions {
+  /** Lines of each redis.conf, but for those with Sentinel. */
+  readonly lines?: readonly string[]
+  readonly exchangeMs?: number
+  /** Those whose Redis is a master with a replica and Sentinels; they can't be cut off. */
+  readonly withSentinel?: readonly string[]
+}
+
+/** A master that can be killed when its replica no longer hears of it. */
+class FailOver {
+  readonly sentinels: SentinelBed
+  readonly #replication: BlackHole
+
+  private constructor(sentinels: SentinelBed, replication: BlackHole) {
+    this.sentinels = sentinels
+    this.#replication = replication
+  }
+
+  static async start(program: Program): Promise<FailOver> {
+    let relay: BlackHole | null = null
+    const bed = await SentinelBed.start(program, async (master) => {
+      const port = await freePort()
+      relay = await BlackHole.start({ host: master.host, port }, master)
+      return port
+    })
+    return new FailOver(bed, relay!)
+  }
+
+  get endpoint(): RedisEndpoint {
+    const { sentinels, name } = this.sentinels
+    const address = { host: '127.0.0.1', port: 0 }
+    return {
+      ...standaloneEndpoint(name, address, COMMAND_MS),
+      kind: 'sentinel',
+      addresses: sentinels.map(({ host, port }) => ({ host, port })),
+      master: name,
+    }
+  }
+
+  /** From now on the replica misses what the master does. */
+  lag(): void {
+    this.#replication.block()
+  }
+
+  /** What the replica has missed is lost. */
+  async killMaster(): Promise<void> {
+    await this.sentinels.data[0]!.kill()
+    await this.#replication[Symbol.asyncDispose]()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sentinels[Symbol.asyncDispose]()
+    await this.#replication[Symbol.asyncDispose]()
+  }
 }
 
 export class DataCenterBed {
@@ -52,32 +112,37 @@ export class DataCenterBed {
     this.#exchangeMs = exchangeMs
   }
 
-  /** `lines` are of each redis.conf. */
   static async start(
     program: Program,
     names: readonly string[],
     nodes: number,
-    lines: readonly string[] = [],
-    exchangeMs = EXCHANGE_MS,
+    { lines = [], exchangeMs = EXCHANGE_MS, withSentinel = [] }: DataCenterBedOptions = {},
   ): Promise<DataCenterBed> {
     const bed = new DataCenterBed(names, exchangeMs)
-    const servers = await Promise.all(names.map(() => startRedis(program, { lines })))
+    const servers = await Promise.all(
+      names.map((name) => (withSentinel.includes(name) ? FailOver.start(program) : startRedis(program, { lines }))),
+    )
     for (const [index, name] of names.entries()) {
-      const redis = servers[index]!
+      const own = servers[index]!
       const relays: BlackHole[] = []
-      const peers: { name: string; port: number }[] = []
+      const peers: { name: string; endpoint: RedisEndpoint }[] = []
       for (const [other, peer] of names.entries()) {
         if (other === index) continue
-        const port = await freePort()
-        relays.push(
-          await BlackHole.start({ host: '127.0.0.1', port }, { host: '127.0.0.1', port: servers[other]!.port }),
-        )
-        peers.push({ name: peer, port })
+        const theirs = servers[other]!
+        if (theirs instanceof FailOver) peers.push({ name: peer, endpoint: theirs.endpoint })
+        else {
+          const port = await freePort()
+          relays.push(await BlackHole.start({ host: theirs.host, port }, theirs))
+          peers.push({ name: peer, endpoint: endpointAt(port) })
+        }
       }
-      const exchange = bed.#exchange(name, redis, peers)
+      const endpoint = own instanceof FailOver ? own.endpoint : endpointAt(own.port)
+      const exchange = bed.#exchange(name, endpoint, peers)
       exchange.start()
-      const place = { name, redis, relays, exchange, nodes: [] as BedNode[] }
-      for (let node = 0; node < nodes; node++) place.nodes.push(bed.#node(name, redis))
+      const failOver = own instanceof FailOver ? own : null
+      const redis = own instanceof FailOver ? own.sentinels.data[0]! : own
+      const place = { name, redis, failOver, endpoint, relays, exchange, nodes: [] as BedNode[] }
+      for (let node = 0; node < nodes; node++) place.nodes.push(bed.#node(name, endpoint))
       bed.places.push(place)
     }
     return bed
@@ -103,23 +168,24 @@ export class DataCenterBed {
 
   /** All nodes of a data center end, and one begins that knows nothing. */
   restartNodes(name: string): void {
-    const { nodes, redis } = this.places.find((place) => place.name === name)!
-    nodes.splice(0, nodes.length, this.#node(name, redis))
+    const { nodes, endpoint } = this.places.find((place) => place.name === name)!
+    nodes.splice(0, nodes.length, this.#node(name, endpoint))
   }
 
   async keysForGood(): Promise<string[]> {
-    return (await Promise.all(this.places.map(({ redis }) => redis.keysForGood()))).flat()
+    const masters = this.places.map(async ({ redis, failOver }) => (await failOver?.sentinels.master()) ?? redis)
+    return (await Promise.all(masters.map(async (master) => await (await master).keysForGood()))).flat()
   }
 
   #exchange(
     name: string,
-    redis: RedisServer,
-    peers: readonly { readonly name: string; readonly port: number }[],
+    endpoint: RedisEndpoint,
+    peers: readonly { readonly name: string; readonly endpoint: RedisEndpoint }[],
   ): LimitExchange {
     return new LimitExchange({
       dataCenters: this.#of(name),
-      local: this.#link(redis.port),
-      peers: peers.map((peer) => ({ name: peer.name, link: this.#link(peer.port) })),
+      local: this.#link(endpoint),
+      peers: peers.map((peer) => ({ name: peer.name, link: this.#link(peer.endpoint) })),
       keyPrefix: 'm:',
       holder: randomUUID(),
       log: { warn: () => undefined, info: () => undefined },
@@ -129,8 +195,8 @@ export class DataCenterBed {
   }
 
   /** One whose memory begins empty. */
-  #node(name: string, redis: RedisServer): BedNode {
-    const link = this.#link(redis.port)
+  #node(name: string, endpoint: RedisEndpoint): BedNode {
+    const link = this.#link(endpoint)
     const keys = exchangeKeys('m:')
     const changed = new ChangedNames({
       link,
@@ -168,8 +234,7 @@ export class DataCenterBed {
     return { local, names: [...this.#names].sort(), profile: local, exchangeMs: this.#exchangeMs }
   }
 
-  #link(port: number): RedisLink {
-    const endpoint = standaloneEndpoint(`127.0.0.1:${port}`, { host: '127.0.0.1', port }, COMMAND_MS)
+  #link(endpoint: RedisEndpoint): RedisLink {
     const link = new RedisLink({
       endpoint,
       open: openRedisConnection,
@@ -194,9 +259,13 @@ export class DataCenterBed {
     await Promise.all(this.places.map(({ exchange }) => exchange.close()))
     await Promise.all(this.#changed.map((changed) => changed.close()))
     for (const link of this.#links) link.close()
-    for (const { relays, redis } of this.places) {
+    for (const { relays, redis, failOver } of this.places) {
       await Promise.all(relays.map((relay) => relay[Symbol.asyncDispose]()))
-      await redis[Symbol.asyncDispose]()
+      await (failOver ?? redis)[Symbol.asyncDispose]()
     }
   }
+}
+
+function endpointAt(port: number): RedisEndpoint {
+  return standaloneEndpoint(`127.0.0.1:${port}`, { host: '127.0.0.1', port }, COMMAND_MS)
 }

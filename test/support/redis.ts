@@ -215,11 +215,16 @@ export class SentinelBed extends Group {
     return found
   }
 
-  static async start(program: Program): Promise<SentinelBed> {
+  /** With `replicatesBy` the replica hears of the master by that port. */
+  static async start(
+    program: Program,
+    replicatesBy: (master: RedisServer) => Promise<number> = ({ port }) => Promise.resolve(port),
+  ): Promise<SentinelBed> {
     const bed = new SentinelBed()
     try {
       const master = await bed.add(program, {})
-      await bed.add(program, { lines: [`replicaof ${LOOPBACK} ${master.port}`, 'repl-diskless-sync-delay 0'] })
+      const port = await replicatesBy(master)
+      await bed.add(program, { lines: [`replicaof ${LOOPBACK} ${port}`, 'repl-diskless-sync-delay 0'] })
       const lines = [
         `sentinel monitor ${bed.name} ${LOOPBACK} ${master.port} 2`,
         `sentinel down-after-milliseconds ${bed.name} 600`,

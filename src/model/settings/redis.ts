@@ -160,7 +160,7 @@ export const redisSettings = {
   ),
   redis_command_timeout: setting(
     milliseconds(1, 10_000),
-    'How long a command to Redis may take before it counts as failed and the request goes on without it. A shorter `redis.timeout` of a plugin holds for that plugin, a longer one does not. A plain number is in milliseconds.',
+    'How long a request may take longer because Redis does not answer. A command that requests wait for counts as failed a fifth of that sooner, at most 10 ms, since the request has to go on without it and be answered. A shorter `redis.timeout` of a plugin holds for that plugin, a longer one does not. A plain number is in milliseconds.',
     { default: '50' },
   ),
   redis_connect_timeout: setting(

@@ -21,7 +21,7 @@ async function ask(given: object, request: FakeExchangeOptions = {}) {
   const state = prepare(aiProxy, given)
   const exchange = fakeExchange({ method: 'POST', body: { messages: CHAT }, ...request })
   const origins: string[] = []
-  exchange.chooser = { choose: (_kind, origin) => origins.push(origin) > 0, locate: () => null }
+  exchange.chooser = { choose: (_kind, origin) => origins.push(origin) > 0, locate: () => null, repeat: () => false }
   const exit = await aiProxy.access!(exchange, state)
   const { upstream, request: sent } = exchange
   const url = `${origins[0] ?? ''}${upstream.path}${sent.query === null ? '' : `?${sent.query}`}`

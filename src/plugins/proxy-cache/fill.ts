@@ -12,6 +12,7 @@ import {
   type StoredResponse,
 } from '#pdk'
 import { addressOf, variantKey } from './request-key.ts'
+import type { Refresh } from './refresh.ts'
 import type { State } from './state.ts'
 import type { Lifetime } from './storable.ts'
 
@@ -33,6 +34,9 @@ export class Fill {
   takesStale = true
   /** The client's fields, where the upstream was asked whether `stale` still holds and not what the client asked. */
   asked: HeaderList | null = null
+  /** Where the upstream is asked while clients are served `stale`. */
+  refresh: Refresh | null = null
+  isStored = false
   readonly #state: State
   /** When the upstream was asked: in purges, and in time. */
   readonly #generation: number
@@ -114,6 +118,7 @@ export class Fill {
       this.#put(variantKey(this.text, exchange, varyBy), bytes, names, facts, expiresAtMs)
       this.#put(this.text, encodeStored({ ...facts, varyBy }, key, '', []), names, facts, expiresAtMs)
     }
+    this.isStored = true
     this.release()
   }
 

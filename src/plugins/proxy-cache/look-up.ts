@@ -7,14 +7,14 @@ import { FieldName, type Exchange, type Exit, type SharedAnswer, type StoredResp
 import { parseCacheControl, type CacheControl } from './cache-control.ts'
 import { Fill } from './fill.ts'
 import { isFresh, mayServeMeanwhile } from './freshness.ts'
+import { beginRefresh, canRefresh } from './refresh.ts'
 import { replay } from './replay.ts'
 import { variantKey } from './request-key.ts'
 import { askAgain } from './revalidation.ts'
-import { SHARED, type State } from './state.ts'
+import { FILL_MS, SHARED, type State } from './state.ts'
 
-/** How long others wait for somebody who fetches, and how long that one may take until another one may try. */
+/** How long others wait for somebody who fetches. */
 const WAIT_MS = 5_000
-const FILL_MS = 10_000
 /** Between two looks whether another node has fetched. */
 const LOOK_MS = 15
 const CACHE_CONTROL = new FieldName('Cache-Control')
@@ -82,9 +82,12 @@ class LookUp {
     this.#isForced = this.#asked?.noCache === true || (stored !== null && isFresh(stored, null))
     // What has to be asked for each time is asked for by each: who waits would only be the next to ask.
     if (!this.#isForced && (stored === null || stored.facts.freshForMs > 0) && this.#mayLead()) {
+      const isServed = stored !== null && this.#takesMeanwhile(stored)
+      if (isServed && this.#isResting()) return this.#replay(stored, 'Stale')
       this.#token = cache.startFill(this.#foundText, FILL_MS)
+      if (isServed && this.#token !== 0 && canRefresh(this.#exchange)) return this.#refresh(stored)
       if (this.#token === 0) {
-        if (stored !== null && mayServeMeanwhile(stored)) return this.#replay(stored, 'Stale')
+        if (isServed) return this.#replay(stored, 'Stale')
         if (Date.now() < this.#waitUntilMs) return this.#waitAndRun()
       }
     }
@@ -114,6 +117,25 @@ class LookUp {
     return this.run(this.#state.cache.find(this.#text))
   }
 
+  /** Whether this client may be served what is stale while the upstream is asked (RFC 5861 3, RFC 9111 5.2.1). */
+  #takesMeanwhile(stale: StoredResponse): boolean {
+    const asked = this.#asked
+    return mayServeMeanwhile(stale) && (asked === null || (asked.maxAge < 0 && asked.minFresh < 0 && !asked.noCache))
+  }
+
+  #isResting(): boolean {
+    return this.#state.resting.has(this.#foundText, this.#exchange.now)
+  }
+
+  /** The client is served what is stale, at once; that is asked for anew without it. */
+  #refresh(stale: StoredResponse): Exit {
+    const of = { text: this.#text, foundText: this.#foundText, stale, token: this.#token, claim: this.#claim }
+    this.#token = 0
+    this.#claim = ''
+    beginRefresh(this.#exchange, this.#state, of)
+    return this.#replay(stale, 'Stale')
+  }
+
   #ask(): Promise<SharedAnswer | null> | null {
     // Only one of a node claims for it, who has the node's lock.
     return this.#state.shared!.find(this.#foundText, { claims: this.#token !== 0, wantsStale: this.#stale === null })
@@ -125,7 +147,7 @@ class LookUp {
     while (answer?.state === 'taken' && !this.#hasLeft()) {
       const stale = this.#stale ?? answer.value
       if (stale !== null && stale.facts.varyBy === null) {
-        if (mayServeMeanwhile(stale)) return this.#letGo(() => this.#replay(stale, 'Stale'))
+        if (this.#takesMeanwhile(stale)) return this.#letGo(() => this.#replay(stale, 'Stale'))
         this.#stale = stale
       }
       if (Date.now() >= this.#waitUntilMs) break
@@ -136,19 +158,25 @@ class LookUp {
     if (this.#hasLeft()) return this.#letGo(() => undefined)
     if (answer === null) return this.#fetch()
     const { state, value } = answer
-    if (state === 'fresh' && value !== null) {
+    if (value !== null) {
       const { varyBy } = value.facts
-      if (varyBy !== null && this.#varyBy === null) {
+      if (varyBy !== null && this.#varyBy === null && state !== 'pass') {
         this.#varyBy = varyBy
         return this.#letGo(() => this.run(null))
       }
-      if (isFresh(value, this.#asked)) return this.#letGo(() => this.#replay(value, 'Hit'))
+      if (state === 'fresh' && isFresh(value, this.#asked)) return this.#letGo(() => this.#replay(value, 'Hit'))
     }
     if (state === 'pass') {
       this.#state.passedOn.add(this.#text, this.#exchange.now)
       this.#letGo(() => undefined)
     }
-    if (value !== null && value.facts.varyBy === null) this.#stale = value
+    if (value !== null && value.facts.varyBy === null) {
+      this.#stale = value
+      if (state === 'mine' && this.#takesMeanwhile(value) && canRefresh(this.#exchange)) {
+        if (this.#isResting()) return this.#letGo(() => this.#replay(value, 'Stale'))
+        return this.#refresh(value)
+      }
+    }
     return this.#fetch()
   }
 

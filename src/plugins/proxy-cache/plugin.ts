@@ -5,6 +5,7 @@ import type { Fill } from './fill.ts'
 import { bypass, isAlone, lookUp } from './look-up.ts'
 import { PASS_MS, PassedOn } from './passed-on.ts'
 import { isRead, tell } from './replay.ts'
+import { Refresh } from './refresh.ts'
 import { changedAddresses, requestKey } from './request-key.ts'
 import { answersAgain, answersInstead } from './revalidation.ts'
 import { RouteCounts } from './route-counts.ts'
@@ -13,6 +14,8 @@ import { SHARED, type State } from './state.ts'
 import { lifetimeOf } from './storable.ts'
 
 const UPGRADE = new FieldName('Upgrade')
+/** Between two refreshes of what could not be refreshed. */
+const REST_MS = 1000
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 export const proxyCache = definePlugin({
@@ -23,7 +26,7 @@ export const proxyCache = definePlugin({
     return { field: 'redis.host', message: "strategy 'redis' needs the address of a Redis, or the name of a profile" }
   },
 
-  prepare(config, { responses, sharedResponses, metrics }): State {
+  prepare(config, { responses, sharedResponses, metrics, log }): State {
     const followsCacheControl = config.cache_control
     const queryNames = config.vary_query_params ?? []
     return {
@@ -51,11 +54,19 @@ export const proxyCache = definePlugin({
       showsKey: config.response_headers['X-Cache-Key'] ?? true,
       counts: new RouteCounts(metrics),
       passedOn: new PassedOn(),
+      resting: new PassedOn(REST_MS),
+      metrics,
+      log,
+      toldAtMs: 0,
     }
   },
 
   access(exchange, state): void | Exit | Promise<void | Exit> {
     const { request } = exchange
+    if (!exchange.hasClient) {
+      const refresh = exchange.recall(SHARED)
+      if (refresh instanceof Refresh) return refresh.run(exchange)
+    }
     if (!state.methods.has(request.method) || UPGRADE.has(request.headers)) return bypass(exchange, state)
     // Otherwise bodies don't count, as in Kong: whoever stores answers to POST says that they don't depend on them.
     if (state.followsCacheControl && (!isRead(request.method) || request.body.exists)) return bypass(exchange, state)
@@ -65,7 +76,8 @@ export const proxyCache = definePlugin({
 
   responseHeaders(exchange, state) {
     const { response, request } = exchange
-    const fill = exchange.recall(SHARED) as Fill | undefined
+    const fill = exchange.recall(SHARED) as Fill | Refresh | undefined
+    if (fill instanceof Refresh) return
     if (fill !== undefined && answersInstead(exchange, state, fill)) return
     if (response.source !== 'service') return
     // RFC 9111 4.4.
@@ -79,30 +91,43 @@ export const proxyCache = definePlugin({
     const isKnown = fill.text !== ''
     if (isKnown && !keeps(exchange, state, fill)) {
       fill.status = 'Bypass'
-      if (isAlone(exchange)) state.passedOn.add(fill.text, exchange.now)
-      fill.release(PASS_MS)
+      if (fill.refresh === null || isNew(response.status, state)) {
+        if (isAlone(exchange)) state.passedOn.add(fill.text, exchange.now)
+        fill.release(PASS_MS)
+        fill.refresh?.replaced()
+      }
     }
-    tell(exchange, state, fill.status, isKnown ? state.cache.keyOf(fill.text) : null)
+    if (exchange.hasClient) tell(exchange, state, fill.status, isKnown ? state.cache.keyOf(fill.text) : null)
   },
 
   responseBody(exchange, state) {
     const { response, request } = exchange
     if (response.source !== 'service' || response.replacement !== null) return null
     const fill = exchange.recall(SHARED) as Fill | undefined
-    if (fill === undefined || fill.status === 'Bypass' || request.method === 'HEAD') return null
+    if (fill === undefined || fill.isStored || fill.status === 'Bypass' || request.method === 'HEAD') return null
     const lifetime = lifetimeOf(exchange, state.policy)
     return lifetime === null ? null : fill.collect(exchange, lifetime)
   },
 
   log(exchange) {
-    const fill = exchange.recall(SHARED) as Fill | undefined
-    fill?.release()
+    const fill = exchange.recall(SHARED) as Fill | Refresh | undefined
+    if (fill === undefined) return
+    if (fill instanceof Refresh) return fill.failed(exchange)
+    fill.release()
+    if (fill.refresh === null) return
+    if (fill.isStored) fill.refresh.end('refreshed')
+    else fill.refresh.failed(exchange)
   },
 
   close(state) {
     state.shared?.close()
   },
 })
+
+/** Whether a response to a refresh is what there is now, and not that it can't be said. */
+function isNew(status: number, { policy }: State): boolean {
+  return policy.statuses.has(status) || status === 404 || status === 410
+}
 
 /** Whether the response will be stored. One without a body is stored at once; one to HEAD is not that of GET, and never (as in Kong). */
 function keeps(exchange: Exchange, state: State, fill: Fill): boolean {

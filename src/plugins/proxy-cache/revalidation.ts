@@ -12,6 +12,7 @@ const IF_NONE_MATCH = new FieldName('If-None-Match')
 const IF_MODIFIED_SINCE = new FieldName('If-Modified-Since')
 /** By which a client asks for less than the whole; the cache needs the whole, or to hear that it has it. */
 const CONDITIONS = [IF_NONE_MATCH, IF_MODIFIED_SINCE, new FieldName('If-Range'), new FieldName('Range')]
+const OTHER_CONDITIONS = [new FieldName('If-Match'), new FieldName('If-Unmodified-Since')]
 /** RFC 9111 3.2: what a 304 says of a body that it does not have, and by which it was asked. */
 const KEPT = new Set([
   'content-encoding',
@@ -29,8 +30,10 @@ export function askAgain(exchange: Exchange, fill: Fill, stale: StoredResponse):
   const { headers } = exchange.request
   const etag = ETAG.get(stale.headers)
   const modified = LAST_MODIFIED.get(stale.headers)
-  // Who writes on a condition, or has a body, wants the upstream's own word.
-  if ((etag === null && modified === null) || exchange.request.method !== 'GET' || headers.has('if-match')) return
+  if (exchange.hasClient) {
+    // Who writes on a condition, or has a body, wants the upstream's own word.
+    if ((etag === null && modified === null) || exchange.request.method !== 'GET' || headers.has('if-match')) return
+  } else for (const field of OTHER_CONDITIONS) field.remove(headers)
   fill.asked = headers.clone()
   for (const field of CONDITIONS) field.remove(headers)
   if (etag !== null) IF_NONE_MATCH.set(headers, etag)
@@ -48,6 +51,7 @@ export function answersAgain(exchange: Exchange, state: State, fill: Fill): bool
   if (lifetime === null) state.cache.drop(fill.text)
   else fill.store(exchange, lifetime, [stale.body])
   fill.release()
+  if (!exchange.hasClient) return true
   const facts = lifetime === null ? { ...stale.facts, storedAtMs: Date.now() } : fill.factsOf(exchange, lifetime)
   response.headers.remove('age')
   const fresh = new StoredResponse(facts, stale.key, response.headers, stale.body)

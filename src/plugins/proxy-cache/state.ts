@@ -1,4 +1,4 @@
-import type { ResponseCache, SharedResponses } from '#pdk'
+import type { MetricsSink, PluginLog, ResponseCache, SharedResponses } from '#pdk'
 import type { RouteCounts } from './route-counts.ts'
 import type { PassedOn } from './passed-on.ts'
 import type { KeyOptions } from './request-key.ts'
@@ -20,7 +20,16 @@ export interface State {
   readonly counts: RouteCounts
   /** Whose last response could not be stored: nobody waits for the next one. */
   readonly passedOn: PassedOn
+  /** What could not be refreshed a moment ago. */
+  readonly resting: PassedOn
+  readonly metrics: MetricsSink
+  readonly log: PluginLog
+  /** When the log said last that refreshes fail; Unix ms. */
+  toldAtMs: number
 }
 
-/** Under which an exchange has its `Fill`. */
+/** How long who fetches has a node's lock, until another one may try. */
+export const FILL_MS = 10_000
+
+/** Under which an exchange has its `Fill`; one without a client first has its `Refresh` there. */
 export const SHARED = 'proxy-cache'

@@ -46,32 +46,60 @@ export interface Asked {
   readonly exchange: Exchange
   /** What X-Cache-Status says. */
   readonly status: string | null
+  /** Requests that the plugin made of this one without a client, when they have ended. */
+  readonly repeated: readonly Promise<Asked>[]
 }
 
-/** Runs the access phase, and what follows when the upstream is asked. */
+/** Runs the access phase, and what follows when the upstream is asked; what is repeated is answered by `upstream` as well. */
 export async function ask(
   cache: Opened,
   request: FakeExchangeOptions = {},
   upstream: UpstreamAnswer | 'unreachable' = {},
 ): Promise<Asked> {
-  const { state } = cache
-  const answer = upstream === 'unreachable' ? { status: 502 } : upstream
-  const exchange = fakeExchange({
-    now: Date.now(),
-    route,
-    ...request,
-    response: { status: answer.status ?? 200, headers: { ...JSON_TYPE, ...answer.headers } },
-  })
+  const repeated: Promise<Asked>[] = []
+  const exchange = exchangeOf(request, upstream)
+  exchange.chooser = {
+    choose: () => false,
+    locate: () => null,
+    repeat: (plugin, withinMs, begin) => {
+      assert.deepEqual([plugin, withinMs], ['proxy-cache', exchange.upstream.readTimeoutMs])
+      const copy = exchangeOf(request, upstream)
+      copy.hasClient = false
+      begin(copy)
+      repeated.push(pass(cache, copy, upstream, []))
+      return true
+    },
+  }
+  return await pass(cache, exchange, upstream, repeated)
+}
+
+function exchangeOf(request: FakeExchangeOptions, upstream: UpstreamAnswer | 'unreachable'): Exchange {
+  const { status = 200, headers = {} } = upstream === 'unreachable' ? { status: 502 } : upstream
+  const response = { status, headers: { ...JSON_TYPE, ...headers } }
+  const exchange = fakeExchange({ now: Date.now(), route, ...request, response })
+  exchange.upstream.readTimeoutMs = 5000
+  return exchange
+}
+
+async function pass(
+  { state }: Opened,
+  exchange: Exchange,
+  upstream: UpstreamAnswer | 'unreachable',
+  repeated: readonly Promise<Asked>[],
+): Promise<Asked> {
   const exit = (await proxyCache.access!(exchange, state)) as Exit | undefined
-  if (exit !== undefined) return { exit, exchange, status: exit.stored?.get('x-cache-status') ?? null }
+  if (exit !== undefined) {
+    proxyCache.log!(exchange, state)
+    return { exit, exchange, status: exit.stored?.get('x-cache-status') ?? null, repeated }
+  }
   if (upstream === 'unreachable') exchange.response.source = 'error'
   proxyCache.responseHeaders!(exchange, state)
   const transform = proxyCache.responseBody!(exchange, state)
-  const body = Buffer.from(answer.body ?? 'hello')
+  const body = Buffer.from((upstream === 'unreachable' ? undefined : upstream.body) ?? 'hello')
   if (transform !== null) {
     assert.deepEqual(transform.chunk(body), body)
     assert.equal(transform.end(), null)
   }
   proxyCache.log!(exchange, state)
-  return { exit: null, exchange, status: exchange.response.headers.get('x-cache-status') }
+  return { exit: null, exchange, status: exchange.response.headers.get('x-cache-status'), repeated }
 }

@@ -34,6 +34,7 @@ function setUp(config: object = {}) {
     const exchange = fakeExchange(options)
     exchange.chooser = {
       choose: () => false,
+      repeat: () => false,
       locate: (name) =>
         name === 'there' && place !== null
           ? Promise.resolve({ origin: place, hostHeader: 'there.test', path: '/its' + exchange.upstream.path })

@@ -94,7 +94,9 @@ export const responseRatelimiting = definePlugin({
     return admit(exchange, state, usageOf(key, windows, totals))
   },
 
-  responseHeaders({ shared, response }, state) {
+  responseHeaders({ shared, response, hasClient }, state) {
+    // What nobody asked for is nobody's to pay; who is served it later has paid for nothing of it either.
+    if (!hasClient) return state.usageHeader.remove(response.headers)
     const usage = shared.get(USAGE) as Usage | undefined
     if (usage === undefined) return
     usage.increments = parseIncrements(state.usageHeader.getAll(response.headers), state.limits)

@@ -128,6 +128,7 @@ export const session = definePlugin({
   },
 
   responseHeaders(exchange, state): void {
+    if (!exchange.hasClient) return
     const found = state.found.get(exchange) ?? null
     const login = loginOf(exchange)
     if (login !== null) return withLoggedIn(exchange, state, found, login)

@@ -46,6 +46,7 @@ function setUp(config: object, { counters = new FakeCounters(), entities, servic
         return true
       },
       locate: () => null,
+      repeat: () => false,
     }
     await trafficSplit.access!(exchange, state)
     const end = (status: number, latencyMs = 10, source: 'service' | 'exit' | 'error' = 'service') => {
