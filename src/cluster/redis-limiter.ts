@@ -141,7 +141,10 @@ export class RedisLimiter implements Limiter {
       const fullAtMs = known.addAbove(bucketName(name, window), nowMs, cost * divided * unitMs, limitMs, keptUntilMs)
       return fullAtMs > limitMs ? -1 : usedOfBucket(window, fullAtMs, nowMs)
     }
-    const left = isLimited ? Math.max(0, most - this.#beforeAlone(name, window, nowMs)) + ROUNDING : Infinity
+    const before = isLimited ? this.#beforeAlone(name, window, nowMs) : 0
+    // What the window before left is over the limit by itself: then nothing is let through, whatever it costs.
+    if (isLimited && before > most + ROUNDING) return -1
+    const left = isLimited ? Math.max(0, most - before) + ROUNDING : Infinity
     if (known.addUpTo(name + keySuffix, cost, left, keptUntilMs) > left) return -1
     const share = shareOf(left, divided)
     if (own.addUpTo(name + keySuffix, cost, share, keptUntilMs) <= share) return this.#usedAlone(name, window, nowMs)

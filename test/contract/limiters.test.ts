@@ -50,6 +50,19 @@ const steps = fc.array(
 /** Also around the end of February of a leap year. */
 const begin = fc.constantFrom('2030-01-01T00:00:00Z', '2027-12-31T23:59:58Z', '2028-02-28T23:59:30Z')
 
+type ValueOf<A> = A extends fc.Arbitrary<infer Value> ? Value : never
+type Example = [ValueOf<ReturnType<typeof several>>, ValueOf<typeof steps>, string]
+/** What was added to the window before is over the limit by itself, and the next request costs nothing. */
+const FULL_BEFORE: Example = [
+  [{ limit: 1, window: 'year', algorithm: 'sliding', burst: null, name: null }],
+  [
+    { passMs: 0, cost: 3, key: 'b', isAdded: true },
+    { passMs: 0, cost: 3, key: 'b', isAdded: true },
+    { passMs: 366 * DAY, cost: 0, key: 'b', isAdded: false },
+  ],
+  '2030-01-01T00:00:00Z',
+]
+
 async function behavesAsTheModel(
   open: (clock: Clock) => Limiter | Promise<Limiter>,
   algorithms: readonly ('fixed' | 'sliding' | 'bucket')[],
@@ -85,7 +98,7 @@ async function behavesAsTheModel(
       await limiter.take('c', 0, windows.at(clock.nowMs), clock.nowMs)
       limiter.close()
     }),
-    { numRuns: runs },
+    { numRuns: runs, examples: algorithms.includes('sliding') ? [FULL_BEFORE] : [] },
   )
 }
 
