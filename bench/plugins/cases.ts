@@ -11,6 +11,8 @@ export interface PluginCase {
   readonly after?: string
   /** Its answer, when it answers itself. */
   readonly answer?: string
+  /** How many are asked in a round, where the clock of processor time is too coarse for the usual number. */
+  readonly requests?: number
   /** Part of the work is done after the answer: it is waited for. */
   readonly isDeferred?: boolean
   /** What is measured, where that does not follow from the name. */
@@ -37,6 +39,7 @@ export const SERVICE_ANSWER = JSON.stringify({
   choices: [{ index: 0, message: { role: 'assistant', content: 'It stands before services.' }, finish_reason: 'stop' }],
   usage: { prompt_tokens: 14, completion_tokens: 5, total_tokens: 19 },
 })
+const MANY = 60_000
 const PASSWORD = 'a password of some length'
 export const KEY = 'a-key-of-usual-length-0123456789'
 const SECRET = 'a-secret-of-usual-length-0123456789abcdef'
@@ -105,7 +108,8 @@ export function casesFor({ backendPort, servicePort, linesPort, folder }: Places
   const lines = { host: '127.0.0.1', port: linesPort }
   const key = { headers: { apikey: KEY } }
   return [
-    { name: 'bare' },
+    { name: 'bare', requests: MANY },
+    { name: 'nothing', requests: MANY, note: 'a plugin of the operator’s that does nothing, in three phases' },
     { name: 'bare POST', request: order },
     { name: 'acl', config: { allow: ['readers'] }, request: key, after: 'key-auth' },
     {

@@ -57,7 +57,9 @@ async function main(): Promise<void> {
       folder,
     }).filter(isWanted)
     await new Promise<void>((resolve) => datagrams.bind((lines.address() as AddressInfo).port, '127.0.0.1', resolve))
-    subject = await startMeasuredGateway(declarative(cases, backend.port), { settings: { functions: 'sandbox' } })
+    subject = await startMeasuredGateway(declarative(cases, backend.port), {
+      settings: { functions: 'sandbox', plugin_paths: path.join(import.meta.dirname, 'nothing.ts') },
+    })
     const micros = new Map<string, number>()
     const failed = new Map<string, string>()
     for (let round = 0; round <= Number(options.rounds); round++) {
@@ -133,6 +135,7 @@ function declarative(cases: readonly PluginCase[], backendPort: number): object 
 
 async function measure(wrk: Program, subject: Subject, one: PluginCase): Promise<number> {
   const request: LoadRequest = { method: 'GET', headers: {}, ...one.request, targets: [{ path: pathOf(one.name) }] }
+  const { requests = REQUESTS } = one
   const before = treeCpuSeconds(subject.pid)
   let after = before
   await runWrk(
@@ -141,7 +144,7 @@ async function measure(wrk: Program, subject: Subject, one: PluginCase): Promise
       url: `http://127.0.0.1:${subject.port}`,
       request,
       expectedBody: one.answer ?? SMALL_BODY,
-      requests: REQUESTS,
+      requests,
       connections: CONNECTIONS,
       isGateway: one.answer === undefined,
     },
@@ -153,7 +156,7 @@ async function measure(wrk: Program, subject: Subject, one: PluginCase): Promise
     await sleep(DELIVERED_MS)
     after = treeCpuSeconds(subject.pid)
   }
-  return ((after - before) / REQUESTS) * 1e6
+  return ((after - before) / requests) * 1e6
 }
 
 function tableOf(cases: readonly PluginCase[], micros: ReadonlyMap<string, number>): string {
