@@ -20,6 +20,10 @@ export const KEPT_SEEDS: readonly { readonly seed: number; readonly found: strin
   },
   { seed: 570, found: 'the state of an epoch was never written where another node than the one that has it projects' },
   { seed: 11873, found: 'a write that was done in an epoch that is over was told to be refused by the state after it' },
+  {
+    seed: 404817,
+    found: 'a row that had moved to another workspace was taken for deleted when it was looked up alone',
+  },
   { seed: 59293, found: 'a copy was filled with nothing before it was noted of which epoch it is' },
   { seed: 19388, found: 'an epoch whose beginning was open, and who begins the next had only a part of the state' },
   {

@@ -95,6 +95,12 @@ test('what is looked up is read alone; where its workspace is not known, with it
   assert.equal(fresh.filling?.done, 1)
   assert.equal(await fresh.get('members', 'nobody'), undefined)
   assert.equal(fresh.filling?.done, 2)
+  // Moved: what is left in the workspace where it is looked for says that it is deleted.
+  await commit(writer, put('groups', { id: 'h2', name: 'moving' }, W2), del('domains', 'd1', W1))
+  await commit(writer, put('domains', { id: 'd1', name: 'one' }, W2))
+  await writer.project()
+  const third = await follower(port, { isLater, wholeRows: NONE_AT_ONCE })
+  assert.equal((await third.lookup('domains', 'name', 'one', W1))?.workspace, W2)
   // More than are worth a read each.
   const all = await fresh.list('members', { reference: { field: 'group', id: 'g' }, workspace: W1 }, { size: 1000 })
   assert.equal(all.rows.length, 100)

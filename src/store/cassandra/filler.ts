@@ -140,15 +140,14 @@ export class Filler {
     if (!(await this.#takeRow(kind, id, workspace))) await this.#takePartOf(kind, id)
   }
 
-  /** False when the projection has none in that workspace. */
+  /** False when the projection has none in that workspace; a deleted one may have moved to another. */
   async #takeRow(kind: string, id: string, workspace: string): Promise<boolean> {
     const { projection, reach } = this.#options
     const epoch = this.#epochFor(kind)
     const row = await asked(() => projection.row(epoch, kind, workspace, id))
-    if (!row) return false
+    if (!row || !isAlive(row)) return false
     await reach(row.revision)
-    // A deletion is one of the entries that have been applied by now.
-    if (isAlive(row)) await this.#single.add(row)
+    await this.#single.add(row)
     this.#likelyWorkspace = row.workspace
     return true
   }
