@@ -1,9 +1,9 @@
 /** Answers with what the upstream answered before, as Kong's proxy-cache does; by RFC 9111 where `cache_control` is on. */
+import { RecentKeys } from '#core/recent-keys.ts'
 import { definePlugin, FieldName, type Exchange, type Exit } from '#pdk'
 import { compileTypes } from './content-type.ts'
 import type { Fill } from './fill.ts'
 import { bypass, isAlone, lookUp } from './look-up.ts'
-import { PASS_MS, PassedOn } from './passed-on.ts'
 import { isRead, tell } from './replay.ts'
 import { Refresh } from './refresh.ts'
 import { changedAddresses, requestKey } from './request-key.ts'
@@ -14,8 +14,15 @@ import { SHARED, type State } from './state.ts'
 import { lifetimeOf } from './storable.ts'
 
 const UPGRADE = new FieldName('Upgrade')
+/**
+ * Whose last response could not be stored: for so long nobody waits for the next one. It would not be stored either, and all who wait
+ * would ask one after the other.
+ */
+const PASS_MS = 10_000
 /** Between two refreshes of what could not be refreshed. */
 const REST_MS = 1000
+/** Addresses of which either is remembered. */
+const MOST_RECENT = 10_000
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 export const proxyCache = definePlugin({
@@ -53,8 +60,8 @@ export const proxyCache = definePlugin({
       showsStatus: config.response_headers['X-Cache-Status'] ?? true,
       showsKey: config.response_headers['X-Cache-Key'] ?? true,
       counts: new RouteCounts(metrics),
-      passedOn: new PassedOn(),
-      resting: new PassedOn(REST_MS),
+      passedOn: new RecentKeys(PASS_MS, MOST_RECENT),
+      resting: new RecentKeys(REST_MS, MOST_RECENT),
       metrics,
       log,
       toldAtMs: 0,

@@ -1,6 +1,6 @@
+import type { RecentKeys } from '#core/recent-keys.ts'
 import type { MetricsSink, PluginLog, ResponseCache, SharedResponses } from '#pdk'
 import type { RouteCounts } from './route-counts.ts'
-import type { PassedOn } from './passed-on.ts'
 import type { KeyOptions } from './request-key.ts'
 import type { StorePolicy } from './storable.ts'
 
@@ -19,9 +19,9 @@ export interface State {
   readonly showsKey: boolean
   readonly counts: RouteCounts
   /** Whose last response could not be stored: nobody waits for the next one. */
-  readonly passedOn: PassedOn
+  readonly passedOn: RecentKeys
   /** What could not be refreshed a moment ago. */
-  readonly resting: PassedOn
+  readonly resting: RecentKeys
   readonly metrics: MetricsSink
   readonly log: PluginLog
   /** When the log said last that refreshes fail; Unix ms. */
