@@ -10,7 +10,7 @@ import type { StoredRow } from '../digest.ts'
 import { notWhole, referenceEntry, type Filling } from '../filling.ts'
 import type { LocalCopy } from '../local-copy.ts'
 import { CassandraFailure } from './port.ts'
-import type { ProjectedName, ProjectedRow, ProjectionTables } from './projection-tables.ts'
+import type { ProjectedRow, ProjectionTables } from './projection-tables.ts'
 import { RowGatherer } from './row-gatherer.ts'
 
 export interface FillerOptions {
@@ -64,13 +64,7 @@ export class Filler {
   }
 
   async get(kind: string, id: string): Promise<Row | undefined> {
-    const part = this.#options.projection.bucketOf(kind, id)
-    // In this order: a part may be done between a look into the copy and the question whether it is.
-    if (this.#filling?.isDone(kind, part) === false) {
-      const found = await this.#reader.get(kind, id)
-      if (found) return found
-      if (!(await this.#takeRow(kind, id, this.#likelyWorkspace))) await this.#takePart(kind, part)
-    }
+    await this.#take(kind, id, this.#likelyWorkspace)
     return this.#reader.get(kind, id)
   }
 
@@ -131,13 +125,17 @@ export class Filler {
     // A name that is newer than the copy may have been another row's at the head.
     await reach(names.reduce((newest, { revision }) => Math.max(newest, revision), 0))
     const alive = names.filter(({ isDeleted }) => !isDeleted)
-    if (alive.length > SINGLE_ROWS) for (const { id } of alive) await this.#takePartOf(kind, id)
-    else await Promise.all(alive.map((name) => this.#takeNamedRow(kind, name, workspace)))
+    if (alive.length > SINGLE_ROWS)
+      for (const { id } of alive) await this.#takePart(kind, projection.bucketOf(kind, id))
+    else await Promise.all(alive.map(({ id }) => this.#take(kind, id, workspace)))
   }
 
-  async #takeNamedRow(kind: string, { id }: ProjectedName, workspace: string): Promise<void> {
-    if (await this.#reader.get(kind, id)) return
-    if (!(await this.#takeRow(kind, id, workspace))) await this.#takePartOf(kind, id)
+  /** The row alone, where it is in that workspace; else its part. */
+  async #take(kind: string, id: string, workspace: string): Promise<void> {
+    const part = this.#options.projection.bucketOf(kind, id)
+    // In this order: a part may be done between a look into the copy and the question whether it is.
+    if (this.#filling?.isDone(kind, part) !== false || (await this.#reader.get(kind, id))) return
+    if (!(await this.#takeRow(kind, id, workspace))) await this.#takePart(kind, part)
   }
 
   /** False when the projection has none in that workspace; a deleted one may have moved to another. */
@@ -150,10 +148,6 @@ export class Filler {
     await this.#single.add(row)
     this.#likelyWorkspace = row.workspace
     return true
-  }
-
-  #takePartOf(kind: string, id: string): Promise<void> {
-    return this.#takePart(kind, this.#options.projection.bucketOf(kind, id))
   }
 
   #epochFor(kind: string): number {
