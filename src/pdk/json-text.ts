@@ -7,13 +7,19 @@ export type JsonText = { readonly ok: true; readonly value: unknown } | { readon
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-export function parseJsonText(bytes: Buffer): JsonText {
-  let text: string
+/** Null for what is no text in UTF-8. */
+export function utf8Text(bytes: Buffer): string | null {
   try {
-    text = UTF8.decode(bytes)
+    return UTF8.decode(bytes)
   } catch {
-    return { ok: false, reason: 'is not in UTF-8' }
+    // Any body may come; that it is none of text is all there is to say.
+    return null
   }
+}
+
+export function parseJsonText(bytes: Buffer): JsonText {
+  const text = utf8Text(bytes)
+  if (text === null) return { ok: false, reason: 'is not in UTF-8' }
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -1,5 +1,6 @@
 /** Serves language models of any provider in OpenAI's form, as Kong's ai-proxy does. */
 import { definePlugin, FieldName, type Exchange, type Exit, type ResponseHold } from '#pdk'
+import { parseAnswer } from '../ai/ask-model.ts'
 import { isExit, refuseLlm, refuseLlmFormat } from '../ai/llm-request.ts'
 import { openaiAnswer } from '../ai/openai-form.ts'
 import { codingsOf, plainBody } from '../ai/plain-body.ts'
@@ -157,7 +158,7 @@ async function answerOf(exchange: Exchange, state: State, use: Use, body: Buffer
     const stream = openStream(exchange, state, use)
     return Buffer.concat([stream.chunk(plain) ?? NO_BYTES, stream.end() ?? NO_BYTES])
   }
-  const value = parsed(plain)
+  const value = parseAnswer(plain.toString('utf8'))
   const answer = state.isOpenai ? openaiAnswer(value) : state.form.decode(value)
   if (answer === null) return unusable(exchange, state, 'is in another form than expected')
   state.hasWarned = false
@@ -168,15 +169,6 @@ async function answerOf(exchange: Exchange, state: State, use: Use, body: Buffer
 }
 
 const NO_BYTES = Buffer.alloc(0)
-
-function parsed(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8')) as unknown
-  } catch {
-    // No answer in any form, as `decode` then says.
-    return null
-  }
-}
 
 function unusable(exchange: Exchange, state: State, problem: string): Exit {
   if (!state.hasWarned)

@@ -1,5 +1,6 @@
 /** Has a language model rewrite responses before the client gets anything of them, as Kong's ai-response-transformer does. */
 import { definePlugin, FieldName, type Exchange, type Exit, type ResponseHold } from '#pdk'
+import { utf8Text } from '#pdk/json-text.ts'
 import { refuseLlm } from '../ai/llm-request.ts'
 import { codingsOf, plainBody } from '../ai/plain-body.ts'
 import { openTransformer, refuseTransformer, transform, type Transformer } from '../ai/transformer.ts'
@@ -26,7 +27,6 @@ const OF_THE_BODY = [
 
 /** The model's own deadline comes first. */
 const GRACE_MS = 1000
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export const aiResponseTransformer = definePlugin({
   schema,
@@ -56,7 +56,7 @@ async function rewrite(exchange: Exchange, state: State, body: Buffer): Promise<
   const { response } = exchange
   const plain = await plainBody(body, codingsOf(response.headers), state.limitBytes)
   if (plain === 'too_large') return tooLarge(exchange, state)
-  const text = Buffer.isBuffer(plain) ? textIn(plain) : null
+  const text = Buffer.isBuffer(plain) ? utf8Text(plain) : null
   if (text === null) return refuseLlm(exchange, 500, 'the response body is no text in UTF-8, in a known encoding')
   const said = await transform(exchange, state, text)
   if (typeof said !== 'string') return said
@@ -80,13 +80,4 @@ function changed(exchange: Exchange, text: string): Buffer {
 
 function tooLarge(exchange: Exchange, { limitBytes }: State): Exit {
   return refuseLlm(exchange, 500, `response body is larger than max_request_body_size (${limitBytes} bytes)`)
-}
-
-function textIn(bytes: Buffer): string | null {
-  try {
-    return UTF8.decode(bytes)
-  } catch {
-    // Any body may come; that it is none of text is all there is to say.
-    return null
-  }
 }

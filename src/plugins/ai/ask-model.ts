@@ -26,12 +26,13 @@ export async function askModel(
     metrics.called(plugin, 'chat', 'refused')
     return { problem: `the AI service answered ${answer.status}` }
   }
-  const decoded = form.decode(parse(answer.text))
+  const decoded = form.decode(parseAnswer(answer.text))
   metrics.called(plugin, 'chat', decoded === null ? 'failed' : 'answered')
   return decoded ?? { problem: 'the AI service answered in another form than expected' }
 }
 
-function parse(text: string): unknown {
+/** What a service answered; null for what is not JSON. */
+export function parseAnswer(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
