@@ -1,4 +1,6 @@
 /** What the gateway must not exceed and what it aims at. One table for the benchmark, its report and the documentation. */
+import { rowOf } from './support/recorded.ts'
+
 export interface Limit {
   readonly id: string
   readonly title: string
@@ -69,9 +71,7 @@ export type LimitId = (typeof rows)[number]['id']
 export const limits: readonly (Limit & { readonly id: LimitId })[] = rows
 
 export function limitOf(id: LimitId): Limit {
-  const limit = limits.find((row) => row.id === id)
-  if (!limit) throw new Error(`no limit is named ${id}`)
-  return limit
+  return rowOf(limits, id)
 }
 
 /** `held` also when there is no limit; `aimed` when the aim is reached too. */

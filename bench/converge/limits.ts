@@ -1,4 +1,6 @@
 /** What a cluster of two data centers must keep to, 80 ms apart. One table for the benchmark and its report. */
+import { rowOf } from '../support/recorded.ts'
+
 export interface ConvergeLimit {
   readonly id: string
   readonly title: string
@@ -99,7 +101,5 @@ export function convergeFigure(id: ConvergeId, value: number, details: ConvergeF
 }
 
 export function limitOf(id: ConvergeId): ConvergeLimit {
-  const limit = convergeLimits.find((row) => row.id === id)
-  if (!limit) throw new Error(`no limit is named ${id}`)
-  return limit
+  return rowOf(convergeLimits, id)
 }

@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { convergeFigure } from './limits.ts'
+import { aMachine } from '../support/testing.ts'
 import { tableOf, withConverge } from './report.ts'
 
-const measured = {
-  at: '2026-11-25T18:00:00.000Z',
-  commit: 'abc',
-  cpu: 'a processor',
-  cores: 2,
-  memoryMiB: 1024,
-  kernel: '6',
-  node: 'v26',
-  nginx: 'Cassandra dc1:3,dc2:3',
-}
+const measured = { ...aMachine, nginx: 'Cassandra dc1:3,dc2:3' }
 
 test('a figure at its limit holds it, one beyond it does not; rates have to be at least their limit', () => {
   assert.equal(convergeFigure('propagation-p99', 600, {}).isHeld, true)

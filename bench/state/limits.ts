@@ -1,4 +1,6 @@
 /** What state in a Redis may cost a request. One table for the benchmarks, their reports and the documentation. */
+import { rowOf } from '../support/recorded.ts'
+
 export interface StateLimit {
   readonly id: string
   /** The page whose table has it. */
@@ -70,9 +72,7 @@ export function stateFigure(id: StateId, value: number, details: StateFigure['de
 }
 
 export function stateLimitOf(id: StateId): StateLimit {
-  const limit = stateLimits.find((row) => row.id === id)
-  if (!limit) throw new Error(`no limit is named ${id}`)
-  return limit
+  return rowOf(stateLimits, id)
 }
 
 export function rounded(value: number): number {

@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { stateFigure } from './limits.ts'
+import { aMachine } from '../support/testing.ts'
 import { tableOf, withState } from './report.ts'
 
-const measured = {
-  at: '2026-11-25T18:00:00.000Z',
-  commit: 'abc',
-  cpu: 'a processor',
-  cores: 2,
-  memoryMiB: 1024,
-  kernel: '6',
-  node: 'v26',
-  nginx: 'Redis 7',
-}
+const measured = { ...aMachine, nginx: 'Redis 7' }
 
 test('a figure at its limit holds it, one beyond it does not, however it is rounded', () => {
   assert.equal(stateFigure('synced-cpu', 1.15, {}).isHeld, true)

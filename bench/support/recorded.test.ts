@@ -4,17 +4,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { keepFigures } from './recorded.ts'
+import { aMachine } from './testing.ts'
 
-const measuredBy = (commit: string) => ({
-  at: '2026-11-25T18:00:00.000Z',
-  commit,
-  cpu: 'a processor',
-  cores: 2,
-  memoryMiB: 1024,
-  kernel: '6',
-  node: 'v26',
-  nginx: 'nginx',
-})
+const measuredBy = (commit: string) => ({ ...aMachine, commit })
 
 test('what was not measured now stays as it was, and what has no place any more goes', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-recorded-'))

@@ -9,6 +9,13 @@ interface Named {
 
 export type Measured<F> = F & { readonly measured: Provenance }
 
+/** The row of a table of limits; what asks for one names it in the table's own words. */
+export function rowOf<R extends Named>(rows: readonly R[], id: string): R {
+  const row = rows.find((one) => one.id === id)
+  if (!row) throw new Error(`no limit is named ${id}`)
+  return row
+}
+
 /** Puts the figures into the file, and answers all that are in it then, in this order. */
 export function keepFigures<F extends Named>(
   file: string,
