@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { connect, constants } from 'node:http2'
+import { connect, constants, type ClientHttp2Session } from 'node:http2'
 import { effort } from '../support/effort.ts'
 import { freeGatewayPorts, startGateway, type Gateway } from '../support/gateway.ts'
 import { http2Floods, startFlood } from '../support/http2-floods.ts'
@@ -15,6 +15,8 @@ const REQUESTS = effort(4, 2000)
 const ATTACKS = effort(4, 2000)
 /** What all attackers together may pin: windows and heads of their connections, and what the collector has not looked at. */
 const GROWTH_MAX = 96 * 1024 ** 2
+/** New connections, as attackers make them: what they leave to the collector until it looks is no more of an attack than of them. */
+const [WARM_SESSIONS, WARM_ROUNDS] = [100, 80]
 
 let upstream: Upstream
 let gateway: Gateway
@@ -30,11 +32,27 @@ before(async () => {
       services: [{ url: `http://127.0.0.1:${upstream.port}`, routes: [{ paths: ['/'] }] }],
     },
   })
+  await warm()
 })
 after(async () => {
   await gateway.stop()
   await upstream.close()
 })
+
+/** A process that has served nobody yet grows by any requests: what an attack adds is told from one that has been at work. */
+async function warm(): Promise<void> {
+  for (let round = 0; round < WARM_ROUNDS; round++)
+    await Promise.all(
+      Array.from({ length: WARM_SESSIONS }, async () => {
+        const session = connect(gateway.proxyUrl)
+        try {
+          assert.equal(await overHttp2(session), 200)
+        } finally {
+          session.destroy()
+        }
+      }),
+    )
+}
 
 const residentBytes = (): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${gateway.child.pid}/status`, 'utf8'))![1]) * 1024
@@ -44,23 +62,25 @@ async function openConnections(): Promise<number> {
   return Number(/kong_nginx_connections_total\{[^}]*state="active"\} (\d+)/.exec(page)![1])
 }
 
+function overHttp2(session: ClientHttp2Session): Promise<number> {
+  return within(
+    'an answer over HTTP/2',
+    new Promise<number>((resolve, reject) => {
+      const stream = session.request({ ':path': '/' })
+      stream.on('response', (headers) => resolve(Number(headers[constants.HTTP2_HEADER_STATUS])))
+      stream.on('error', reject)
+      stream.resume()
+      stream.end()
+    }),
+  )
+}
+
 /** Requests of others while the attack goes on, over both versions of HTTP. */
 async function askMeanwhile(isEnough: () => boolean): Promise<void> {
   const session = connect(gateway.proxyUrl)
-  const overHttp2 = () =>
-    within(
-      'an answer over HTTP/2',
-      new Promise<number>((resolve, reject) => {
-        const stream = session.request({ ':path': '/' })
-        stream.on('response', (headers) => resolve(Number(headers[constants.HTTP2_HEADER_STATUS])))
-        stream.on('error', reject)
-        stream.resume()
-        stream.end()
-      }),
-    )
   try {
     for (let i = 0; i < REQUESTS || !isEnough(); i++) {
-      assert.equal(await overHttp2(), 200)
+      assert.equal(await overHttp2(session), 200)
       const response = await fetch(gateway.proxyUrl, { signal: AbortSignal.timeout(30_000) })
       assert.equal(response.status, 200)
       await response.arrayBuffer()
