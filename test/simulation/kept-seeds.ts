@@ -30,4 +30,8 @@ export const KEPT_SEEDS: readonly { readonly seed: number; readonly found: strin
     seed: 94942,
     found: 'a write that was told to be open was done again after an epoch had taken the log that told of it',
   },
+  {
+    seed: 317584,
+    found: 'a projector whose pass outlived its epoch wrote the state of the next one into the keys of that before',
+  },
 ]

@@ -49,7 +49,7 @@ export class Projector {
   async look(): Promise<void> {
     const epoch = this.#options.epoch()
     const mark = epoch && (await this.#options.projection.watermark(epoch.epoch))
-    if (mark && epoch === this.#options.epoch()) this.projected = Math.max(this.projected, mark.revision)
+    if (mark && !this.#isOver(epoch)) this.projected = Math.max(this.projected, mark.revision)
   }
 
   async close(): Promise<void> {
@@ -58,18 +58,21 @@ export class Projector {
   }
 
   /**
-   * The epoch is fixed for the pass; what it writes has that epoch in its keys. So is its end: what is appended meanwhile waits for the
-   * next pass, where more of it goes into the same writes.
+   * The epoch is fixed for the pass, which has it in the keys of all that it writes and ends when another began: what the copy holds
+   * from then on is of that one. Fixed is its end as well: what is appended meanwhile waits for the next pass, where more of it goes
+   * into the same writes.
    */
   async #project(scope: ProjectionScope): Promise<void> {
-    const { projection, changes, head, rows } = this.#options
+    const { projection, changes, head } = this.#options
     const epoch = this.#options.epoch()
     if (!epoch) return
     const own = await projection.watermark(epoch.epoch)
+    if (this.#isOver(epoch)) return
     this.projected = own?.revision ?? epoch.base.revision
     if (!own && epoch.base.revision > 0) {
       // The entries after the base follow below: among them those that deleted what this state, which may be later, lacks.
-      await projection.projectState(epoch.epoch, await rows())
+      await projection.projectState(epoch.epoch, this.#stateOf(epoch))
+      if (this.#isOver(epoch)) return
       await projection.markBase(epoch.epoch, epoch.base)
     }
     this.writtenFor = epoch.epoch
@@ -78,13 +81,26 @@ export class Projector {
     const isForAll = scope === 'all' && (lowest !== undefined || epoch.base.revision === 0)
     let revision = isForAll ? (lowest?.revision ?? 0) : this.projected
     const end = await head()
-    while (revision < end && !this.#isClosed && epoch === this.#options.epoch()) {
+    while (revision < end && !this.#isClosed && !this.#isOver(epoch)) {
       const entries = await changes(revision, BATCH)
       const last = entries.at(-1)
-      if (!last) return
+      // What the copy answered after another epoch began may be of that one.
+      if (!last || this.#isOver(epoch)) return
       await projection.project(epoch.epoch, entries, isForAll ? 'all' : 'own')
       revision = last.revision
-      this.projected = Math.max(this.projected, revision)
+      if (!this.#isOver(epoch)) this.projected = Math.max(this.projected, revision)
     }
+  }
+
+  /** The rows of the copy as long as they are of the epoch; none when another began before they could be read. */
+  async *#stateOf(epoch: Epoch): AsyncIterable<StoredRow> {
+    for await (const row of await this.#options.rows()) {
+      if (this.#isOver(epoch)) return
+      yield row
+    }
+  }
+
+  #isOver(epoch: Epoch): boolean {
+    return epoch !== this.#options.epoch()
   }
 }
