@@ -94,7 +94,7 @@ export const FLAWS: readonly Flaw[] = [
   {
     name: 'a decision that too few replicas can be told of is taken for not done',
     within: 3000,
-    seenBy: 67,
+    seenBy: 124,
     port: (port) => ({
       ...port,
       insertIfAbsent: (table, row, options) =>
@@ -270,12 +270,26 @@ export const FLAWS: readonly Flaw[] = [
   },
   {
     name: 'a beginning of an epoch is answered before every data center was told',
-    within: 3000,
-    seenBy: 695,
+    within: 6000,
+    seenBy: 3050,
     port: (port) => ({
       ...port,
       insertIfAbsent: (table, row, options) =>
         port.insertIfAbsent(table, row, table === EPOCHS ? { ...options, commit: 'LOCAL_QUORUM' } : options),
+    }),
+  },
+  {
+    name: 'a beginning of an epoch without an answer is taken for not begun',
+    within: 1500,
+    seenBy: 257,
+    port: (port) => ({
+      ...port,
+      insertIfAbsent: (table, row, options) =>
+        port.insertIfAbsent(table, row, options).catch((error: unknown) => {
+          throw table === EPOCHS && error instanceof CassandraFailure
+            ? new CassandraFailure(error.reason, error.message, true)
+            : error
+        }),
     }),
   },
   {

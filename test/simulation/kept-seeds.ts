@@ -34,4 +34,10 @@ export const KEPT_SEEDS: readonly { readonly seed: number; readonly found: strin
     seed: 317584,
     found: 'a projector whose pass outlived its epoch wrote the state of the next one into the keys of that before',
   },
+  {
+    seed: 435969,
+    found:
+      'an epoch began that its node had not heard of, which had gone on in the one before with the state that all waited for',
+  },
+  { seed: 338319, found: 'the same, after a serial read that had shown that it had not begun' },
 ]

@@ -99,10 +99,11 @@ async function play(world: World): Promise<number> {
 }
 
 /**
- * Nobody has the state any more that the last epoch began with: its node died with its disk, or whether it began was open, and all
- * went on in the one before. Another begins the next; only a whole copy can, and a node that has none says so.
+ * The process that began the last epoch died before it had written the state: perhaps nobody has that any more. Another begins the
+ * next; only a whole copy can, and a node that has none says so. One that lives owes the state, and needs no operator again.
  */
-async function beginAgain(gateways: readonly Gateway[]): Promise<void> {
+async function beginAgain({ truth }: World, gateways: readonly Gateway[]): Promise<void> {
+  if (truth.isBaseWritten || gateways.some(({ client }) => client?.name === truth.maker)) return
   const able = gateways.find(({ store }) => store?.isLoaded && !store.filling)
   await able?.beginEpoch()
 }
@@ -125,8 +126,8 @@ async function converge(world: World, gateways: readonly Gateway[]): Promise<num
     return [...projecting.keys()].every((dataCenter) => (truth.watermark(dataCenter) ?? 0) === truth.head)
   }
   for (let round = 0; round < ROUNDS; round++) {
-    if (round >= ROUNDS_UNTIL_LOST && round % ROUNDS_BETWEEN_EPOCHS === 0 && !truth.isBaseWritten)
-      await beginAgain(gateways).catch((error: unknown) => history.note(time.nowMs, () => String(error)))
+    if (round >= ROUNDS_UNTIL_LOST && round % ROUNDS_BETWEEN_EPOCHS === 0)
+      await beginAgain(world, gateways).catch((error: unknown) => history.note(time.nowMs, () => String(error)))
     for (const gateway of gateways) {
       try {
         const isProjecting = projecting.get(gateway.dataCenter) === gateway

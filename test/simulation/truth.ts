@@ -25,6 +25,8 @@ export class Truth {
   readonly #checked = new Map<string, number>()
   /** By the number of the epoch. */
   readonly timelines = new Map<number, Timeline>()
+  /** The process that began the epoch that counts; null for the first. */
+  maker: string | null = null
   readonly base: number
 
   constructor(
@@ -141,6 +143,7 @@ export class Truth {
     const [parent] = this.leadingOver(base)
     if (!parent) return this.#violation(`epoch: ${epoch} begins at revision ${base.revision} with the hash of no entry`)
     if (this.timelines.has(epoch)) return this.#violation(`epoch: ${epoch} was begun twice`)
+    if (epoch > this.current.epoch) this.maker = row.made_by as string
     this.timelines.set(epoch, new Timeline(epoch, base, parent))
   }
 

@@ -64,7 +64,8 @@ export interface CassandraStore extends ConfigStore {
   /**
    * Begins another epoch with the state of this node's copy: after the database was lost or put back to an earlier state. Nodes that
    * stand elsewhere load this state; what was written beyond it is no longer there. Answers the revision that goes on from; whoever
-   * begins to write after that writes into the new epoch. Rejects when not every data center could be told: it may have begun.
+   * begins to write after that writes into the new epoch. Rejects with `STORE_UNAVAILABLE` when nothing was done, and when it is open
+   * whether it began: until that is known this node stays where it is.
    */
   beginEpoch(): Promise<number>
   /** Whether the state that the epoch begins with is this node's, and not known to be written: then this node projects, whoever else may. */

@@ -70,15 +70,26 @@ export class ClusterLog {
     return last && epochOf(last)
   }
 
+  /** The epoch that counts, also when nobody here was told of it; the known one where no majority of all replicas can be asked. */
+  async newestEpoch(known: Epoch): Promise<Epoch> {
+    try {
+      const latest = await this.epoch('SERIAL')
+      return latest && latest.epoch > known.epoch ? latest : known
+    } catch (error) {
+      if (!(error instanceof CassandraFailure)) throw error
+      return known
+    }
+  }
+
   /**
-   * Begins the epoch with this number, unless another node was faster; answers the one that has the number then. `EACH_QUORUM` as
-   * commit: when it is answered, reads of each data center show it.
+   * Begins the epoch with this number, unless the number is taken; answers the one that has it then. `EACH_QUORUM` as commit: when it
+   * is answered as begun by this, reads of each data center show it.
    */
   async beginEpoch(
     { epoch, serial, writingDataCenter, base, madeBy }: Epoch,
     nowMs: number,
     commit: WriteConsistency = 'QUORUM',
-  ): Promise<Epoch> {
+  ): Promise<{ readonly isBegun: boolean; readonly epoch: Epoch }> {
     const row = {
       cluster: CLUSTER,
       epoch,
@@ -91,7 +102,8 @@ export class ClusterLog {
       made_by: madeBy,
     }
     const result = await this.#port.insertIfAbsent(EPOCHS, row, { serial: 'SERIAL', commit })
-    return epochOf(result.isApplied || result.row === null ? row : { ...row, ...result.row })
+    if (result.isApplied) return { isBegun: true, epoch: epochOf(row) }
+    return { isBegun: false, epoch: epochOf({ ...row, ...result.row }) }
   }
 
   /**

@@ -20,6 +20,7 @@ import type {
   Transaction,
 } from '../contract.ts'
 import type { LocalCopy } from '../local-copy.ts'
+import { Beginning } from './beginning.ts'
 import type { CassandraStore, CassandraStoreOptions } from './cassandra-store.ts'
 import { ClusterLog, FIRST_EPOCH, type Epoch, type Slot } from './cluster-log.ts'
 import { Filler, type FillProgress } from './filler.ts'
@@ -59,12 +60,14 @@ class Store implements CassandraStore {
   readonly #projector: Projector
   hasHole = false
   readonly #open = new OpenOutcomes()
+  readonly #beginning: Beginning
   #isClosed = false
 
   constructor(options: CassandraStoreOptions) {
     this.#options = options
     this.#copy = options.copy
     this.#log = new ClusterLog(options.port, options.commitConsistency)
+    this.#beginning = new Beginning(this.#log, options.nodeId)
     this.#reads = options.readConsistency ?? 'LOCAL_QUORUM'
     this.#projection = new ProjectionTables({
       ...options,
@@ -351,9 +354,11 @@ class Store implements CassandraStore {
 
   /** The epoch that counts, after the copy stands in it. */
   async #enteredEpoch(): Promise<Epoch> {
+    this.#epoch = await this.#beginning.settle(this.#epoch)
     const known = await this.#currentEpoch()
     if (this.#follows(known)) return known
-    const epoch = (this.#epoch = await this.#newest(known))
+    // The state of the known one may be lost, with the node that began it; who waits for it must hear of the one after it.
+    const epoch = (this.#epoch = await this.#log.newestEpoch(known))
     const { revision, hash } = await this.#copy.head()
     this.#open.leaveEpoch()
     // Nothing of this epoch is projected as far as this node knows, though its base may have been in the one before.
@@ -370,18 +375,6 @@ class Store implements CassandraStore {
       await this.#fill(epoch, epoch.base.revision)
     }
     return epoch
-  }
-
-  /** The state of the known one may be lost, with the node that began it; who waits for it must hear of the one after it. */
-  async #newest(known: Epoch): Promise<Epoch> {
-    try {
-      const latest = await this.#log.epoch('SERIAL')
-      return latest && latest.epoch > known.epoch ? latest : known
-    } catch (error) {
-      if (!(error instanceof CassandraFailure)) throw error
-      // Without a majority of all replicas the known one is what there is to go on with.
-      return known
-    }
   }
 
   #follows({ epoch }: Epoch): boolean {
@@ -425,29 +418,26 @@ class Store implements CassandraStore {
     return this.#exclusively(async () => {
       if (!this.isLoaded || this.filling)
         throw new GatewayError('STORE_UNAVAILABLE', 'this node has no whole copy to begin an epoch with')
-      const latest = await this.#log.epoch('SERIAL')
-      // Also above what the copy knows: a database that was put back has forgotten epochs, and their keys may still be in use.
-      const epoch = Math.max(latest?.epoch ?? 0, Number(this.#followed())) + 1
-      const base = await this.#copy.head()
-      const { nodeId, nowMs } = this.#options
-      const wanted: Epoch = { epoch, serial: 'SERIAL', writingDataCenter: '', base, madeBy: nodeId }
       try {
-        // Appends look for epochs nearby, so the beginning has to be told everywhere before it is answered.
-        this.#epoch = await this.#log.beginEpoch(wanted, nowMs(), 'EACH_QUORUM')
+        const known = (this.#epoch = await this.#beginning.settle(this.#epoch))
+        const number = Math.max(known?.epoch ?? 0, Number(this.#followed()))
+        const { isBegun, epoch } = await this.#beginning.begin(number, await this.#copy.head(), this.#options.nowMs())
+        this.#epoch = epoch
+        await this.#enteredEpoch()
+        if (isBegun) return epoch.base.revision
+        throw new GatewayError('STORE_UNAVAILABLE', `epoch ${epoch.epoch} began meanwhile, by node ${epoch.madeBy}`)
       } catch (error) {
-        // It may have begun, with a state that only this node has: it must not go on in the old one.
-        await this.#lookForEpoch('SERIAL').catch(() => undefined)
-        throw error
+        if (!(error instanceof CassandraFailure)) throw error
+        throw new GatewayError('STORE_UNAVAILABLE', `Cassandra: ${error.message}`, { cause: error })
       }
-      await this.#enteredEpoch()
-      return base.revision
     })
   }
 
   async #currentEpoch(): Promise<Epoch> {
+    const { nodeId, nowMs } = this.#options
     this.#epoch ??=
       (await this.#log.epoch('LOCAL_QUORUM')) ??
-      (await this.#log.beginEpoch({ ...FIRST_EPOCH, madeBy: this.#options.nodeId }, this.#options.nowMs()))
+      (await this.#log.beginEpoch({ ...FIRST_EPOCH, madeBy: nodeId }, nowMs())).epoch
     return this.#epoch
   }
 
