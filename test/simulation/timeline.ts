@@ -36,7 +36,10 @@ export class Timeline {
     this.parent = parent
     this.#naive.rows = parent?.stateAt(base.revision) ?? []
     this.#states.set(base.revision, this.#naive.rows)
-    for (const [place, entity] of parent?.entities ?? []) {
+    // One that itself began later has no versions from before that.
+    let origin = parent
+    while (origin?.parent && base.revision < origin.base) origin = origin.parent
+    for (const [place, entity] of origin?.entities ?? []) {
       // The state is written anew: what was deleted before is not in it.
       const last = entity.versions.findLast(({ revision }) => revision <= base.revision)
       if (last && last.document !== null) this.entities.set(place, { ...entity, versions: [last] })

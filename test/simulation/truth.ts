@@ -7,7 +7,7 @@ import type { TableRow } from '#store/cassandra/port.ts'
 import { CONFIG_LOG, CONFIG_PAYLOAD, ENTITIES, EPOCHS, LOG_STATE } from '#store/cassandra/tables.ts'
 import { GENESIS_HASH } from '#store/chain.ts'
 import type { Head, Operation } from '#store/contract.ts'
-import { visibleRow, type Mutation } from './cells.ts'
+import { visibleRow, type CellRow, type Mutation } from './cells.ts'
 import type { Replica } from './replica.ts'
 import { majority } from './replication.ts'
 import type { SimulatedCassandra } from './simulated-cassandra.ts'
@@ -168,15 +168,29 @@ export class Truth {
   }
 
   #written({ table, rows }: Mutation): void {
-    if (table !== LOG_STATE) return
-    for (const { key, cells } of rows.values()) {
-      const revision = cells[1]?.value as number
-      const [, dataCenter] = String(key.name).split('projected ')
-      const timeline = this.timelines.get(key.epoch as number)
-      if (!timeline?.leadsOver({ revision, hash: cells[2]?.value as string }))
-        this.#violation(`projection: the watermark ${revision} of ${dataCenter} has the hash of no entry`)
-      if (dataCenter && timeline) this.checkProjection(dataCenter, revision, timeline)
+    for (const row of rows.values()) {
+      if (table === ENTITIES) this.#projected(row)
+      else if (table === LOG_STATE) this.#vouched(row)
     }
+  }
+
+  /** A row is written into the keys of its own epoch only, also when that is over: a node that lags still loads it. */
+  #projected(cells: CellRow): void {
+    const row = visibleRow(ENTITIES, cells, this.#cluster.network.time.nowMs)
+    if (!row) return
+    const { epoch, kind, workspace, id, revision } = row as { epoch: number } & Record<string, string | number>
+    const entity = this.timelines.get(epoch)?.entities.get(`${kind}\0${workspace}\0${id}`)
+    if (!entity?.versions.some((version) => version.revision === revision))
+      this.#violation(`projection: ${kind} ${id} of revision ${revision} was written, which is none of epoch ${epoch}`)
+  }
+
+  #vouched({ key, cells }: CellRow): void {
+    const revision = cells[1]?.value as number
+    const [, dataCenter] = String(key.name).split('projected ')
+    const timeline = this.timelines.get(key.epoch as number)
+    if (!timeline?.leadsOver({ revision, hash: cells[2]?.value as string }))
+      this.#violation(`projection: the watermark ${revision} of ${dataCenter} has the hash of no entry`)
+    if (dataCenter && timeline) this.checkProjection(dataCenter, revision, timeline)
   }
 }
 
