@@ -92,7 +92,8 @@ export async function openClusterStore(options: ClusterStoreOptions): Promise<Cl
     check,
     monotonicMs: () => performance.now(),
   })
-  const membership = createMembership({ port, nodeId, settings, state: options.state, log })
+  const state = () => ({ ...options.state(), epoch: store.followedEpoch })
+  const membership = createMembership({ port, nodeId, settings, state, log })
   // Made when there is a keeper to be woken.
   let wake: RedisWake | null = null
   const store = await openCassandraStore({

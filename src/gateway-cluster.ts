@@ -39,6 +39,8 @@ export function describeNode(parts: NodeParts): () => NodeState {
     address: [...admin, ...proxy].find(({ isLoopback }) => !isLoopback)?.text ?? admin[0]?.text ?? null,
     admin_address: admin[0]?.text ?? null,
     proxy_address: proxy[0]?.text ?? null,
+    // Who has a store with epochs adds it.
+    epoch: 0,
     stopped: false,
     workers: settings.workers,
     started_at_ms: Date.now(),

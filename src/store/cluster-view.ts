@@ -18,6 +18,8 @@ export interface NodeState {
   /** The newest revision that its main thread holds, and that entry's hash. */
   readonly applied_revision: number
   readonly hash: string
+  /** The epoch of the cluster's log that it follows; 0 where there is none, and while that is not known. */
+  readonly epoch: number
   /** The lowest revision over its workers; -1 while one has none yet. */
   readonly serving_revision: number
   readonly ready: boolean
@@ -113,6 +115,7 @@ export function parseNodeState(text: string): NodeState {
     proxy_address: textOf(said['proxy_address']),
     applied_revision: numberOf(said['applied_revision']) ?? -1,
     hash: textOf(said['hash']) ?? '',
+    epoch: numberOf(said['epoch']) ?? 0,
     serving_revision: numberOf(said['serving_revision']) ?? -1,
     ready: said['ready'] === true,
     draining: said['draining'] === true,

@@ -99,11 +99,14 @@ async function play(world: World): Promise<number> {
 }
 
 /**
- * The process that began the last epoch died before it had written the state: perhaps nobody has that any more. Another begins the
- * next; only a whole copy can, and a node that has none says so. One that lives owes the state, and needs no operator again.
+ * Nobody has the state any more that the last epoch began with: the process that began it died before it had written that. Another
+ * begins the next; only a whole copy can, and a node that has none says so. While the first lives, or another that follows the epoch,
+ * no operator may be needed again.
  */
 async function beginAgain({ truth }: World, gateways: readonly Gateway[]): Promise<void> {
-  if (truth.isBaseWritten || gateways.some(({ client }) => client?.name === truth.maker)) return
+  const hasState = ({ client, store }: Gateway) =>
+    client?.name === truth.maker || store?.followedEpoch === truth.current.epoch
+  if (truth.isBaseWritten || gateways.some(hasState)) return
   const able = gateways.find(({ store }) => store?.isLoaded && !store.filling)
   await able?.beginEpoch()
 }
@@ -119,18 +122,18 @@ function isLost({ truth }: World, gateways: readonly Gateway[]): boolean {
 /** As the keeper does it: everyone looks, one node per data center projects and reads the end serially, and who has a hole or less than another as well. */
 async function converge(world: World, gateways: readonly Gateway[]): Promise<number> {
   const { time, truth, history } = world
-  const projecting = new Map(gateways.toReversed().map((gateway) => [gateway.dataCenter, gateway]))
+  const dataCenters = new Set(gateways.map(({ dataCenter }) => dataCenter))
   const isDone = async () => {
     for (const { store } of gateways)
       if (!store?.isLoaded || store.filling || (await store.head()).revision !== truth.head) return false
-    return [...projecting.keys()].every((dataCenter) => (truth.watermark(dataCenter) ?? 0) === truth.head)
+    return [...dataCenters].every((dataCenter) => (truth.watermark(dataCenter) ?? 0) === truth.head)
   }
   for (let round = 0; round < ROUNDS; round++) {
     if (round >= ROUNDS_UNTIL_LOST && round % ROUNDS_BETWEEN_EPOCHS === 0)
       await beginAgain(world, gateways).catch((error: unknown) => history.note(time.nowMs, () => String(error)))
     for (const gateway of gateways) {
       try {
-        const isProjecting = projecting.get(gateway.dataCenter) === gateway
+        const isProjecting = projectorOf(gateways, gateway.dataCenter) === gateway
         await gateway.poll()
         const isBehind = gateway.store?.hasHole || (await gateway.revision()) < (await newest(gateways))
         if (isBehind || (isProjecting && round % ROUNDS_BETWEEN_SETTLES === 0)) await gateway.settle()
@@ -149,11 +152,17 @@ async function converge(world: World, gateways: readonly Gateway[]): Promise<num
     return ROUNDS
   }
   const heads = await Promise.all(gateways.map(async ({ name, store }) => `${name} ${(await store?.head())?.revision}`))
-  const marks = [...projecting.keys()].map((dataCenter) => `${dataCenter} ${truth.watermark(dataCenter)}`)
+  const marks = [...dataCenters].map((dataCenter) => `${dataCenter} ${truth.watermark(dataCenter)}`)
   history.violation(
     `convergence: the log is at ${truth.head}, nodes at ${heads.join(', ')}, projections at ${marks.join(', ')}`,
   )
   return ROUNDS
+}
+
+/** As nodes tell each other by their rows: the first of those that follow the latest epoch. */
+function projectorOf(gateways: readonly Gateway[], dataCenter: string): Gateway | undefined {
+  const epochOf = ({ store }: Gateway) => store?.followedEpoch ?? 0
+  return gateways.filter((one) => one.dataCenter === dataCenter).toSorted((a, b) => epochOf(b) - epochOf(a))[0]
 }
 
 /** As nodes tell each other by their rows. */

@@ -47,6 +47,8 @@ export interface CassandraStore extends ConfigStore {
   readonly hasHole: boolean
   /** The number of the epoch that counts as far as this node knows; 0 before it has asked. */
   readonly epoch: number
+  /** The one that the copy follows, 0 for none: lower while it waits for the state of a later one. */
+  readonly followedEpoch: number
   /** The last revision that the projection of this data center is known to hold. */
   readonly projected: number
   /**

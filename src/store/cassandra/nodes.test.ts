@@ -105,6 +105,7 @@ function stateOf(incarnation: string): TestNode['state'] {
     proxy_address: '10.0.0.1:8000',
     applied_revision: 7,
     hash: 'h7',
+    epoch: 1,
     serving_revision: 7,
     ready: true,
     draining: false,
@@ -311,6 +312,43 @@ test('where the first data center has no node that could, the projector of the n
   await time.pass(5_000)
   assert.deepEqual(first(), [false, true])
   await Promise.all([a, far].map(({ membership }) => membership.close()))
+})
+
+test('who waits for the state of a later epoch does not project, where another follows that', async () => {
+  const { time, node } = createTest()
+  const [a, b, far] = [node('a'), node('b'), node('z', { dataCenter: 'dc2' })]
+  const nodes = [a, b, far]
+  const projectors = () => nodes.map(({ membership }) => membership.projector)
+  const first = () => nodes.map(({ membership }) => membership.isFirstProjector)
+  await time.pass(5_000)
+  assert.deepEqual(
+    [projectors(), first()],
+    [
+      ['a', 'a', 'z'],
+      [true, false, false],
+    ],
+  )
+  b.state.epoch = 2
+  await time.pass(5_000)
+  assert.deepEqual(
+    [projectors(), first()],
+    [
+      ['b', 'b', 'z'],
+      [false, true, false],
+    ],
+  )
+  b.state.epoch = 1
+  far.state.epoch = 2
+  await time.pass(5_000)
+  // Here none could; what is to be done for all data centers is done where one can.
+  assert.deepEqual(
+    [projectors(), first()],
+    [
+      ['a', 'a', 'z'],
+      [false, false, true],
+    ],
+  )
+  await Promise.all(nodes.map(({ membership }) => membership.close()))
 })
 
 test('who is woken writes and reads soon, but not more than twice a second', async () => {

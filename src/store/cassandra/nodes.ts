@@ -124,28 +124,36 @@ export class Membership implements ClusterView {
     return nodes.toSorted(byPlace)
   }
 
-  /** The node that projects for this data center: of those that take traffic the one with the lowest id; alone or in doubt this one. */
+  /**
+   * The node that projects for this data center: of those that take traffic and follow the latest epoch the one with the lowest id;
+   * alone or in doubt this one. (Who still waits for the state of that epoch could not, and perhaps it is the one here that has it.)
+   */
   get projector(): string {
     const { nodeId, dataCenter } = this.#options
-    return this.failure === null ? (this.#projectorOf(dataCenter) ?? nodeId) : nodeId
+    return this.failure === null ? (this.#projectorOf(dataCenter)?.id ?? nodeId) : nodeId
   }
 
-  /** Whether this is the one that projects for all data centers: the projector of the first that has one. In doubt none is. */
+  /** Whether this is the one that projects for all data centers: the projector of the first whose one could. In doubt none is. */
   get isFirstProjector(): boolean {
     if (this.failure !== null) return false
-    const first = this.dataCenters.find((name) => this.#projectorOf(name) !== undefined)
-    return first === this.#options.dataCenter && this.#projectorOf(first) === this.#options.nodeId
+    const projectors = this.dataCenters.map((name) => this.#projectorOf(name))
+    const epoch = Math.max(...projectors.map((projector) => projector?.epoch ?? -1))
+    const first = projectors.findIndex((projector) => projector?.epoch === epoch)
+    const { dataCenter, nodeId } = this.#options
+    return this.dataCenters[first] === dataCenter && projectors[first]?.id === nodeId
   }
 
-  #projectorOf(dataCenter: string): string | undefined {
+  #projectorOf(dataCenter: string): { readonly id: string; readonly epoch: number } | undefined {
     const { nodeId, dataCenter: own, state } = this.#options
     const { nodes = new Map<string, Seen>(), readAtMs = null } = this.#seen.get(dataCenter) ?? {}
     const isSelf = (id: string) => dataCenter === own && id === nodeId
     const isFit = (node: Seen) =>
       node.hasChanged && conditionOf({ ...node.state, status: this.#statusOf(node, readAtMs) }) === 'ready'
-    const candidates = [...nodes].filter(([id, node]) => !isSelf(id) && isFit(node)).map(([id]) => id)
-    if (dataCenter === own && !state().draining) candidates.push(nodeId)
-    return candidates.toSorted()[0]
+    const others = [...nodes].filter(([id, node]) => !isSelf(id) && isFit(node))
+    const candidates = others.map(([id, node]) => ({ id, epoch: node.state.epoch }))
+    const { draining, epoch } = state()
+    if (dataCenter === own && !draining) candidates.push({ id: nodeId, epoch })
+    return candidates.toSorted((a, b) => b.epoch - a.epoch || (a.id < b.id ? -1 : 1))[0]
   }
 
   /** The newest revision that another node which is up says it holds; -1 when there is none. An epoch may have begun before it. */

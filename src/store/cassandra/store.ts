@@ -112,6 +112,10 @@ class Store implements CassandraStore {
     return this.#epoch?.epoch ?? 0
   }
 
+  get followedEpoch(): number {
+    return this.#isClosed ? 0 : Number(this.#followed())
+  }
+
   // ---- reading: from the copy
 
   head(): Promise<Head> {
@@ -420,7 +424,7 @@ class Store implements CassandraStore {
         throw new GatewayError('STORE_UNAVAILABLE', 'this node has no whole copy to begin an epoch with')
       try {
         const known = (this.#epoch = await this.#beginning.settle(this.#epoch))
-        const number = Math.max(known?.epoch ?? 0, Number(this.#followed()))
+        const number = Math.max(known?.epoch ?? 0, this.followedEpoch)
         const { isBegun, epoch } = await this.#beginning.begin(number, await this.#copy.head(), this.#options.nowMs())
         this.#epoch = epoch
         await this.#enteredEpoch()
