@@ -83,6 +83,11 @@ const NODES_SCHEMA = {
                 lag: { type: 'integer', minimum: 0, description: 'Revisions behind the newest.' },
                 applied_revision: { type: 'integer', description: 'The newest that its main thread holds.' },
                 hash: { ...HASH, description: 'Of the applied revision.' },
+                epoch: {
+                  type: ['integer', 'null'],
+                  description:
+                    "The epoch of the cluster's log that it follows. One that is lower than another's waits for the state of that.",
+                },
                 version: { type: 'string' },
                 role: { type: 'string' },
                 workers: { type: 'integer' },
@@ -138,7 +143,7 @@ async function nodes({ cluster, store }: AdminPorts): Promise<Answer> {
 
 function present(node: NodeView, newest: number): Record<string, unknown> {
   const { node_id, hostname, is_self, address, admin_address, proxy_address, serving_revision, applied_revision } = node
-  const { hash, version, role, workers, requests_per_second, started_at_ms, understands } = node
+  const { hash, epoch, version, role, workers, requests_per_second, started_at_ms, understands } = node
   return {
     node_id,
     hostname,
@@ -151,6 +156,7 @@ function present(node: NodeView, newest: number): Record<string, unknown> {
     lag: Math.max(0, newest - Math.max(0, serving_revision)),
     applied_revision,
     hash: hash === '' ? null : hash,
+    epoch: epoch > 0 ? epoch : null,
     version,
     role,
     workers,

@@ -205,7 +205,14 @@ test('a node that is down is not waited for but named; one that can not be seen 
 test('the list of nodes says per data center what each is, serves and understands', async () => {
   const nodes: Partial<NodeView>[] = [
     { node_id: 'a', is_self: true, applied_revision: 7, serving_revision: 7, address: '10.0.0.1:8001' },
-    { node_id: 'b', data_center: 'dc2', serving_revision: 4, draining: true, started_at_ms: 1_700_000_000_000 },
+    {
+      node_id: 'b',
+      data_center: 'dc2',
+      serving_revision: 4,
+      epoch: 2,
+      draining: true,
+      started_at_ms: 1_700_000_000_000,
+    },
     { node_id: 'c', data_center: 'dc2', serving_revision: -1, status: 'down', address: '10.0.0.3:8000' },
   ]
   await using admin = await openTestAdmin({ overrides: { cluster: clusterOf(() => nodes) } })
@@ -213,11 +220,14 @@ test('the list of nodes says per data center what each is, serves and understand
   assert.partialDeepStrictEqual(json, {
     revision: 7,
     data_centers: [
-      { name: 'dc1', nodes: [{ node_id: 'a', state: 'ready', revision: 7, lag: 0, address: '10.0.0.1:8001' }] },
+      {
+        name: 'dc1',
+        nodes: [{ node_id: 'a', state: 'ready', revision: 7, lag: 0, epoch: null, address: '10.0.0.1:8001' }],
+      },
       {
         name: 'dc2',
         nodes: [
-          { node_id: 'b', state: 'draining', revision: 4, lag: 3, started_at: '2023-11-14T22:13:20.000Z' },
+          { node_id: 'b', state: 'draining', revision: 4, lag: 3, epoch: 2, started_at: '2023-11-14T22:13:20.000Z' },
           { node_id: 'c', state: 'down', revision: -1, lag: 7, address: '10.0.0.3:8000', started_at: null },
         ],
       },

@@ -39,6 +39,12 @@ test('a cluster that was lost is built again from the copy of one gateway, while
   const fresh = await bed.start('fresh', 'dc2')
   await agreeAt([one, two, fresh], before + 2)
   await proxied(fresh, 'kept')
+  const isKnown = async () => {
+    const { json } = await two.admin('GET', '/cluster/nodes')
+    const all = json.data_centers.flatMap((one: { nodes: { epoch: number }[] }) => one.nodes) as { epoch: number }[]
+    return all.length === 3 && all.every(({ epoch }) => epoch > 1 && epoch === all[0]!.epoch)
+  }
+  await waitUntil('each is known to follow the new epoch', isKnown, SERVED_MS)
 })
 
 test('a snapshot is put back, and all nodes go on from its state', async (t) => {
