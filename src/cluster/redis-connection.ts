@@ -2,6 +2,7 @@
  * The connection to a Redis, whichever form it has: all that is used of ioredis is in this file. It connects by itself again and
  * again, keeps nothing while it has no connection, and resends nothing: deadlines and what to do without Redis are the link's.
  */
+import type { Writable } from 'node:stream'
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import { Cluster, Command, Redis, type ClusterOptions, type RedisOptions } from 'ioredis'
 import type { RedisEndpoint, RedisTls } from './redis-endpoint.ts'
@@ -71,20 +72,17 @@ interface Client {
   sendCommand(command: Command): unknown
 }
 
-async function runScript(
+function runScript(
   client: Client,
   { source, sha }: RedisScript,
   keys: readonly string[],
   args: readonly RedisArgument[],
   reply: RedisReply,
 ): Promise<unknown> {
-  const rest = [keys.length, ...keys, ...args] as never[]
-  try {
-    return await send(client, 'evalsha', [sha, ...rest], reply)
-  } catch (error) {
-    if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-    return await send(client, 'eval', [source, ...rest], reply)
-  }
+  return send(client, 'evalsha', [sha, keys.length, ...keys, ...args], reply).catch((error: Error) => {
+    if (!error.message.startsWith('NOSCRIPT')) throw error
+    return send(client, 'eval', [source, keys.length, ...keys, ...args], reply)
+  })
 }
 
 function send(client: Client, name: string, args: readonly RedisArgument[], reply: RedisReply): Promise<unknown> {
@@ -113,10 +111,12 @@ abstract class ClientConnection<C extends Redis | Cluster> implements RedisConne
     args: readonly RedisArgument[],
     reply: RedisReply,
   ): Promise<unknown> {
+    this.gather()
     return runScript(this.client, script, keys, args, reply)
   }
 
   command(name: string, args: readonly RedisArgument[]): Promise<unknown> {
+    this.gather()
     return send(this.client, name, args, 'text')
   }
 
@@ -125,12 +125,30 @@ abstract class ClientConnection<C extends Redis | Cluster> implements RedisConne
     this.client.disconnect()
   }
 
+  /** Called before each command. */
+  protected gather(): void {}
+
   abstract shardOf(key: string): string
   abstract reset(shard: string): void
 }
 
 /** One server, or the master that Sentinels name. */
 class SingleConnection extends ClientConnection<Redis> {
+  /** The socket that holds what is written in this turn. */
+  #held: Writable | null = null
+  readonly #release = () => {
+    this.#held?.uncork()
+    this.#held = null
+  }
+
+  /** Commands of one turn of the event loop are sent together at its end: one call into the kernel, and one wake-up of Redis. */
+  protected override gather(): void {
+    if (this.#held !== null || !this.isReady) return
+    this.#held = this.client.stream
+    this.#held.cork()
+    setImmediate(this.#release)
+  }
+
   shardOf(): string {
     return ''
   }

@@ -12,6 +12,7 @@ import type {
   RedisScript,
 } from './redis-port.ts'
 import type { RedisEndpoint } from './redis-endpoint.ts'
+import { WaitingCommands, type WaitingCommand } from './waiting-commands.ts'
 
 /** Why there is no answer. */
 export class RedisFailure {
@@ -58,13 +59,6 @@ const PROBE_LIFE_MS = 1000
 const UNABLE =
   /^(OOM|READONLY|LOADING|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|NOAUTH|NOPERM|WRONGPASS|BUSY|ERR max number of clients)/
 
-interface Waiting {
-  readonly shard: Shard
-  readonly sentAtMs: number
-  readonly resolve: (answer: unknown) => void
-  isDone: boolean
-}
-
 interface Shard {
   readonly name: string
   /** A key of it, for the probe. */
@@ -83,10 +77,7 @@ export class RedisLink {
   readonly #options: RedisLinkOptions
   readonly #connection: RedisConnection
   readonly #shards = new Map<string, Shard>()
-  /** In the order of their deadlines, as each has the same time. */
-  #waiting: Waiting[] = []
-  #first = 0
-  #underWay = 0
+  readonly #waiting = new WaitingCommands<Shard>()
   #isTimerSet = false
   /** Before the first connection, commands wait for it as long as they may. */
   #isOpening = true
@@ -147,13 +138,11 @@ export class RedisLink {
   #send(key: string, send: (connection: RedisConnection) => Promise<unknown>): Promise<unknown> {
     this.#options.commands.value++
     if (this.#isClosed) return this.#fail('down', 'the connection is closed')
-    if (this.#underWay >= this.#options.queueSize) return this.#fail('full', 'too many commands are under way')
+    if (this.#waiting.size >= this.#options.queueSize) return this.#fail('full', 'too many commands are under way')
     const shard = this.#shard(key)
     if (!shard.isUp) return this.#fail('down', 'Redis does not answer')
     return new Promise((resolve) => {
-      const waiting: Waiting = { shard, sentAtMs: this.#options.monotonicMs(), resolve, isDone: false }
-      this.#underWay++
-      this.#waiting.push(waiting)
+      const waiting = this.#waiting.add(shard, this.#options.monotonicMs(), resolve)
       this.#setTimer()
       if (this.#isOpening) this.#whenOpen.push(() => this.#transmit(waiting, send))
       else this.#transmit(waiting, send)
@@ -165,28 +154,28 @@ export class RedisLink {
     return Promise.resolve(new RedisFailure(reason, message))
   }
 
-  #transmit(waiting: Waiting, send: (connection: RedisConnection) => Promise<unknown>): void {
-    if (waiting.isDone) return
+  #transmit(waiting: WaitingCommand<Shard>, send: (connection: RedisConnection) => Promise<unknown>): void {
+    if (!waiting.isWaiting) return
     send(this.#connection).then(
       (value) => this.#answered(waiting, value),
       (error: Error) => this.#refused(waiting, error),
     )
   }
 
-  #answered(waiting: Waiting, value: unknown): void {
-    const { shard } = waiting
+  #answered(waiting: WaitingCommand<Shard>, value: unknown): void {
+    const { owner: shard } = waiting
     this.#heard(shard)
     // Late, but a sign of life.
     if (!shard.isUp) this.#up(shard)
     else if (this.#told === null) this.#tell('')
-    if (!waiting.isDone) this.#settle(waiting, value)
+    this.#waiting.settle(waiting, value)
   }
 
-  #refused(waiting: Waiting, error: Error): void {
-    const { shard } = waiting
-    if (waiting.isDone) return
+  #refused(waiting: WaitingCommand<Shard>, error: Error): void {
+    const { owner: shard } = waiting
+    if (!waiting.isWaiting) return
     this.#options.failures.value++
-    this.#settle(waiting, new RedisFailure('refused', error.message))
+    this.#waiting.settle(waiting, new RedisFailure('refused', error.message))
     const isReply = error.name === 'ReplyError'
     if (!isReply || UNABLE.test(error.message)) this.#down(shard, error.message)
     if (isReply) this.#heard(shard)
@@ -197,39 +186,25 @@ export class RedisLink {
     shard.silentSinceMs = null
   }
 
-  #settle(waiting: Waiting, answer: unknown): void {
-    waiting.isDone = true
-    this.#underWay--
-    waiting.resolve(answer)
-  }
-
   #setTimer(): void {
     if (this.#isTimerSet) return
-    const oldest = this.#oldest()
-    if (oldest === undefined) return
+    const { oldest } = this.#waiting
+    if (oldest === null) return
     this.#isTimerSet = true
     const dueMs = oldest.sentAtMs + this.endpoint.timeoutMs - this.#options.monotonicMs()
     // A thread that was busy itself has answers in its sockets: they are read first.
     this.#options.later(() => this.#options.afterReading(() => this.#checkDeadlines()), Math.max(1, Math.ceil(dueMs)))
   }
 
-  /** Drops what is done from the front. */
-  #oldest(): Waiting | undefined {
-    while (this.#first < this.#waiting.length && this.#waiting[this.#first]!.isDone) this.#first++
-    if (this.#first > 1000 && this.#first * 2 > this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#first)
-      this.#first = 0
-    }
-    return this.#waiting[this.#first]
-  }
-
   #checkDeadlines(): void {
     this.#isTimerSet = false
     const latestMs = this.#options.monotonicMs() - this.endpoint.timeoutMs
-    for (let oldest = this.#oldest(); oldest !== undefined && oldest.sentAtMs <= latestMs; oldest = this.#oldest()) {
-      const { shard } = oldest
+    for (;;) {
+      const { oldest } = this.#waiting
+      if (oldest === null || oldest.sentAtMs > latestMs) break
+      const { owner: shard } = oldest
       this.#options.failures.value++
-      this.#settle(oldest, new RedisFailure('late', `no answer within ${this.endpoint.timeoutMs} ms`))
+      this.#waiting.settle(oldest, new RedisFailure('late', `no answer within ${this.endpoint.timeoutMs} ms`))
       // Others were answered since: it was this command that took long.
       if (shard.isUp && shard.lastAnswerAtMs < oldest.sentAtMs)
         this.#down(shard, `no answer within ${this.endpoint.timeoutMs} ms`)
@@ -318,11 +293,9 @@ export class RedisLink {
   }
 
   #failWaiting(shard: Shard | null, reason: RedisFailure['reason'], message: string): void {
-    for (let i = this.#first; i < this.#waiting.length; i++) {
-      const waiting = this.#waiting[i]!
-      if (waiting.isDone || (shard !== null && waiting.shard !== shard)) continue
+    for (const waiting of this.#waiting.list(shard)) {
       this.#options.failures.value++
-      this.#settle(waiting, new RedisFailure(reason, message))
+      this.#waiting.settle(waiting, new RedisFailure(reason, message))
     }
   }
 

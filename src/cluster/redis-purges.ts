@@ -2,7 +2,7 @@
  * Purges in a data center as a thread knows them: it hears of them on a channel, and looks again and again whether it missed one. What
  * it purges itself counts at once, before Redis has answered.
  */
-import { EVERYTHING, SHARED_NAME } from '#model/cache-names.ts'
+import { EVERYTHING, SHARED_NAME, withPrefixes } from '#model/cache-names.ts'
 import { EVERY_PLACE, type PurgeLog } from './purge-log.ts'
 import type { RedisLink } from './redis-link.ts'
 import { parsePurge, purgeInRedis, purgeKey, redisPlace, RedisPurgeTable } from './redis-purge-table.ts'
@@ -77,9 +77,13 @@ export class RedisPurges implements SharedPurges {
   }
 
   isPurged(moment: PurgeMoment, names: readonly string[]): boolean {
-    if (this.#options.log.isPurged(moment.log, names) || this.#table.isPurged(moment.redis, names)) return true
+    const { log } = this.#options
     const waiting = this.#waitingPlaces
-    return waiting.size > 0 && (waiting.has(EVERY_PLACE) || names.some((name) => waiting.has(redisPlace(name))))
+    // Mostly nothing at all was purged since.
+    if (log.now <= moment.log && this.#table.now <= moment.redis && waiting.size === 0) return false
+    const all = withPrefixes(names)
+    if (log.isPurged(moment.log, all) || this.#table.isPurged(moment.redis, all)) return true
+    return waiting.size > 0 && (waiting.has(EVERY_PLACE) || all.some((name) => waiting.has(redisPlace(name))))
   }
 
   /** Everywhere in the data center, as soon as Redis answers. */

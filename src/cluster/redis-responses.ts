@@ -2,8 +2,7 @@
  * Responses that the nodes of a data center share in a Redis, behind what each node has in its own memory. Nothing here rejects or takes
  * longer than the deadline of a command; without Redis a node goes on with its own memory alone.
  */
-import { hash, randomUUID } from 'node:crypto'
-import { withPrefixes } from '#model/cache-names.ts'
+import { randomUUID } from 'node:crypto'
 import type { PurgeMoment, SharedPurges } from './shared-purges.ts'
 import { RedisFailure, type RedisLink } from './redis-link.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -87,10 +86,10 @@ export class RedisResponses<T> {
   /** Null at once while Redis is known not to answer, null later when it did not in time. What is fresh is in the node's memory then. */
   find(text: string, question: SharedQuestion): Promise<SharedAnswer<T> | null> | null {
     const { purges, link } = this.#options
-    const key = hash('sha256', text, 'hex')
-    if (!link.answersFor(this.#keysOf(key)[0])) return null
-    if (purges.isReady) return this.#find(text, this.#keysOf(key), question, '')
-    return purges.prepare().then((isReady) => (isReady ? this.#find(text, this.#keysOf(key), question, '') : null))
+    const keys = this.#keysOf(text)
+    if (!link.answersFor(keys[0])) return null
+    if (purges.isReady) return this.#find(text, keys, question, '')
+    return purges.prepare().then((isReady) => (isReady ? this.#find(text, this.#keysOf(text), question, '') : null))
   }
 
   /** Drops everything that was stored with this name, on every node of the data center. */
@@ -100,7 +99,7 @@ export class RedisResponses<T> {
 
   /** Not waited for: what can't be stored is asked for again. */
   store(text: string, bytes: Buffer, names: readonly string[], options: StoreOptions): void {
-    const keys = this.#keysOf(hash('sha256', text, 'hex'))
+    const keys = this.#keysOf(text)
     const { link, now, largestBytes, purges } = this.#options
     const { freshUntilMs, expiresAtMs, moment, claim } = options
     const livesMs = Math.min(LONGEST_MS, Math.ceil(expiresAtMs - now()))
@@ -115,7 +114,7 @@ export class RedisResponses<T> {
 
   /** Lets others fetch; for `passMs` they are told not to wait for each other. */
   endClaim(text: string, claim: string, passMs: number): void {
-    if (claim !== '') this.#endClaim(this.#keysOf(hash('sha256', text, 'hex'))[1], claim, passMs)
+    if (claim !== '') this.#endClaim(this.#keysOf(text)[1], claim, passMs)
   }
 
   close(): void {
@@ -187,10 +186,11 @@ export class RedisResponses<T> {
   }
 
   #isPurged({ moment, names, expiresAtMs }: SharedValue): boolean {
-    return expiresAtMs <= this.#options.now() || this.#options.purges.isPurged(moment, withPrefixes(names))
+    return expiresAtMs <= this.#options.now() || this.#options.purges.isPurged(moment, names)
   }
 
-  #keysOf(key: string): readonly [string, string] {
-    return responseKeys(this.#options.keyPrefix, this.#options.purges.space, key)
+  #keysOf(text: string): readonly [string, string] {
+    const { near, keyPrefix, purges } = this.#options
+    return responseKeys(keyPrefix, purges.space, near.keyOf(text))
   }
 }

@@ -51,6 +51,11 @@ export class ResponseCache<T> {
   readonly #near: LRUCache<string, Near<T>>
   readonly #decode: (bytes: Buffer) => T | null
   readonly #nowMs: () => number
+  /** The text that was hashed last: whoever misses asks again and again in the same turn. */
+  #text: string | null = null
+  #hex = ''
+  /** Its bytes, written over with each: to keep them, they are copied. */
+  readonly #key = Buffer.alloc(KEY_BYTES)
   hits = 0
   misses = 0
 
@@ -109,12 +114,17 @@ export class ResponseCache<T> {
   /** What is stored under a key as `keyOf` says it. */
   findByKey(key: string): T | null {
     const bytes = keyBytes(key)
-    return bytes === null ? null : (this.#read(bytes)?.value ?? null)
+    return bytes === null ? null : (this.#read(bytes, key)?.value ?? null)
   }
 
   /** The name of a text outside: 64 hex characters. */
   keyOf(text: string): string {
-    return hash('sha256', text, 'hex')
+    if (text !== this.#text) {
+      this.#hex = hash('sha256', text, 'hex')
+      this.#text = text
+      this.#key.write(this.#hex, 'hex')
+    }
+    return this.#hex
   }
 
   /**
@@ -122,10 +132,14 @@ export class ResponseCache<T> {
    * False when it is not kept: too large, purged already, or another worker is writing.
    */
   store(text: string, value: Buffer, names: readonly string[], generation: number, expiresAtMs: number): boolean {
-    const key = digest(text)
+    const key = this.#bytesOf(text)
     const list = Buffer.from(names.join('\n'))
     if (ENVELOPE_BYTES + list.length + value.length > this.#ring.largestValue) return false
-    if (this.#generations.isPurged(generation, this.#placesOf(key, names))) return false
+    // Mostly nothing at all was purged since.
+    if (generation !== this.#generations.now) {
+      const places = this.#placesOf(this.keyOf(text), names)
+      if (this.#generations.isPurged(generation, places)) return false
+    }
     const record = Buffer.allocUnsafe(ENVELOPE_BYTES + list.length + value.length)
     record.writeInt32LE(generation, 0)
     record.writeInt32LE(list.length, 4)
@@ -143,7 +157,7 @@ export class ResponseCache<T> {
   dropByKey(key: string): boolean {
     const bytes = keyBytes(key)
     if (bytes === null) return false
-    const wasThere = this.#read(bytes) !== null
+    const wasThere = this.#read(bytes, key) !== null
     this.#generations.purge(keyName(key))
     return wasThere
   }
@@ -160,32 +174,33 @@ export class ResponseCache<T> {
 
   /** Says who fetches a missing value: a token for `endFill`, or 0 when somebody else does. */
   startFill(text: string, forMs: number): number {
-    return this.#locks.take(digest(text), forMs)
+    return this.#locks.take(this.#bytesOf(text), forMs)
   }
 
   /** Holds it for longer: another token, or 0 when somebody else has begun since. */
   keepFill(text: string, token: number, forMs: number): number {
-    return token === TAKEN ? TAKEN : this.#locks.keep(digest(text), token, forMs)
+    return token === TAKEN ? TAKEN : this.#locks.keep(this.#bytesOf(text), token, forMs)
   }
 
   endFill(text: string, token: number): void {
-    if (token !== TAKEN) this.#locks.release(digest(text), token)
+    if (token !== TAKEN) this.#locks.release(this.#bytesOf(text), token)
   }
 
   /** Resolves when who fetches is done, or after the time. */
   awaitFill(text: string, atMostMs: number): Promise<void> {
-    return this.#locks.wait(digest(text), atMostMs)
+    return this.#locks.wait(this.#bytesOf(text), atMostMs)
   }
 
   #fetch(text: string): T | null {
-    const near = this.#read(digest(text))
+    const near = this.#read(this.#bytesOf(text), this.keyOf(text))
     if (near === null) return null
     this.#near.set(text, near)
     if (this.#ring.isOld(near.record)) this.#ring.put(near.key, near.record.value, near.record.expiresAtMs)
     return near.value
   }
 
-  #read(key: Buffer): Near<T> | null {
+  /** By the bytes of a key, and how it is said outside. */
+  #read(key: Buffer, hex: string): Near<T> | null {
     const record = this.#ring.get(key)
     if (record === null) return null
     const bytes = record.value
@@ -193,10 +208,10 @@ export class ResponseCache<T> {
     const start = ENVELOPE_BYTES + bytes.readInt32LE(4)
     const names = start === ENVELOPE_BYTES ? [] : bytes.toString('utf8', ENVELOPE_BYTES, start).split('\n')
     const lookedAt = this.#generations.done
-    const places = this.#placesOf(key, names)
+    const places = this.#placesOf(hex, names)
     if (this.#generations.isPurged(generation, places)) return null
     const value = this.#decode(bytes.subarray(start))
-    return value === null ? null : { record, key, value, generation, places, lookedAt }
+    return value === null ? null : { record, key: Buffer.from(key), value, generation, places, lookedAt }
   }
 
   /** Whether nothing that it belongs to was purged. */
@@ -208,15 +223,17 @@ export class ResponseCache<T> {
     return true
   }
 
-  #placesOf(key: Buffer, names: readonly string[]): number[] {
+  #placesOf(hex: string, names: readonly string[]): number[] {
     const places = withPrefixes(names).map((name) => this.#generations.placeOf(name))
-    places.push(this.#generations.placeOf(keyName(key.toString('hex'))))
+    places.push(this.#generations.placeOf(keyName(hex)))
     return places
   }
-}
 
-function digest(text: string): Buffer {
-  return hash('sha256', text, 'buffer')
+  /** Valid until the next call. */
+  #bytesOf(text: string): Buffer {
+    this.keyOf(text)
+    return this.#key
+  }
 }
 
 function keyBytes(key: string): Buffer | null {

@@ -19,7 +19,7 @@ export interface SharedPurges {
   /** In which the numbers mean something: responses of another one are not found. */
   readonly space: string
   readonly moment: PurgeMoment
-  /** Whether what was asked for at that moment, and belongs to these names, was purged since. */
+  /** Whether what was asked for at that moment, and belongs to these names and what follows from them, was purged since. */
   isPurged(moment: PurgeMoment, names: readonly string[]): boolean
   /** Everywhere in the data center. */
   purge(name: string): void
