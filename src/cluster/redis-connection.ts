@@ -94,10 +94,12 @@ function send(client: Client, name: string, args: readonly RedisArgument[], repl
 /** What is the same of both forms. */
 abstract class ClientConnection<C extends Redis | Cluster> implements RedisConnection {
   protected readonly client: C
+  protected readonly observer: ConnectionObserver
   #isClosed = false
 
   constructor(client: C, observer: ConnectionObserver) {
     this.client = client
+    this.observer = observer
     watch(client, observer, () => this.#isClosed)
   }
 
@@ -139,6 +141,7 @@ class SingleConnection extends ClientConnection<Redis> {
   readonly #release = () => {
     this.#held?.uncork()
     this.#held = null
+    this.observer.onSent()
   }
 
   /** Commands of one turn of the event loop are sent together at its end: one call into the kernel, and one wake-up of Redis. */
@@ -174,7 +177,7 @@ class ClusterConnection extends ClientConnection<Cluster> {
   }
 }
 
-function watch(client: Redis | Cluster, observer: ConnectionObserver, isClosed: () => boolean): void {
+function watch(client: Redis | Cluster, observer: Omit<ConnectionObserver, 'onSent'>, isClosed: () => boolean): void {
   let reason = 'the connection was closed'
   client.on('ready', () => {
     reason = 'the connection was closed'

@@ -122,6 +122,21 @@ test('once nothing is answered, what waits fails together and what comes later a
   assert.equal(bed.failures.value, 3)
 })
 
+test('a command that a busy thread has held has its whole time from when it is sent', async () => {
+  const bed = new Bed()
+  bed.ready()
+  const held = bed.get()
+  await bed.pass(TIMEOUT_MS - 1)
+  bed.observer.onSent()
+  await bed.pass(TIMEOUT_MS - 1)
+  bed.sent[0]!.answer('value')
+  assert.equal(await held, 'value')
+  const silent = bed.get()
+  bed.observer.onSent()
+  await bed.pass(TIMEOUT_MS)
+  assert.equal(reasonOf(await silent), 'late')
+})
+
 test('an answer that comes late tells that Redis is there again', async () => {
   const bed = new Bed()
   bed.ready()

@@ -91,6 +91,8 @@ export class RedisLink {
     this.endpoint = options.endpoint
     this.#connection = options.open(options.endpoint, options, {
       onReady: () => this.#ready(),
+      // A thread that is busy for long after a command must not take its own silence for Redis's.
+      onSent: () => this.#waiting.sent(options.monotonicMs()),
       onClosed: (reason) => this.#closed(reason),
     })
   }
@@ -144,8 +146,12 @@ export class RedisLink {
     return new Promise((resolve) => {
       const waiting = this.#waiting.add(shard, this.#options.monotonicMs(), resolve)
       this.#setTimer()
-      if (this.#isOpening) this.#whenOpen.push(() => this.#transmit(waiting, send))
-      else this.#transmit(waiting, send)
+      if (this.#isOpening) {
+        this.#whenOpen.push(() => this.#transmit(waiting, send))
+        return
+      }
+      this.#waiting.hold(waiting)
+      this.#transmit(waiting, send)
     })
   }
 

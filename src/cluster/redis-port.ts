@@ -16,6 +16,8 @@ export interface RedisScript {
 export interface ConnectionObserver {
   /** Commands can be sent: again each time. */
   onReady(): void
+  /** What commands were run since it said so last have been sent only now: it may hold them until the end of a turn. */
+  onSent(): void
   /** What was sent may never be answered. */
   onClosed(reason: string): void
 }

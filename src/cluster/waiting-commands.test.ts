@@ -45,3 +45,19 @@ test('lists those of one owner or all, and may be changed meanwhile', () => {
     [0, 2],
   )
 })
+
+test('what was held counts from when it is sent; what came before, or is answered, does not', () => {
+  const list = new WaitingCommands<string>()
+  const answers: unknown[] = []
+  const [a, b, c] = [1, 2, 3].map((atMs) => add(list, 'x', atMs, answers))
+  list.hold(b!)
+  list.hold(c!)
+  list.settle(b!, 'early')
+  list.sent(10)
+  list.sent(20)
+  const d = add(list, 'x', 21, answers)
+  assert.deepEqual(
+    [a!, b!, c!, d].map(({ sentAtMs }) => sentAtMs),
+    [1, 2, 10, 21],
+  )
+})

@@ -6,6 +6,8 @@
 export class WaitingCommands<Owner> {
   #first: WaitingCommand<Owner> | null = null
   #last: WaitingCommand<Owner> | null = null
+  /** The first of those that were run and may not have been sent yet; all after it are of them. */
+  #held: WaitingCommand<Owner> | null = null
   #size = 0
 
   get size(): number {
@@ -27,10 +29,22 @@ export class WaitingCommands<Owner> {
     return command
   }
 
+  /** The newest was run, and is sent when `sent` says so. */
+  hold(command: WaitingCommand<Owner>): void {
+    this.#held ??= command
+  }
+
+  /** Those that were held until now are sent now. */
+  sent(atMs: number): void {
+    for (let command = this.#held; command !== null; command = command.next) command.sentAtMs = atMs
+    this.#held = null
+  }
+
   /** Takes it out and gives it its answer; nothing when that was done before. */
   settle(command: WaitingCommand<Owner>, answer: unknown): void {
     if (!command.isWaiting) return
     const { previous, next, resolve } = command
+    if (this.#held === command) this.#held = next
     if (previous === null) this.#first = next
     else previous.next = next
     if (next === null) this.#last = previous
@@ -54,7 +68,7 @@ export class WaitingCommands<Owner> {
 /** What `add` gives to `settle`; written by the list alone. */
 export interface WaitingCommand<Owner> {
   readonly owner: Owner
-  readonly sentAtMs: number
+  sentAtMs: number
   readonly resolve: (answer: unknown) => void
   isWaiting: boolean
   previous: WaitingCommand<Owner> | null

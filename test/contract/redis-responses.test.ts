@@ -128,6 +128,15 @@ test('what one node stores the others find, and have in their own memory then', 
   assert.deepEqual(await server.keysForGood(), [])
 })
 
+test('a thread that is busy for longer than a command may take does not take its own silence for that of Redis', async (t) => {
+  const nodes = await bed(t)
+  if (nodes === null) return
+  const { one } = nodes
+  const found = one.find('a')
+  for (const until = performance.now() + TIMEOUT_MS + 50; performance.now() < until;);
+  assert.deepEqual(await found, { state: 'none', value: null, claim: '' })
+})
+
 test('one of all fetches; the others are told so, until it is stored, given up, or known to be no use', async (t) => {
   const nodes = await bed(t)
   if (nodes === null) return
