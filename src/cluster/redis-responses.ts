@@ -129,17 +129,27 @@ export class RedisResponses<T> {
     question: SharedQuestion,
     rejected: string,
   ): Promise<SharedAnswer<T> | null> {
-    const { near, decode } = this.#options
+    const { near, decode, link, now } = this.#options
+    const { claims, wantsStale } = question
     // Before the answer: what is purged while it is on its way is not kept.
     const { generation } = near
-    const answer = await this.#ask(keys, question, rejected)
-    if (answer === null) return null
-    const { state, claim, bytes } = answer
+    const wanted = claims ? `${this.#start}.${++this.#claimed}` : ''
+    const args = [now(), wanted, claims ? CLAIM_MS : 0, rejected, wantsStale ? 1 : 0]
+    const answer = await link.run(FIND_RESPONSE, keys, args, 'bytes')
+    if (answer instanceof RedisFailure) {
+      // It may have been done after all.
+      if (claims) this.#endClaim(keys[1], wanted, 0)
+      return null
+    }
+    const [word, bytes] = answer as readonly [Buffer, Buffer | null]
+    const state = word.latin1Slice() as SharedState
+    const claim = state === 'mine' ? this.#keep(wanted, keys[1]) : ''
     if (bytes === null) {
       this.misses++
       return { state, value: null, claim }
     }
-    const found = await unpackValue(bytes, MOST_UNPACKED)
+    const unpacked = unpackValue(bytes, MOST_UNPACKED)
+    const found = unpacked instanceof Promise ? await unpacked : unpacked
     const value = found === null || this.#isPurged(found) ? null : decode(found.bytes)
     if (value === null || found === null) {
       if (state !== 'fresh') return { state, value: null, claim }
@@ -153,26 +163,10 @@ export class RedisResponses<T> {
     return { state, value, claim }
   }
 
-  async #ask(
-    keys: readonly [string, string],
-    { claims, wantsStale }: SharedQuestion,
-    rejected: string,
-  ): Promise<{ readonly state: SharedState; readonly bytes: Buffer | null; readonly claim: string } | null> {
-    const { link, now } = this.#options
-    const claim = claims ? `${this.#start}.${++this.#claimed}` : ''
-    const args = [now(), claim, claims ? CLAIM_MS : 0, rejected, wantsStale ? 1 : 0]
-    const answer = await link.run(FIND_RESPONSE, keys, args, 'bytes')
-    if (answer instanceof RedisFailure) {
-      // It may have been done after all.
-      if (claims) this.#endClaim(keys[1], claim, 0)
-      return null
-    }
-    const [word, bytes] = answer as readonly [Buffer, Buffer | null]
-    const state = word.toString('latin1') as SharedState
-    if (state !== 'mine') return { state, bytes, claim: '' }
-    this.#claims.set(claim, keys[1])
+  #keep(claim: string, key: string): string {
+    this.#claims.set(claim, key)
     this.#stopKeeping ??= this.#options.every(() => this.#keepClaims(), CLAIM_MS / 3)
-    return { state, bytes, claim }
+    return claim
   }
 
   #endClaim(key: string, claim: string, passMs: number): void {

@@ -40,8 +40,11 @@ export async function packValue({ bytes, ...about }: SharedValue): Promise<Buffe
   return Buffer.concat([head, text, isSmaller ? packed : bytes])
 }
 
-/** Null when it is none that `packValue` made, or would be larger than `largestBytes`. */
-export async function unpackValue(value: Buffer, largestBytes: number): Promise<SharedValue | null> {
+/**
+ * Null when it is none that `packValue` made, or would be larger than `largestBytes`. Only what another thread unpacks comes later: most
+ * is small, and whoever finds it need not wait.
+ */
+export function unpackValue(value: Buffer, largestBytes: number): SharedValue | null | Promise<SharedValue | null> {
   const form = value.length < HEAD_BYTES ? 0 : value.readUInt8(0)
   if (form !== PLAIN && form !== COMPRESSED) return null
   const end = HEAD_BYTES + value.readUInt32LE(1)
@@ -49,7 +52,13 @@ export async function unpackValue(value: Buffer, largestBytes: number): Promise<
   try {
     const about = JSON.parse(value.toString('utf8', HEAD_BYTES, end)) as Omit<SharedValue, 'bytes'>
     const rest = value.subarray(end)
-    return { ...about, bytes: form === PLAIN ? rest : await unpacked(rest, largestBytes) }
+    if (form === PLAIN) return { ...about, bytes: rest }
+    const limit = { maxOutputLength: largestBytes }
+    if (rest.length <= MOST_HERE_BYTES) return { ...about, bytes: zstdDecompressSync(rest, limit) }
+    return decompress(rest, limit).then(
+      (bytes) => ({ ...about, bytes }),
+      () => null,
+    )
   } catch {
     // Somebody else wrote to this key: as good as nothing.
     return null
@@ -58,9 +67,4 @@ export async function unpackValue(value: Buffer, largestBytes: number): Promise<
 
 function smaller(bytes: Buffer): Buffer | Promise<Buffer> {
   return bytes.length > MOST_HERE_BYTES ? compress(bytes, FAST) : zstdCompressSync(bytes, FAST)
-}
-
-function unpacked(bytes: Buffer, maxOutputLength: number): Buffer | Promise<Buffer> {
-  const limit = { maxOutputLength }
-  return bytes.length > MOST_HERE_BYTES ? decompress(bytes, limit) : zstdDecompressSync(bytes, limit)
 }
