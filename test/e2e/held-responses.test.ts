@@ -18,6 +18,8 @@ let gateway: Gateway | undefined
 /** Connections to the upstream that wait. */
 const waiting = new Set<Socket>()
 let asked = 0
+/** Of the last response of `/aging`. */
+let version = 0
 
 before(async () => {
   model = await startUpstream(({ target, body }, response) => {
@@ -38,6 +40,9 @@ before(async () => {
       else if (path.endsWith('/pieces')) {
         socket.write(`${HEAD}Transfer-Encoding: chunked\r\n\r\n2\r\nwo\r\n`)
         setImmediate(() => socket.write('2\r\nrd\r\n0\r\n\r\n'))
+      } else if (path.endsWith('/aging')) {
+        const aging = `${HEAD}Cache-Control: max-age=1, stale-while-revalidate=600\r\n`
+        socket.write(`${aging}Content-Length: 2\r\n\r\nv${++version}`)
       } else if (path.endsWith('/closed')) socket.end(`${HEAD}\r\nword`)
       else if (path.endsWith('/long')) socket.write(`${HEAD}Content-Length: ${LONG.length}\r\n\r\n${LONG}`)
       else if (path.endsWith('/half')) socket.end(`${HEAD}Content-Length: 9\r\n\r\nhalf`)
@@ -85,6 +90,7 @@ function declarative(): object {
       { name: 'response-transformer', config: { add: { headers: ['X-Added:1'] } } },
       { name: 'compression', config: { min_length: 100 } },
     ],
+    '/stored': [held(), { name: 'proxy-cache', config: { strategy: 'memory', cache_control: true } }],
     '/silent': [held({ http_timeout: 100 }, 'silent')],
     '/impatient': [held({ http_timeout: 1 })],
   }
@@ -116,6 +122,17 @@ test('other plugins see what was made of it', async () => {
   // It undoes the encoding by itself.
   assert.equal(packed.headers.get('content-encoding'), 'gzip')
   assert.equal(await packed.text(), LONG.toUpperCase())
+})
+
+test('what was made of it is stored, and what is fetched anew without a client is taken whole as well', async () => {
+  const stored = async () => {
+    const { status, text, headers } = await get('/stored/aging')
+    assert.equal(status, 200)
+    return `${String(headers['x-cache-status'])} ${text}`
+  }
+  assert.deepEqual([await stored(), await stored()], ['Miss V1', 'Hit V1'])
+  await waitUntil('it is no longer fresh', async () => (await stored()) === 'Stale V1')
+  await waitUntil('what was fetched meanwhile is served', async () => / V[2-9]$/.test(await stored()))
 })
 
 test('a body that does not end well reaches nobody', async () => {
