@@ -21,6 +21,8 @@ import type {
 const RETRY_MS = 100
 /** Given to a socket to close in order before it is dropped. */
 const CLOSE_MS = 20
+/** Behind the first command of those that are sent together. */
+const MOST_HELD = 7
 /** Errors that a new connection may get rid of: after a fail-over the old master answers as a replica. */
 const ELSEWHERE = /^(READONLY|MASTERDOWN)/
 
@@ -138,18 +140,32 @@ abstract class ClientConnection<C extends Redis | Cluster> implements RedisConne
 class SingleConnection extends ClientConnection<Redis> {
   /** The socket that holds what is written in this turn. */
   #held: Writable | null = null
+  /** Behind the first of those that it holds. */
+  #commands = 0
   readonly #release = () => {
     this.#held?.uncork()
     this.#held = null
     this.observer.onSent()
   }
 
-  /** Commands of one turn of the event loop are sent together at its end: one call into the kernel, and one wake-up of Redis. */
+  /**
+   * Commands of one turn of the event loop are sent together at its end: one call into the kernel, and one wake-up of Redis. A long turn
+   * sends some before: Redis may answer them meanwhile.
+   */
   protected override gather(): void {
-    if (this.#held !== null || !this.isReady) return
-    this.#held = this.client.stream
+    if (this.#held === null) {
+      if (!this.isReady) return
+      this.#held = this.client.stream
+      this.#commands = 0
+      setImmediate(this.#release)
+    } else if (this.#commands < MOST_HELD) {
+      this.#commands++
+      return
+    } else {
+      this.#commands = 0
+      this.#held.uncork()
+    }
     this.#held.cork()
-    setImmediate(this.#release)
   }
 
   shardOf(): string {
