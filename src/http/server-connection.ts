@@ -24,7 +24,10 @@ export interface ConnectionHandler {
   /** The bytes are no request that can be served: answer and let the connection close. */
   onBadRequest(connection: ServerConnection, failure: WireFailure): void
   onClose(connection: ServerConnection): void
-  /** The client speaks HTTP/2 without having asked: `bytes` are all that it sent. Without this it is told that it can't. */
+  /**
+   * The client speaks HTTP/2 without having asked: `bytes` are all that it sent, valid until this returns when `readsAreShared` of the
+   * connection. Without this it is told that it can't.
+   */
   onHttp2?(connection: ServerConnection, bytes: Buffer): void
 }
 
@@ -308,9 +311,8 @@ export class ServerConnection
     if (!(head instanceof RequestHead)) {
       if (this.#handler.onHttp2 === undefined || this.requests > 0 || !isHttp2Preface(bytes, pos)) this.#refuse(head)
       else {
-        const all = copyBytes(bytes.subarray(pos))
         this.detach()
-        this.#handler.onHttp2(this, all)
+        this.#handler.onHttp2(this, bytes.subarray(pos))
       }
       return -1
     }

@@ -77,7 +77,8 @@ export class Acceptor {
     }
     this.#http1OrHttp2 = {
       ...this.#http1,
-      onHttp2: (connection, bytes) => this.#beginHttp2(connection.socket, connection).onBytes(bytes, false),
+      onHttp2: (connection, bytes) =>
+        this.#beginHttp2(connection.socket, connection).onBytes(bytes, connection.readsAreShared),
     }
   }
 

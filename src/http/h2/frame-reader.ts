@@ -9,6 +9,8 @@ import { readSocket, type ByteReader } from '../socket-reader.ts'
 import type { FloodGuard } from './flood-guard.ts'
 import { FRAME_HEAD_BYTES, FRAME_SIZE_ERROR, MAX_FRAME_BYTES } from './frames.ts'
 import { laterTurns, type LaterTurn } from './later-turns.ts'
+import { PartialFrame } from './partial-frame.ts'
+import { SpareMemory } from './spare-memory.ts'
 
 /** Who frames are for. */
 export interface FrameSink {
@@ -29,13 +31,9 @@ const TURN_FRAMES = 512
 /** What a token counts as: of frames that take one, 64 are read in one turn. */
 const FRAMES_OF_A_TOKEN = 7
 
-/**
- * What waits is copied into memory that serves again: of a flood that is as much as a read takes, many times in a second, which would
- * be work for the collector that all others wait for.
- */
+/** What a read brings, for the rest of one that waits. */
 const SLAB_BYTES = 131_072
-const MOST_SPARES = 8
-const spareSlabs: Buffer[] = []
+const slabs = new SpareMemory(SLAB_BYTES, 8)
 
 export class FrameReader implements ByteReader, LaterTurn {
   readonly #socket: Socket
@@ -43,9 +41,13 @@ export class FrameReader implements ByteReader, LaterTurn {
   readonly #guard: FloodGuard
   /** What may come after the end. */
   readonly #lingerBytes: number
-  /** Bytes of a frame that is not complete, or that have to wait. */
+  /** Whether it was seen where the frames begin. */
+  #hasBegun = false
+  /** The frame that what was read ends in. */
+  readonly #partial = new PartialFrame()
+  /** Bytes that have to wait. */
   #held: Buffer | null = null
-  /** The memory that those which wait are in, when it is to serve again. */
+  /** The memory that those are in, when it is to serve again. */
   #slab: Buffer | null = null
   /** The rest of what came is read in a later turn. */
   #isWaiting = false
@@ -71,7 +73,7 @@ export class FrameReader implements ByteReader, LaterTurn {
     }
     if (this.#held !== null) {
       bytes = Buffer.concat([this.#held, bytes])
-      this.drop()
+      this.#letGo()
       isShared = false
     }
     // TLS hands on what it has decrypted also when reading was stopped meanwhile.
@@ -83,24 +85,45 @@ export class FrameReader implements ByteReader, LaterTurn {
   #read(bytes: Buffer, isShared: boolean): boolean {
     const sink = this.#sink
     const guard = this.#guard
-    sink.readsAreShared = isShared
+    let pos = 0
+    if (!this.#hasBegun) {
+      pos = sink.readPreface(bytes)
+      if (pos < 0) {
+        if (!sink.isClosed) this.#held = isShared ? copyBytes(bytes) : bytes
+        return false
+      }
+      this.#hasBegun = true
+    }
     this.#left = TURN_FRAMES
     guard.spent = 0
-    const pos = this.#readFrames(bytes, sink.readPreface(bytes))
+    if (this.#partial.size > 0) pos = this.#readPartial(bytes, pos)
+    sink.readsAreShared = isShared
+    pos = this.#readFrames(bytes, pos)
     const isSpent = this.#left <= guard.spent * FRAMES_OF_A_TOKEN
     // What is reset by the rest is then not begun.
     if (!isSpent) sink.onFramesRead()
     if (sink.isClosed) return false
-    const rest = pos === 0 ? bytes : bytes.subarray(pos)
     if (!isSpent) {
-      if (rest.length > 0) this.#held = isShared ? copyBytes(rest) : rest
+      this.#partial.add(bytes, pos)
       return false
     }
+    const rest = pos === 0 ? bytes : bytes.subarray(pos)
     if (rest.length > 0) this.#held = isShared && this.#slab === null ? this.#put(rest) : rest
     this.#isWaiting = true
     this.#socket.pause()
     laterTurns.add(this)
     return true
+  }
+
+  /** Reads the frame that began before these bytes, when it ends in them; answers where the next begins. */
+  #readPartial(bytes: Buffer, from: number): number {
+    const partial = this.#partial
+    const pos = partial.add(bytes, from)
+    if (!partial.isWhole) return pos
+    this.#sink.readsAreShared = true
+    this.#readFrames(partial.bytes, 0)
+    partial.drop()
+    return pos
   }
 
   goOn(): void {
@@ -117,18 +140,17 @@ export class FrameReader implements ByteReader, LaterTurn {
 
   #put(rest: Buffer): Buffer {
     if (rest.length > SLAB_BYTES) return copyBytes(rest)
-    this.#slab = spareSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES)
+    this.#slab = slabs.take()
     this.#slab.set(rest)
     return this.#slab.subarray(0, rest.length)
   }
 
   #giveSlabBack(): void {
-    if (this.#slab !== null && spareSlabs.length < MOST_SPARES) spareSlabs.push(this.#slab)
+    if (this.#slab !== null) slabs.give(this.#slab)
     this.#slab = null
   }
 
   #readFrames(bytes: Buffer, from: number): number {
-    if (from < 0) return 0
     const sink = this.#sink
     const guard = this.#guard
     let pos = from
@@ -169,6 +191,11 @@ export class FrameReader implements ByteReader, LaterTurn {
 
   /** Lets go of what came. */
   drop(): void {
+    this.#letGo()
+    this.#partial.drop()
+  }
+
+  #letGo(): void {
     this.#held = null
     this.#giveSlabBack()
   }
