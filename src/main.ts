@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { runCli } from '#cli/cli.ts'
+import { setCollectorFlags } from './collector-flags.ts'
 import { keepCompiled, useCompileCache } from './compile-cache.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -18,6 +19,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     // Before the rest is loaded, so that a later start takes compiled code from the prefix; V8 refuses what was compiled under other flags.
     const { enableLinearRegexFallback } = await import('#core/pcre.ts')
     enableLinearRegexFallback()
+    setCollectorFlags()
     useCompileCache(read.settings.prefix)
     const [{ startGateway }, { loadPluginSet }] = await Promise.all([import('./gateway.ts'), import('./plugin-set.ts')])
     return startGateway({ read, plugins: await loadPluginSet(read.settings), version, beforeReady: keepCompiled })

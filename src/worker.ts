@@ -54,6 +54,7 @@ import { localitiesOf, upstreamBalancers } from './worker-balancers.ts'
 import { createClock } from './worker-clock.ts'
 import { createWorkerEvents } from './worker-events.ts'
 import { beatPulse, registerWorkerFigures } from './worker-figures.ts'
+import { rememberFloods } from './worker-floods.ts'
 import { groupsOf } from './worker-groups.ts'
 import { StoreLookups } from './worker-lookups.ts'
 import { openWorkerRedis, type WorkerRedis } from './worker-redis.ts'
@@ -290,6 +291,7 @@ class WorkerThread {
       limits: clientLimits(settings),
       deadlines: this.#deadlines,
       outbox: this.#outbox,
+      floods: rememberFloods({ settings, isTrusted: context.trust.isTrusted, log: this.#log.log, figures }),
       tls: listenerTls,
       ticketKeys,
       maxConnections: settings.worker_connections,

@@ -4,7 +4,7 @@
  *   --only http2,grpc,websocket,floods   some parts
  *   --rounds 5                           rounds of each (3)
  *   --share 0.25                         part of the requests of each round (1)
- *   --flood 'pings|settings'             those floods (all)
+ *   --flood 'pings|settings'             those floods (all, for which it takes some minutes)
  *
  * Prints JSON. Exit status 1 when a limit is missed.
  */
@@ -44,7 +44,7 @@ const parts = {
   http2: { limit: 1.6, measure: () => measureHttp2(programs, requests(60_000), rounds) },
   grpc: { limit: 1.6, measure: () => measureGrpc(programs, requests(20_000), rounds, folder) },
   websocket: { limit: 1.5, measure: () => measureWebSocket(nginx, requests(60_000), rounds) },
-  floods: { limit: 2, measure: () => measureFloods(programs, new RegExp(options.flood)) },
+  floods: { limit: 2, measure: () => measureFloods(programs, new RegExp(options.flood), rounds) },
 } as const
 const wanted = options.only.split(',')
 const unknown = wanted.filter((name) => !Object.hasOwn(parts, name))

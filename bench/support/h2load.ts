@@ -13,11 +13,13 @@ export interface H2loadOptions {
   readonly connections: number
   readonly headers: Readonly<Record<string, string>>
   readonly bodyBytes: number
+  /** Put before the command; by default it runs on the other core. */
+  readonly wrapper?: readonly string[]
 }
 
 async function run(program: Program, options: H2loadOptions, args: readonly string[]): Promise<string> {
   const headers = Object.entries(options.headers).map(([name, value]) => `--header=${name}: ${value}`)
-  const [command = '', ...prefix] = OTHER_CORE
+  const [command = '', ...prefix] = options.wrapper ?? OTHER_CORE
   const { code, output } = await runChild({
     command,
     args: [...prefix, program.command, '--h1', '-t1', `-c${options.connections}`, ...args, ...headers, options.url],

@@ -41,13 +41,13 @@ export interface Subject {
 }
 
 /** nginx on the other core: `/large` is 64 KB, `/huge` 1 GiB, everything else a few words; `/stub_status` counts its connections. */
-export async function startBackend(nginx: Program): Promise<Nginx> {
+export async function startBackend(nginx: Program, wrapper: readonly string[] = OTHER_CORE): Promise<Nginx> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-large-'))
   writeFileSync(path.join(folder, 'large'), LARGE_BODY)
   writeFileSync(path.join(folder, 'huge'), '')
   truncateSync(path.join(folder, 'huge'), HUGE_BYTES)
   const backend = await startNginx(nginx, {
-    wrapper: OTHER_CORE,
+    wrapper,
     connections: 16_384,
     main: 'worker_rlimit_nofile 32768;',
     http: ([port]) => `

@@ -14,7 +14,7 @@ import { HostMemory, type HostParts } from './host-header.ts'
 import { parseRequestHead, problemOfPart, RequestHead } from './request-head.ts'
 import type { RequestSink } from './request-sink.ts'
 import { writeMessage } from './socket-writer.ts'
-import { readSocket, stopReading, type ByteReader } from './socket-reader.ts'
+import { readSocket, releaseSocket, stopReading, type ByteReader } from './socket-reader.ts'
 import type { Outbox, OutboxEntry } from './outbox.ts'
 import { copyBytes } from './copy-bytes.ts'
 
@@ -24,10 +24,7 @@ export interface ConnectionHandler {
   /** The bytes are no request that can be served: answer and let the connection close. */
   onBadRequest(connection: ServerConnection, failure: WireFailure): void
   onClose(connection: ServerConnection): void
-  /**
-   * The client speaks HTTP/2 without having asked: `bytes` are all that it sent, valid until this returns when `readsAreShared` of the
-   * connection. Without this it is told that it can't.
-   */
+  /** The client speaks HTTP/2 without having asked: `bytes` are all that came, and shared as other reads. Without this it is told no. */
   onHttp2?(connection: ServerConnection, bytes: Buffer): void
 }
 
@@ -490,6 +487,7 @@ export class ServerConnection
   }
 
   #onClose(): void {
+    releaseSocket(this.socket)
     if (this.#state === CLOSED) return
     const sink = this.#sink
     this.#sink = null

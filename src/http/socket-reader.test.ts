@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { Received, settle, socketPair, tlsSocketPair } from '../../test/support/socket-pair.ts'
-import { readSocket, stopReading, type ByteReader } from './socket-reader.ts'
+import { readSocket, releaseSocket, stopReading, type ByteReader } from './socket-reader.ts'
 
 class Reader implements ByteReader {
   text = ''
@@ -98,3 +98,32 @@ for (const [over, makePair] of [
     assert.equal(reader.text, 'mine')
   })
 }
+
+test('a closed socket that was released refers to nobody who used it', async () => {
+  using pair = await socketPair()
+  const { server } = pair
+  const reader = new Reader()
+  readSocket(server, reader)
+  const closed = once(server, 'close')
+  const others: string[] = []
+  server.on('close', () => releaseSocket(server))
+  server.on('close', () => others.push('told'))
+  server.destroy()
+  await closed
+  assert.deepEqual(others, ['told'])
+  const refersTo = (from: unknown, wanted: unknown, seen = new Set<unknown>()): boolean => {
+    if (from === wanted) return true
+    if (typeof from !== 'object' || from === null || seen.has(from)) return false
+    seen.add(from)
+    return Reflect.ownKeys(from).some((key) => refersTo((from as Record<PropertyKey, unknown>)[key], wanted, seen))
+  }
+  const functions = Reflect.ownKeys(server)
+    .map((key) => (server as unknown as Record<PropertyKey, unknown>)[key])
+    .filter((value) => typeof value === 'function')
+  assert.deepEqual([refersTo(server, reader), functions], [false, []])
+  assert.deepEqual(
+    server.eventNames().map((name) => [name, server.listenerCount(name)]),
+    [['error', 1]],
+  )
+  server.emit('error', new Error('late'))
+})

@@ -5,11 +5,12 @@ import type { Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '#http/outbox.ts'
 import type { ClientConnection, ServerHandler } from '#http/client-side.ts'
 import type { ClientLimits, ConnectionFacts } from '#http/connection-facts.ts'
-import { RecentFloods } from '#http/h2/recent-floods.ts'
+import type { RecentFloods } from '#http/h2/recent-floods.ts'
 import { ServerSession } from '#http/h2/server-session.ts'
 import { ServerConnection, type ConnectionHandler } from '#http/server-connection.ts'
 import type { Listener } from '#model/settings/listener.ts'
 import { ChallengeHandshakes } from './challenge-handshakes.ts'
+import { FloodGate } from './flood-gate.ts'
 import { proxiedAddressesOf, proxiedAddressesUnder, takeProxyHeader } from './proxied-connection.ts'
 import { shownCertificates, type CertificateWish, type ShownCertificates } from './client-certificates.ts'
 import type { Staple } from './staples.ts'
@@ -27,6 +28,7 @@ export interface AcceptorOptions {
   readonly limits: ClientLimits
   readonly deadlines: Deadlines
   readonly outbox: Outbox
+  readonly floods: RecentFloods
   readonly tls: AcceptorTls
   readonly ticketKeys: Buffer
   /** Connections held at once; further ones are told 503 and closed. */
@@ -58,7 +60,7 @@ export class Acceptor {
   #tlsServers: TlsServer[] = []
   #tls: AcceptorTls
   #asksForCertificates = false
-  readonly #floods = new RecentFloods()
+  readonly #gate: FloodGate
   /** For connections that begin with HTTP/1.1; the second where HTTP/2 may follow without a handshake that agrees on it. */
   readonly #http1: ConnectionHandler
   readonly #http1OrHttp2: ConnectionHandler
@@ -66,6 +68,7 @@ export class Acceptor {
   constructor(options: AcceptorOptions) {
     this.#options = options
     this.#tls = options.tls
+    this.#gate = new FloodGate(options.floods)
     this.challenges = new ChallengeHandshakes(options.tls.handshakeTimeoutMs)
     this.#asksForCertificates = asksForCertificates(options.tls)
     options.tls.nameAuthorities(authoritiesNamed(options.tls))
@@ -115,10 +118,12 @@ export class Acceptor {
     if (listener.proxyProtocol) return this.#createProxied(listener)
     return listener.ssl
       ? this.#createTls(listener)
-      : createServer({ noDelay: true, allowHalfOpen: true }, (socket) => void this.#accept(socket, listener, null))
+      : createServer({ noDelay: true, allowHalfOpen: true, blockList: this.#gate }, (socket) => {
+          this.#accept(socket, listener, null)
+        })
   }
 
-  /** Connections begin with the PROXY protocol's header, and then go on as they do on other listeners. */
+  /** Connections begin with the PROXY protocol's header, and then go on as they do on other listeners. Peers are proxies: none is refused. */
   #createProxied(listener: Listener): Server {
     const tls = listener.ssl ? this.#createTls(listener) : null
     return createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
@@ -145,6 +150,7 @@ export class Acceptor {
     const options: TlsOptions = {
       ...tlsServerOptions(this.#tls, this.#options.ticketKeys),
       ALPNProtocols: listener.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+      blockList: this.#gate,
     }
     const server = createTlsServer(options, (socket) => void this.#accept(socket, listener, socket))
     server.on('tlsClientError', () => {
@@ -211,8 +217,8 @@ export class Acceptor {
   }
 
   #beginHttp2(socket: Socket, facts: ConnectionFacts): ServerSession {
-    const { handler, limits, deadlines, outbox } = this.#options
-    const session = new ServerSession(socket, handler, limits, deadlines, outbox, facts, this.#floods, (gone) =>
+    const { handler, limits, deadlines, outbox, floods } = this.#options
+    const session = new ServerSession(socket, handler, limits, deadlines, outbox, facts, floods, (gone) =>
       this.connections.delete(gone),
     )
     this.connections.add(session)

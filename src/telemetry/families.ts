@@ -235,6 +235,11 @@ export const families = {
     help: 'Windows of counters that wait for their exchange.',
     labels: [],
   },
+  meridian_flood_connections_refused_total: {
+    type: 'counter',
+    help: 'Connections that were closed when they came, because floods over HTTP/2 came from the same address a moment ago.',
+    labels: [],
+  },
   meridian_rejected_requests_total: {
     type: 'counter',
     help: 'Requests and connections that were refused before a route was looked for, by the code in docs/reference/errors.md.',

@@ -5,7 +5,7 @@ import { ChunkedReader, lastChunk, type ChunkedSink } from '#http/chunked.ts'
 import { upstreamFailure, type WireFailure } from '#http/failure.ts'
 import type { HeaderList } from '#http/header-list.ts'
 import { parseResponseHead, ResponseHead } from '#http/response-head.ts'
-import { readSocket, stopReading, type ByteReader } from '#http/socket-reader.ts'
+import { readSocket, releaseSocket, stopReading, type ByteReader } from '#http/socket-reader.ts'
 import type { Outbox, OutboxEntry } from '#http/outbox.ts'
 import { copyBytes } from '#http/copy-bytes.ts'
 import type { UpstreamLink } from './link.ts'
@@ -411,6 +411,7 @@ export class UpstreamConnection implements UpstreamLink, DeadlineHolder, Chunked
   }
 
   #onClose(): void {
+    releaseSocket(this.socket)
     const before = this.#state
     if (before === CLOSED) return
     this.#state = CLOSED

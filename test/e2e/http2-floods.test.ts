@@ -26,7 +26,12 @@ before(async () => {
   const ports = await freeGatewayPorts()
   gateway = await startGateway({
     ports,
-    settings: { proxy_listen: `127.0.0.1:${ports.proxy} http2`, overload_delay: '0' },
+    // No attacker is turned away before it did anything: what is measured is what they can do.
+    settings: {
+      proxy_listen: `127.0.0.1:${ports.proxy} http2`,
+      overload_delay: '0',
+      http2_flood_connection_rate: '0',
+    },
     declarative: {
       _format_version: '3.0',
       services: [{ url: `http://127.0.0.1:${upstream.port}`, routes: [{ paths: ['/'] }] }],

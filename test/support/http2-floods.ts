@@ -107,8 +107,16 @@ export interface FloodClients {
   stop(): Promise<void>
 }
 
-/** @param clients connections at a time; one that is ended is followed by another. */
-export function startFlood(flood: Flood, port: number, clients: number): FloodClients {
+/**
+ * @param clients connections at a time; one that is ended is followed by another.
+ * @param from the address of a client, given its number and that of the connection.
+ */
+export function startFlood(
+  flood: Flood,
+  port: number,
+  clients: number,
+  from: (client: number, connection: number) => string = () => '127.0.0.1',
+): FloodClients {
   const figures = { connections: 0, bytes: 0 }
   const opening = Buffer.concat([h2.PREFACE, frame(h2.SETTINGS, 0, 0), ...flood.begin])
   // Made once, so that an attacker costs little more than what it writes.
@@ -116,8 +124,9 @@ export function startFlood(flood: Flood, port: number, clients: number): FloodCl
   const running = new Set<Promise<void>>()
   const state = { isStopped: false }
 
-  const attack = async (): Promise<void> => {
-    while (!state.isStopped) await once(connect({ port, host: '127.0.0.1' }))
+  const attack = async (client: number): Promise<void> => {
+    while (!state.isStopped)
+      await once(connect({ port, host: '127.0.0.1', localAddress: from(client, figures.connections) }))
   }
   const once = (socket: Socket): Promise<void> =>
     new Promise((resolve) => {
@@ -152,7 +161,7 @@ export function startFlood(flood: Flood, port: number, clients: number): FloodCl
       socket.once('close', () => stoppers.delete(socket))
     })
   const stoppers = new Set<Socket>()
-  for (let i = 0; i < clients; i++) running.add(attack())
+  for (let i = 0; i < clients; i++) running.add(attack(i))
   return {
     figures,
     async stop() {

@@ -55,7 +55,9 @@ export class PartialFrame {
     const before = this.#bytes
     if (before !== null && size <= before.length) return before
     this.#isLarge = size > SMALL_BYTES
-    const room = this.#isLarge ? large.take() : Buffer.allocUnsafe(size <= SMALLEST_BYTES ? SMALLEST_BYTES : SMALL_BYTES)
+    const room = this.#isLarge
+      ? large.take()
+      : Buffer.allocUnsafe(size <= SMALLEST_BYTES ? SMALLEST_BYTES : SMALL_BYTES)
     if (before !== null) room.set(before.subarray(0, this.size))
     return (this.#bytes = room)
   }

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '../outbox.ts'
+import { releaseSocket } from '../socket-reader.ts'
 import { FloodGuard } from './flood-guard.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -446,6 +447,7 @@ export abstract class Http2Session implements FrameSink, DeadlineHolder {
   #onClose(): void {
     this.deadlines.remove(this)
     this.#end()
+    releaseSocket(this.socket)
   }
 
   #end(): void {

@@ -93,6 +93,11 @@ export const limitSettings = {
       aliases: ['nginx_http_http2_max_concurrent_streams', 'nginx_proxy_http2_max_concurrent_streams'],
     },
   ),
+  http2_flood_connection_rate: setting(
+    integer(0, 1_000_000),
+    'New connections in a second that a worker takes from an address (IPv6: /64) from which a client was ended for a flood over HTTP/2 in the last ten seconds; further ones are closed. Addresses in `trusted_ips` are not counted. 0 is no limit.',
+    { default: '10' },
+  ),
   keepalive_requests: setting(integer(1, 1_000_000_000), 'Requests that a client connection may carry.', {
     default: '10000',
     aliases: ['nginx_http_keepalive_requests', 'nginx_proxy_keepalive_requests'],
