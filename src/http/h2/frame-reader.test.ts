@@ -101,7 +101,7 @@ test('floods that were shut wait unread for their end, further ones are cut when
   const all = Array.from({ length: 66 }, bench)
   for (const { socket, reader } of all) {
     socket.end('bye')
-    reader.stop()
+    reader.stop(false)
     socket.receive(Buffer.from('more'))
   }
   await nextTurn()
@@ -115,7 +115,15 @@ test('floods that were shut wait unread for their end, further ones are cut when
   await nextTurn()
   const next = bench()
   next.socket.end('bye')
-  next.reader.stop()
+  next.reader.stop(false)
   await nextTurn()
   assert.equal(next.socket.destroyed, false)
+})
+
+test('a flood that need not hear of its end is cut when the last word is out', async () => {
+  const { socket, reader } = bench()
+  socket.end('bye')
+  reader.stop(true)
+  await nextTurn()
+  assert.deepEqual([socket.sent, socket.destroyed], ['bye', true])
 })

@@ -174,13 +174,13 @@ export class FrameReader implements ByteReader, LaterTurn {
 
   /**
    * Reads nothing more: what a flood still sends is not worth a look. For those who are told so many wait at a time, which is memory of
-   * the kernel's; further ones are cut when the last word is out.
+   * the kernel's; further ones are cut when the last word is out, and those that need not hear of it.
    */
-  stop(): void {
+  stop(isCut: boolean): void {
     const socket = this.#socket
     this.drop()
     socket.pause()
-    if (stopped >= MOST_STOPPED) {
+    if (isCut || stopped >= MOST_STOPPED) {
       if (socket.writableFinished) socket.destroy()
       else socket.once('finish', () => socket.destroy())
       return

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import type { DeadlineHolder, Deadlines } from '#core/deadlines.ts'
 import type { Outbox } from '../outbox.ts'
 import { releaseSocket } from '../socket-reader.ts'
-import { FloodGuard } from './flood-guard.ts'
+import { FLOOD_TOKENS, FloodGuard } from './flood-guard.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import * as h2 from './frames.ts'
@@ -432,7 +432,8 @@ export abstract class Http2Session implements FrameSink, DeadlineHolder {
     this.onBroken(detail, code)
     this.goaway(this.lastPeerStream, code)
     this.close()
-    if (code === h2.ENHANCE_YOUR_CALM) this.#reader.stop()
+    // Who began with less is told for the second time.
+    if (code === h2.ENHANCE_YOUR_CALM) this.#reader.stop(this.limits.tokens < FLOOD_TOKENS)
   }
 
   /** Ends our side now; streams that are still open are gone. */
