@@ -3,13 +3,20 @@ import { test } from 'node:test'
 import { LaterTurns } from './later-turns.ts'
 
 /** A queue whose turns come when the test says so. */
-function bench(most: number) {
+function bench(most: number, mostMs = Infinity, costMs = 0) {
   const turns: (() => void)[] = []
-  const queue = new LaterTurns(most, (run) => void turns.push(run))
+  let nowMs = 0
+  const queue = new LaterTurns(
+    most,
+    mostMs,
+    (run) => void turns.push(run),
+    () => nowMs,
+  )
   const done: string[] = []
   const entry = (name: string, times = 1) => ({
     goOn(): void {
       done.push(name)
+      nowMs += costMs
       if (--times > 0) queue.add(this)
     },
   })
@@ -46,4 +53,14 @@ test('one who comes while others go on gets the next turn', () => {
   const { queue, entry, turn } = bench(8)
   queue.add({ goOn: () => queue.add(entry('late')) })
   assert.deepEqual([turn(), turn(), turn()], ['', 'late', null])
+})
+
+test('fewer go on in a turn when they take long, but one always does', () => {
+  const { queue, entry, turn } = bench(8, 5, 2)
+  for (const name of 'abcde') queue.add(entry(name))
+  assert.deepEqual([turn(), turn(), turn()], ['abc', 'de', null])
+  const slow = bench(8, 5, 20)
+  slow.queue.add(slow.entry('a', 2))
+  slow.queue.add(slow.entry('b'))
+  assert.deepEqual([slow.turn(), slow.turn(), slow.turn(), slow.turn()], ['a', 'b', 'a', null])
 })

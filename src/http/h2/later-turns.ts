@@ -10,32 +10,57 @@ export interface LaterTurn {
 
 export class LaterTurns {
   readonly #most: number
+  readonly #mostMs: number
   readonly #schedule: (run: () => void) => void
-  #waiting: LaterTurn[] = []
+  readonly #now: () => number
+  readonly #waiting: LaterTurn[] = []
+  #isScheduled = false
   readonly #run = () => this.#goOn()
 
-  /** @param most how many go on in one turn. */
-  constructor(most: number, schedule: (run: () => void) => void = setImmediate) {
+  /**
+   * @param most how many go on in one turn.
+   * @param mostMs after so much time the rest of them waits, too.
+   */
+  constructor(
+    most: number,
+    mostMs: number,
+    schedule: (run: () => void) => void = setImmediate,
+    now: () => number = () => performance.now(),
+  ) {
     this.#most = most
+    this.#mostMs = mostMs
     this.#schedule = schedule
+    this.#now = now
   }
 
   /** Whoever is in already must not ask again. */
   add(one: LaterTurn): void {
-    if (this.#waiting.push(one) === 1) this.#schedule(this.#run)
+    this.#waiting.push(one)
+    this.#scheduleRun()
+  }
+
+  #scheduleRun(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#schedule(this.#run)
   }
 
   #goOn(): void {
-    const now = this.#waiting
-    this.#waiting = now.splice(this.#most)
-    // Scheduled before they go on: who asks again then finds it done, or is the first.
-    if (this.#waiting.length > 0) this.#schedule(this.#run)
-    for (const one of now) one.goOn()
+    this.#isScheduled = false
+    const untilMs = this.#now() + this.#mostMs
+    // Who asks again waits behind those of now, for a turn to come.
+    let left = Math.min(this.#most, this.#waiting.length)
+    if (this.#waiting.length > left) this.#scheduleRun()
+    while (left-- > 0) {
+      this.#waiting.shift()!.goOn()
+      if (left > 0 && this.#now() >= untilMs) return this.#scheduleRun()
+    }
   }
 }
 
-/** How many floods are read on in one turn: with the part that each gets, they cost the others less than a millisecond. */
+/** How many floods are read on in one turn, and how long: each is in work for some tenths of a millisecond. */
 const MOST_IN_A_TURN = 8
+const MOST_MS = 1
 
 /** Of this thread. */
-export const laterTurns = new LaterTurns(MOST_IN_A_TURN)
+export const laterTurns = new LaterTurns(MOST_IN_A_TURN, MOST_MS)
