@@ -373,9 +373,12 @@ test('who comes from where a flood came a moment ago is served, and ends sooner 
     assert.equal(await b.goaway(), h2.ENHANCE_YOUR_CALM)
   }
   {
-    using b = await bench({ floods, respond: true })
+    using b = await bench({ floods, respond: true, limits: { concurrentStreams: 100 } })
     b.send(...pings(90), headers(1))
     await b.until('an answer', () => b.find(h2.DATA, 1) !== undefined)
+    const settings = b.frames.find(({ type, flags }) => type === h2.SETTINGS && (flags & h2.ACK) === 0)!.payload
+    const streams = Buffer.from(`\0\x03${h2.uint32(16)}`, 'latin1')
+    assert.ok(settings.includes(streams), 'it may have fewer requests at once')
     b.send(...pings(400))
     assert.equal(await b.goaway(), h2.ENHANCE_YOUR_CALM)
   }

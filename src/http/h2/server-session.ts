@@ -29,8 +29,9 @@ import type { Http2Stream } from './stream.ts'
 
 /** How long new streams may still come after it was said that the connection ends: the client may have sent them before it knew. */
 const GRACE_MS = 1000
-/** What the flood guard gives connections from where a flood came a moment ago. */
+/** What the flood guard gives connections from where a flood came a moment ago, and the streams that they may have. */
 const AGAIN_TOKENS = 100
+const AGAIN_STREAMS = 16
 /** What a head over its limit costs of the flood guard: some bytes of it name kilobytes, all of which have to be looked at. */
 const OVERSIZED_TOKENS = 20
 
@@ -70,6 +71,7 @@ export class ServerSession extends Http2Session implements ClientConnection, Lat
     floods: RecentFloods,
     onGone: (session: ServerSession) => void,
   ) {
+    const isAgain = floods.has(plainAddress(socket.remoteAddress ?? ''))
     super(
       socket,
       facts.isTls,
@@ -77,8 +79,8 @@ export class ServerSession extends Http2Session implements ClientConnection, Lat
       {
         headBytes: limits.headBytes,
         fields: limits.fields,
-        maxStreams: limits.concurrentStreams,
-        tokens: floods.has(plainAddress(socket.remoteAddress ?? '')) ? AGAIN_TOKENS : FLOOD_TOKENS,
+        maxStreams: isAgain ? Math.min(AGAIN_STREAMS, limits.concurrentStreams) : limits.concurrentStreams,
+        tokens: isAgain ? AGAIN_TOKENS : FLOOD_TOKENS,
       },
       deadlines,
       outbox,
@@ -96,7 +98,7 @@ export class ServerSession extends Http2Session implements ClientConnection, Lat
     this.peerPort = socket.remotePort ?? 0
     deadlines.set(this, limits.headTimeoutMs)
     this.start([
-      [SETTING_MAX_CONCURRENT_STREAMS, limits.concurrentStreams],
+      [SETTING_MAX_CONCURRENT_STREAMS, this.limits.maxStreams],
       [SETTING_MAX_HEADER_LIST_SIZE, limits.headBytes],
     ])
   }
