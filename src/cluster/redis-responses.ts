@@ -131,6 +131,7 @@ export class RedisResponses<T> {
   ): Promise<SharedAnswer<T> | null> {
     const { near, decode, link, now } = this.#options
     const { claims, wantsStale } = question
+    const key = near.keyOf(text)
     // Before the answer: what is purged while it is on its way is not kept.
     const { generation } = near
     const wanted = claims ? `${this.#start}.${++this.#claimed}` : ''
@@ -148,6 +149,7 @@ export class RedisResponses<T> {
       this.misses++
       return { state, value: null, claim }
     }
+    near.recall(text, key)
     const unpacked = unpackValue(bytes, MOST_UNPACKED)
     const found = unpacked instanceof Promise ? await unpacked : unpacked
     const value = found === null || this.#isPurged(found) ? null : decode(found.bytes)

@@ -119,12 +119,15 @@ export class ResponseCache<T> {
 
   /** The name of a text outside: 64 hex characters. */
   keyOf(text: string): string {
-    if (text !== this.#text) {
-      this.#hex = hash('sha256', text, 'hex')
-      this.#text = text
-      this.#key.write(this.#hex, 'hex')
-    }
+    if (text !== this.#text) this.recall(text, hash('sha256', text, 'hex'))
     return this.#hex
+  }
+
+  /** Says what `keyOf` answered of this text, before it is asked for again. */
+  recall(text: string, key: string): void {
+    this.#text = text
+    this.#hex = key
+    this.#key.write(key, 'hex')
   }
 
   /**
