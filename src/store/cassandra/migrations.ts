@@ -169,7 +169,11 @@ class Run {
   async run(): Promise<readonly string[]> {
     const { driver, keyspace, migrations } = this.#options
     await this.#ensureKeyspace()
-    if (!(await hasOwnTables(driver, keyspace))) {
+    if (await hasOwnTables(driver, keyspace)) {
+      // Another process may have made them a moment ago, and the next node that is asked not know them yet. Nodes that never agree are
+      // for the first change to tell of: there may be none to make.
+      await this.#disagreement()
+    } else {
       for (const migration of migrations.slice(0, OWN_TABLES)) await this.#change(statementFor(migration, keyspace))
     }
     if ((await this.#pending()).length === 0) return []
@@ -309,13 +313,19 @@ class Run {
   async #change(statement: string, lease?: HeldLease): Promise<void> {
     const { isSchemaInAgreement } = await this.#executeSchema(statement, lease)
     if (isSchemaInAgreement) return
+    const versions = await this.#disagreement(lease)
+    if (versions !== null) throw disagreement(versions)
+  }
+
+  /** Waits until every node has the same schema; else answers the versions that they have in the end. */
+  async #disagreement(lease?: HeldLease): Promise<ReadonlyMap<string, readonly string[]> | null> {
     const { monotonicMs, consensusMs, driver, leaseMs = LEASE_MS } = this.#options
     const deadline = monotonicMs() + consensusMs
     let renewAt = monotonicMs() + leaseMs / 3
     for (;;) {
       const versions = await driver.schemaVersions()
-      if (versions.size <= 1) return
-      if (monotonicMs() >= deadline) throw disagreement(versions)
+      if (versions.size <= 1) return null
+      if (monotonicMs() >= deadline) return versions
       if (monotonicMs() >= renewAt) {
         await this.#requireLease(lease)
         renewAt = monotonicMs() + leaseMs / 3
