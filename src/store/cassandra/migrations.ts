@@ -78,6 +78,8 @@ const LEASE_MS = 60_000
 /** Cassandra writes schema changes to disk on all nodes before it answers. */
 const DDL_TIMEOUT_MS = 30_000
 const POLL_MS = 500
+/** What a node says that does not know a table or a keyspace. */
+const UNKNOWN = /does not exist|unconfigured table/
 const ATTEMPTS = 5
 const LEASE = 'migrations'
 /** What a keyspace has to have before anything can be noted in it. */
@@ -169,15 +171,11 @@ class Run {
   async run(): Promise<readonly string[]> {
     const { driver, keyspace, migrations } = this.#options
     await this.#ensureKeyspace()
-    if (await hasOwnTables(driver, keyspace)) {
-      // Another process may have made them a moment ago, and the next node that is asked not know them yet. Nodes that never agree are
-      // for the first change to tell of: there may be none to make.
-      await this.#disagreement()
-    } else {
+    if (!(await hasOwnTables(driver, keyspace))) {
       for (const migration of migrations.slice(0, OWN_TABLES)) await this.#change(statementFor(migration, keyspace))
     }
-    if ((await this.#pending()).length === 0) return []
-    const lease = await this.#acquire()
+    if ((await this.#onceKnown(() => this.#pending())).length === 0) return []
+    const lease = await this.#onceKnown(() => this.#acquire())
     try {
       return await this.#apply(lease)
     } finally {
@@ -309,23 +307,32 @@ class Run {
     }
   }
 
+  /** What another process made a moment ago one node knows, and the next that is asked may not, for as long as they take to agree. */
+  async #onceKnown<T>(act: () => Promise<T>): Promise<T> {
+    const { monotonicMs, consensusMs } = this.#options
+    const deadline = monotonicMs() + consensusMs
+    for (;;) {
+      try {
+        return await act()
+      } catch (error) {
+        const isUnknown = error instanceof CassandraFailure && error.reason === 'invalid' && UNKNOWN.test(error.message)
+        if (!isUnknown || monotonicMs() >= deadline) throw error
+      }
+      await delay(POLL_MS)
+    }
+  }
+
   /** One statement, and until every node has it. */
   async #change(statement: string, lease?: HeldLease): Promise<void> {
     const { isSchemaInAgreement } = await this.#executeSchema(statement, lease)
     if (isSchemaInAgreement) return
-    const versions = await this.#disagreement(lease)
-    if (versions !== null) throw disagreement(versions)
-  }
-
-  /** Waits until every node has the same schema; else answers the versions that they have in the end. */
-  async #disagreement(lease?: HeldLease): Promise<ReadonlyMap<string, readonly string[]> | null> {
     const { monotonicMs, consensusMs, driver, leaseMs = LEASE_MS } = this.#options
     const deadline = monotonicMs() + consensusMs
     let renewAt = monotonicMs() + leaseMs / 3
     for (;;) {
       const versions = await driver.schemaVersions()
-      if (versions.size <= 1) return null
-      if (monotonicMs() >= deadline) return versions
+      if (versions.size <= 1) return
+      if (monotonicMs() >= deadline) throw disagreement(versions)
       if (monotonicMs() >= renewAt) {
         await this.#requireLease(lease)
         renewAt = monotonicMs() + leaseMs / 3
