@@ -2,7 +2,7 @@
 import { RecentFloods } from '#http/h2/recent-floods.ts'
 import type { Settings } from '#model/settings.ts'
 import type { Figures } from '#telemetry/figures.ts'
-import type { openLog } from '#telemetry/logger.ts'
+import type { GatewayLog } from '#telemetry/logger.ts'
 
 const FORGET_EVERY_MS = 1000
 
@@ -10,7 +10,7 @@ export interface FloodParts {
   readonly settings: Pick<Settings, 'http2_flood_connection_rate'>
   /** Whether an address is in `trusted_ips`. */
   readonly isTrusted: (address: string) => boolean
-  readonly log: ReturnType<typeof openLog>['log']
+  readonly log: GatewayLog['log']
   readonly figures: Figures
 }
 

@@ -21,8 +21,8 @@ import type {
 const RETRY_MS = 100
 /** Given to a socket to close in order before it is dropped. */
 const CLOSE_MS = 20
-/** Behind the first command of those that are sent together. */
-const MOST_HELD = 7
+/** Commands that are sent together at most. */
+const MOST_HELD = 8
 /** Errors that a new connection may get rid of: after a fail-over the old master answers as a replica. */
 const ELSEWHERE = /^(READONLY|MASTERDOWN)/
 
@@ -140,7 +140,7 @@ abstract class ClientConnection<C extends Redis | Cluster> implements RedisConne
 class SingleConnection extends ClientConnection<Redis> {
   /** The socket that holds what is written in this turn. */
   #held: Writable | null = null
-  /** Behind the first of those that it holds. */
+  /** Commands of this turn. */
   #commands = 0
   readonly #release = () => {
     this.#held?.uncork()
@@ -156,16 +156,13 @@ class SingleConnection extends ClientConnection<Redis> {
     if (this.#held === null) {
       if (!this.isReady) return
       this.#held = this.client.stream
+      this.#held.cork()
       this.#commands = 0
       setImmediate(this.#release)
-    } else if (this.#commands < MOST_HELD) {
-      this.#commands++
-      return
-    } else {
-      this.#commands = 0
+    } else if (++this.#commands % MOST_HELD === 0) {
       this.#held.uncork()
+      this.#held.cork()
     }
-    this.#held.cork()
   }
 
   shardOf(): string {

@@ -3,6 +3,7 @@
  * of what a flood uses up, and only so many come in, as another client may be behind the same address: coming back at once, which costs
  * us far more than a flood does until it is ended, is then worth little.
  */
+import { RecentFacts } from '#core/recent-facts.ts'
 import { networkOf } from './network-of.ts'
 
 /** How long an address is remembered after its last flood. */
@@ -21,7 +22,6 @@ export interface FloodOptions {
 }
 
 interface Flooder {
-  untilMs: number
   /** Connections in a second. */
   readonly rate: number
   /** Connections that may come now, at `countedMs`. */
@@ -36,8 +36,8 @@ export class RecentFloods {
   readonly #isProxy: (address: string) => boolean
   readonly #onChange: (address: string | null) => void
   readonly #now: () => number
-  /** By network; the next to be forgotten first. */
-  readonly #flooders = new Map<string, Flooder>()
+  /** By network. */
+  readonly #flooders = new RecentFacts<Flooder>(REMEMBERED_MS, MOST_ADDRESSES)
   #isRefusing = false
   /** Floods of the second that began at `#secondMs`, and of the one before. */
   #inSecond = 0
@@ -51,7 +51,7 @@ export class RecentFloods {
     this.#now = now
   }
 
-  /** Somebody there was told ENHANCE_YOUR_CALM. Forgets the one whose last flood is the longest ago, where there is no room. */
+  /** Somebody there was told ENHANCE_YOUR_CALM. */
   add(address: string): void {
     // Of Unix sockets: nobody's.
     if (address === '') return
@@ -59,15 +59,7 @@ export class RecentFloods {
     this.#count(nowMs)
     this.#inSecond++
     const key = networkOf(address)
-    let one = this.#flooders.get(key)
-    if (one === undefined) {
-      const rate = this.#isProxy(address) ? Infinity : this.#rate
-      one = { untilMs: 0, rate, allowed: rate, countedMs: nowMs }
-    }
-    one.untilMs = nowMs + REMEMBERED_MS
-    this.#flooders.delete(key)
-    if (this.#flooders.size >= MOST_ADDRESSES) this.#flooders.delete(this.#flooders.keys().next().value!)
-    this.#flooders.set(key, one)
+    this.#flooders.set(key, this.#flooders.get(key, nowMs) ?? this.#newFlooder(address, nowMs), nowMs)
   }
 
   /** Whether a new connection from there begins with less. */
@@ -98,11 +90,7 @@ export class RecentFloods {
 
   /** Forgets those whose time is over; to be called now and then. */
   forget(): void {
-    const nowMs = this.#now()
-    for (const [key, { untilMs }] of this.#flooders) {
-      if (untilMs > nowMs) break
-      this.#flooders.delete(key)
-    }
+    this.#flooders.forget(this.#now())
     if (!this.#isRefusing || this.#flooders.size > 0) return
     this.#isRefusing = false
     this.#onChange(null)
@@ -118,7 +106,11 @@ export class RecentFloods {
 
   #find(address: string): Flooder | undefined {
     if (this.#flooders.size === 0) return undefined
-    const one = this.#flooders.get(networkOf(address))
-    return one !== undefined && one.untilMs > this.#now() ? one : undefined
+    return this.#flooders.get(networkOf(address), this.#now())
+  }
+
+  #newFlooder(address: string, nowMs: number): Flooder {
+    const rate = this.#isProxy(address) ? Infinity : this.#rate
+    return { rate, allowed: rate, countedMs: nowMs }
   }
 }

@@ -1,5 +1,5 @@
 /** Answers with what the upstream answered before, as Kong's proxy-cache does; by RFC 9111 where `cache_control` is on. */
-import { RecentKeys } from '#core/recent-keys.ts'
+import { RecentKeys } from '#core/recent-facts.ts'
 import { definePlugin, FieldName, type Exchange, type Exit } from '#pdk'
 import { compileTypes } from './content-type.ts'
 import type { Fill } from './fill.ts'

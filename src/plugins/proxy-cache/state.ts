@@ -1,4 +1,4 @@
-import type { RecentKeys } from '#core/recent-keys.ts'
+import type { RecentKeys } from '#core/recent-facts.ts'
 import type { MetricsSink, PluginLog, ResponseCache, SharedResponses } from '#pdk'
 import type { RouteCounts } from './route-counts.ts'
 import type { KeyOptions } from './request-key.ts'
