@@ -6,7 +6,7 @@ import type { ProxyEvents } from '#proxy/worker-context.ts'
 import type { CompiledRoute } from '#snapshot/snapshot.ts'
 import type { AccessLog } from '#telemetry/access-log.ts'
 import { countModelUse } from '#telemetry/model-use.ts'
-import type { openLog } from '#telemetry/logger.ts'
+import type { GatewayLog } from '#telemetry/logger.ts'
 import type { RouteRecorder } from '#telemetry/request-metrics.ts'
 import type { WorkerMetrics } from '#telemetry/worker-metrics.ts'
 
@@ -18,7 +18,7 @@ export interface WorkerEvents {
 
 export function createWorkerEvents(
   metrics: WorkerMetrics,
-  log: ReturnType<typeof openLog>['log'],
+  log: GatewayLog['log'],
   accessLog: AccessLog | null,
 ): WorkerEvents {
   const { figures } = metrics

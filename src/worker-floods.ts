@@ -27,8 +27,10 @@ export function rememberFloods({ settings, isTrusted, log, figures }: FloodParts
           { address, rate },
           'connections are refused from addresses that flood over HTTP/2, this one and maybe others',
         )
-      else log.info({ refused: floods.refused - refusedBefore }, 'no connections are refused for floods any more')
-      refusedBefore = floods.refused
+      else {
+        log.info({ refused: floods.refused - refusedBefore }, 'no connections are refused for floods any more')
+        refusedBefore = floods.refused
+      }
     },
   })
   figures.gauge('meridian_flood_connections_refused_total', {}, () => floods.refused)

@@ -15,7 +15,7 @@ import type { SessionRecord, StreamContext } from '#stream/session.ts'
 import { createStreamRouter, type StreamFacts, type StreamRouter } from '#stream/stream-router.ts'
 import type { WorkerMetrics } from '#telemetry/worker-metrics.ts'
 import { openSessionLog, type SessionLog } from '#telemetry/session-log.ts'
-import type { openLog } from '#telemetry/logger.ts'
+import type { GatewayLog } from '#telemetry/logger.ts'
 import type { ProxyEvents } from '#proxy/worker-context.ts'
 
 export interface WorkerStreamsParts {
@@ -24,7 +24,7 @@ export interface WorkerStreamsParts {
   readonly compiler: SnapshotCompiler
   readonly metrics: WorkerMetrics
   readonly events: ProxyEvents
-  readonly log: ReturnType<typeof openLog>['log']
+  readonly log: GatewayLog['log']
   readonly tls: AcceptorTls
   readonly ticketKeys: Buffer
   readonly isTrusted: (peerIp: string) => boolean

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Agent, request, type RequestOptions } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
-import { freeGatewayPorts, startGateway, type Gateway } from '../support/gateway.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { startFloodedGateway } from '../support/flooded-gateway.ts'
 import { http2Floods, startFlood } from '../support/http2-floods.ts'
-import { startUpstream, type Upstream } from '../support/upstream-server.ts'
+import type { Upstream } from '../support/upstream-server.ts'
 import { waitUntil } from '../support/wait.ts'
 
 const [OURS, THEIRS] = ['127.0.0.1', '127.0.0.2']
@@ -14,20 +15,7 @@ let upstream: Upstream
 let gateway: Gateway
 
 before(async () => {
-  upstream = await startUpstream((_request, response) => void response.end('ok'))
-  const ports = await freeGatewayPorts()
-  gateway = await startGateway({
-    ports,
-    settings: {
-      proxy_listen: `127.0.0.1:${ports.proxy} http2, 127.0.0.1:${ports.tls} ssl http2`,
-      overload_delay: '0',
-      http2_flood_connection_rate: '1',
-    },
-    declarative: {
-      _format_version: '3.0',
-      services: [{ url: `http://127.0.0.1:${upstream.port}`, routes: [{ paths: ['/'] }] }],
-    },
-  })
+  ;({ gateway, upstream } = await startFloodedGateway({ http2_flood_connection_rate: '1' }))
 })
 after(async () => {
   await gateway.stop()

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { connect, constants, type ClientHttp2Session } from 'node:http2'
 import { effort } from '../support/effort.ts'
-import { freeGatewayPorts, startGateway, type Gateway } from '../support/gateway.ts'
+import type { Gateway } from '../support/gateway.ts'
+import { startFloodedGateway } from '../support/flooded-gateway.ts'
 import { http2Floods, startFlood } from '../support/http2-floods.ts'
-import { startUpstream, type Upstream } from '../support/upstream-server.ts'
+import type { Upstream } from '../support/upstream-server.ts'
 import { waitUntil, within } from '../support/wait.ts'
 
 const ATTACKERS = effort(2, 16)
@@ -22,21 +23,8 @@ let upstream: Upstream
 let gateway: Gateway
 
 before(async () => {
-  upstream = await startUpstream((_request, response) => void response.end('ok'))
-  const ports = await freeGatewayPorts()
-  gateway = await startGateway({
-    ports,
-    // No attacker is turned away before it did anything: what is measured is what they can do.
-    settings: {
-      proxy_listen: `127.0.0.1:${ports.proxy} http2`,
-      overload_delay: '0',
-      http2_flood_connection_rate: '0',
-    },
-    declarative: {
-      _format_version: '3.0',
-      services: [{ url: `http://127.0.0.1:${upstream.port}`, routes: [{ paths: ['/'] }] }],
-    },
-  })
+  // No attacker is turned away before it did anything: what is measured is what they can do.
+  ;({ gateway, upstream } = await startFloodedGateway({ http2_flood_connection_rate: '0' }))
   await warm()
 })
 after(async () => {
